@@ -1,0 +1,89 @@
+"""Blocks that systems share: functions from a Keras tensor to a Keras tensor, every layer named on purpose.
+
+Names are keys: checkpoints, quantization recipes and golden files refer to them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kgan.layers import ReflectionPadding2D, SpectralNormalization
+
+Norm = Callable[[Any, str], Any]  # (x, name) to normalized x
+
+
+class Initial:
+    """Seeded starting values: each request differs, and all follow from `seed`.
+
+    Args:
+      scheme: "normal" for N(0, 0.02) kernels and zero biases (DCGAN's, most official codes), "pytorch" for that
+        library's default: kernels and biases uniform within 1 / sqrt(fan_in).
+    """
+
+    def __init__(self, seed: int, scheme: str = "normal") -> None:
+        if scheme not in ("normal", "pytorch"):
+            raise ValueError(f"The initializer is 'normal' or 'pytorch', got {scheme!r}.")
+        self._seeds = itertools.count(seed * 100_003)
+        self._scheme = scheme
+
+    def kernel(self) -> keras.initializers.Initializer:
+        if self._scheme == "normal":
+            return keras.initializers.RandomNormal(stddev=0.02, seed=next(self._seeds))
+        return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=next(self._seeds))
+
+    def bias(self, fan_in: int) -> keras.initializers.Initializer:
+        if self._scheme == "normal":
+            return keras.initializers.Zeros()
+        bound = 1 / math.sqrt(fan_in)
+        return keras.initializers.RandomUniform(-bound, bound, seed=next(self._seeds))
+
+
+def conv(
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    *,
+    name: str,
+    initial: Initial,
+    strides: int = 1,
+    reflect: int | tuple[tuple[int, int], tuple[int, int]] = 0,
+    use_bias: bool = True,
+    spectral: bool = False,
+) -> Any:
+    """Reflection padding, then a valid convolution, spectrally normalized or not."""
+    if reflect:
+        x = ReflectionPadding2D(reflect, name=f"{name}_pad")(x)
+    layer: keras.layers.Layer = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        use_bias=use_bias,
+        kernel_initializer=initial.kernel(),
+        bias_initializer=initial.bias(x.shape[-1] * kernel_size**2),
+        name=name,
+    )
+    return (SpectralNormalization(layer, name=f"{name}_sn") if spectral else layer)(x)
+
+
+def dense(x: Any, units: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:
+    """A dense layer on [B, C]."""
+    return keras.layers.Dense(
+        units,
+        use_bias=use_bias,
+        kernel_initializer=initial.kernel(),
+        bias_initializer=initial.bias(x.shape[-1]),
+        name=name,
+    )(x)
+
+
+def residual_block(x: Any, *, name: str, norm: Norm, initial: Initial, use_bias: bool = True) -> Any:
+    """x + norm(conv(relu(norm(conv(x))))): two reflected 3x3 convolutions at constant width."""
+    y = conv(x, x.shape[-1], 3, name=f"{name}_conv1", initial=initial, reflect=1, use_bias=use_bias)
+    y = keras.layers.ReLU(name=f"{name}_relu")(norm(y, f"{name}_norm1"))
+    y = conv(y, x.shape[-1], 3, name=f"{name}_conv2", initial=initial, reflect=1, use_bias=use_bias)
+    return keras.layers.Add(name=f"{name}_add")([x, norm(y, f"{name}_norm2")])

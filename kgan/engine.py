@@ -1,0 +1,334 @@
+"""The one place that knows which backend computes gradients, compiles a step and spreads it over devices.
+
+A system calls `gradients`, `apply`, `input_gradients`, `uniform` and `gather` inside its `train_step`; whoever runs it
+calls `compiled` once and the result at every step. Under TensorFlow that is a tape in a `tf.function`, inside
+`strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the system's state, which is
+donated and returned: variables are read from a `keras.StatelessScope` and written to it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kgan.errors import UserError
+
+BACKEND: str = keras.backend.backend()
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+elif BACKEND == "jax":
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+else:
+    raise UserError(f"kgan trains with TensorFlow or JAX: set KERAS_BACKEND to tensorflow or jax, not to {BACKEND}.")
+
+if TYPE_CHECKING:
+    from kgan.systems.adversarial import Adversarial
+
+Losses = Callable[[], tuple[dict[str, Any], Any]]  # named, weighted terms, and tensors that the step needs later
+Batches = tuple[dict[str, np.ndarray], ...]
+
+_active: list[list[keras.Variable]] = []  # JAX: all variables of the systems being traced, the innermost last
+_injected: dict[int, np.ndarray] = {}
+
+
+# --- inside a step -----------------------------------------------------------------------------------------------
+
+
+def gradients(losses: Losses, variables: list[keras.Variable], optimizer: Any) -> tuple[dict[str, Any], Any, list[Any]]:
+    """Terms, tensors (without gradient) and the gradient of the terms' sum, scaled as `optimizer` wants it."""
+
+    def total(terms: dict[str, Any]) -> Any:
+        return optimizer.scale_loss(sum(terms.values()) / _replicas())
+
+    if BACKEND == "tensorflow":
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            terms, tensors = losses()
+            loss = total(terms)
+        slopes = tape.gradient(loss, [variable.value for variable in variables])
+    else:
+
+        def function(values: list[Any]) -> tuple[Any, Any]:
+            with _scope(zip(variables, values, strict=True)) as changes:
+                terms, tensors = losses()
+                loss = total(terms)
+            return loss, (terms, tensors, changes())
+
+        values = [variable.value for variable in variables]
+        slopes, (terms, tensors, changed) = jax.grad(function, has_aux=True)(values)
+        _assign(changed, skip=variables)
+    return terms, keras.tree.map_structure(ops.stop_gradient, tensors), slopes
+
+
+def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
+    """The gradient of sum(function(x)) with respect to x, itself differentiable."""
+    if BACKEND == "tensorflow":
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            total = ops.sum(ops.cast(function(x), "float32" if keras.config.floatx() != "float64" else "float64"))
+        return tape.gradient(total, x)
+
+    def summed(x: Any) -> tuple[Any, Any]:
+        with _scope(()) as changes:
+            total = ops.sum(ops.cast(function(x), "float32" if keras.config.floatx() != "float64" else "float64"))
+        return total, changes()
+
+    slope, changed = jax.grad(summed, has_aux=True)(x)
+    _assign(changed)
+    return slope
+
+
+def apply(optimizer: Any, slopes: list[Any], variables: list[keras.Variable]) -> None:
+    """One step of `optimizer`, which was built for exactly these variables."""
+    if BACKEND == "tensorflow":
+        optimizer.apply(slopes, variables)
+        return
+    # Not `apply`: under a loss scale it branches on state, which a pure function cannot.
+    state = [variable.value for variable in optimizer.variables]
+    values, state = optimizer.stateless_apply(state, slopes, [variable.value for variable in variables])
+    for variable, value in zip([*variables, *optimizer.variables], [*values, *state], strict=True):
+        variable.assign(value)
+
+
+def uniform(seed: int, step: Any, n: int, shape: Sequence[int]) -> Any:
+    """float32 draws in [0, 1), a function of (seed, step, n) alone; `shape` is this replica's, batch first.
+
+    The draws are made for the global batch and each replica takes its slice, so that two devices equal one. The two
+    backends' generators differ; `injected` replaces them where they must not.
+    """
+    rows = shape[0] * _replicas()
+    if n in _injected:
+        draws = ops.convert_to_tensor(_injected[n])
+    elif BACKEND == "tensorflow":
+        draws = tf.random.stateless_uniform((rows, *shape[1:]), (seed * 1009 + n, tf.cast(step, tf.int32)))
+    else:
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), n), step)
+        draws = jax.random.uniform(key, (rows, *shape[1:]), "float32")
+    if BACKEND == "tensorflow" and _replicas() > 1:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        draws = draws[replica * shape[0] : (replica + 1) * shape[0]]
+    return draws
+
+
+def gather(x: Any) -> Any:
+    """The global batch of a replica's [B, ...]: what every replica must agree on before it assigns."""
+    if BACKEND == "tensorflow" and _replicas() > 1:
+        return tf.distribute.get_replica_context().all_gather(x, axis=0)
+    return x
+
+
+@contextmanager
+def injected(draws: dict[int, np.ndarray]) -> Iterator[None]:
+    """Within, `uniform` returns draws[n] (for the global batch) where there is one: tests compare engines with it."""
+    _injected.update(draws)
+    try:
+        yield
+    finally:
+        _injected.clear()
+
+
+# --- around a step -----------------------------------------------------------------------------------------------
+
+
+class Compiled:
+    """A system's step, compiled for its devices: `step(batches)` returns the named losses as scalars on the device.
+
+    Args:
+      system: whose `state()` the step may read and change.
+      function: batches to losses; called once, to trace it.
+      devices: how many of this machine's devices share the batch; the system was built in `scope(devices)`.
+    """
+
+    def __init__(self, system: Adversarial, function: Callable[[Batches], dict[str, Any]], devices: int = 1) -> None:
+        self.variables = list(system.state().values())
+        self.devices = devices
+        if BACKEND == "tensorflow":
+            self._traced = tf.function(self._mirrored(function) if devices > 1 else function, reduce_retracing=True)
+        else:
+            mesh = Mesh(np.asarray(jax.devices()[:devices]), ("batch",))
+            self._sharded = NamedSharding(mesh, PartitionSpec("batch"))
+            replicated = NamedSharding(mesh, PartitionSpec())
+            for variable in self.variables:
+                variable._value = jax.device_put(variable.value, replicated)
+            self._traced = jax.jit(
+                self._pure(function), donate_argnums=0, out_shardings=(replicated, replicated)
+            )
+
+    def __call__(self, batches: Batches) -> dict[str, Any]:
+        if BACKEND == "tensorflow":
+            return self._traced(self._on_device(batches))
+        values, terms = self._traced([variable.value for variable in self.variables], self._on_device(batches))
+        for variable, value in zip(self.variables, values, strict=True):
+            variable._value = value  # not assign: the old buffer was donated
+        return terms
+
+    def cost(self, batches: Batches) -> tuple[float, float]:
+        """(floating-point operations, bytes) of one step, as the backend counts its own graph; traces, runs nothing.
+
+        A multiply-add is two operations. The bytes are the state plus the largest sum of tensors alive at once.
+        """
+        state = float(sum(np.dtype(_dtype(v)).itemsize * int(np.prod(v.shape)) for v in self.variables))
+        if BACKEND == "jax":
+            values = [variable.value for variable in self.variables]
+            self._traced = self._traced.lower(values, self._on_device(batches)).compile()
+            cost, memory = self._traced.cost_analysis(), self._traced.memory_analysis()
+            return float((cost or {}).get("flops", 0)), state + float(getattr(memory, "temp_size_in_bytes", 0))
+        graph = self._traced.get_concrete_function(self._on_device(batches)).graph
+        options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
+        profile = tf.compat.v1.profiler.profile(graph, options=options)
+        return float(profile.total_float_ops) if profile else 0.0, state + _peak(graph)
+
+    def _on_device(self, batches: Batches) -> Any:
+        if BACKEND == "jax":
+            return jax.device_put(batches, self._sharded)
+        if self.devices == 1:
+            return keras.tree.map_structure(tf.convert_to_tensor, batches)
+
+        def shard(array: np.ndarray) -> Any:
+            size = len(array) // self.devices
+            return tf.distribute.get_strategy().experimental_distribute_values_from_function(
+                lambda context: tf.convert_to_tensor(
+                    array[context.replica_id_in_sync_group * size : (context.replica_id_in_sync_group + 1) * size]
+                )
+            )
+
+        return keras.tree.map_structure(shard, batches)
+
+    def _mirrored(self, function: Callable[[Batches], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+        def step(batches: Any) -> dict[str, Any]:
+            strategy = tf.distribute.get_strategy()
+            terms = strategy.run(function, args=(batches,))
+            return {name: strategy.reduce("MEAN", term, axis=None) for name, term in terms.items()}
+
+        return step
+
+    def _pure(self, function: Callable[[Batches], dict[str, Any]]) -> Callable[[list[Any], Any], Any]:
+        def step(values: list[Any], batches: Any) -> tuple[list[Any], dict[str, Any]]:
+            _active.append(self.variables)
+            try:
+                with keras.StatelessScope(state_mapping=zip(self.variables, values, strict=True)) as scope:
+                    terms = function(batches)
+                return [scope.get_current_value(variable) for variable in self.variables], terms
+            finally:
+                _active.pop()
+
+        return step
+
+
+def scope(devices: int) -> AbstractContextManager[Any]:
+    """Where a system is built and stepped: a MirroredStrategy's scope under TensorFlow with several devices.
+
+    Raises:
+      UserError: this machine has fewer devices.
+    """
+    if BACKEND == "jax":
+        found = len(jax.devices())
+        if devices > found:
+            raise UserError(f"{devices} devices were asked for and JAX sees {found}: set training.devices to {found}.")
+        return nullcontext()
+    if devices == 1:
+        return nullcontext()
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    names = [device.name for device in tf.config.list_logical_devices(kind)]
+    if devices > len(names):
+        raise UserError(
+            f"{devices} devices were asked for and TensorFlow sees {len(names)} {kind}: "
+            f"set training.devices to {len(names)}."
+        )
+    return tf.distribute.MirroredStrategy(names[:devices]).scope()
+
+
+def read(variables: list[keras.Variable]) -> list[np.ndarray]:
+    """Their values as numpy; the first replica's where there are several."""
+    if BACKEND == "tensorflow" and _replicas() > 1:
+        strategy = tf.distribute.get_strategy()
+        return [np.asarray(strategy.experimental_local_results(variable.value)[0]) for variable in variables]
+    return [np.array(variable.value) for variable in variables]
+
+
+def to_host(values: Any) -> Any:
+    """Tensors in any structure to numpy, in one wait for the device."""
+    return jax.device_get(values) if BACKEND == "jax" else keras.tree.map_structure(ops.convert_to_numpy, values)
+
+
+def versions() -> dict[str, str]:
+    """Of Keras and the backend."""
+    return {"keras": keras.__version__, BACKEND: (tf if BACKEND == "tensorflow" else jax).__version__}
+
+
+def device_name() -> str:
+    """Of the first device that computes."""
+    if BACKEND == "jax":
+        return str(jax.devices()[0].device_kind)
+    gpus = tf.config.list_physical_devices("GPU")
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "cpu"
+
+
+def convolution_rate(seconds: float = 0.5) -> float:
+    """Floating-point operations a second that this device reaches in one 3x3 convolution of 64 channels at 64 px."""
+    shape, dtype = (8, 64, 64, 64), keras.config.dtype_policy().compute_dtype
+    x, kernel = ops.ones(shape, dtype), ops.ones((3, 3, 64, 64), dtype)
+    compile_ = tf.function if BACKEND == "tensorflow" else jax.jit
+    # The sum keeps the result from being copied to the host.
+    convolve = compile_(lambda x, kernel: ops.cast(ops.sum(ops.conv(x, kernel, padding="same")), "float32"))
+    to_host(convolve(x, kernel))
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        to_host(convolve(x, kernel))
+        count += 1
+    return count * 2 * 9 * 64 * math.prod(shape) / (time.perf_counter() - start)
+
+
+# --- helpers -----------------------------------------------------------------------------------------------------
+
+
+def _replicas() -> int:
+    """Over how many replicas the batch that a step sees is split; JAX shows each step the whole."""
+    return int(tf.distribute.get_strategy().num_replicas_in_sync) if BACKEND == "tensorflow" else 1
+
+
+@contextmanager
+def _scope(mapping: Any) -> Iterator[Callable[[], list[tuple[keras.Variable, Any]]]]:
+    """An inner StatelessScope over every variable of the active system: it would not see the outer scope's values."""
+    given = {id(variable): value for variable, value in mapping}
+    everything = _active[-1] if _active else []
+    values = [(variable, given.get(id(variable), variable.value)) for variable in everything]
+    with keras.StatelessScope(state_mapping=values) as inner:
+        yield lambda: [inner.get_current_value(variable) for variable in everything]
+
+
+def _assign(values: list[Any], skip: Sequence[keras.Variable] = ()) -> None:
+    skipped = {id(variable) for variable in skip}
+    for variable, value in zip(_active[-1] if _active else [], values, strict=True):
+        if id(variable) not in skipped:
+            variable.assign(value)
+
+
+def _dtype(variable: keras.Variable) -> str:
+    return "float32" if variable.dtype == "bfloat16" else str(variable.dtype)
+
+
+def _peak(graph: Any) -> float:
+    """Most bytes alive at once when a TensorFlow graph's operations run in the order in which they were made."""
+    operations = graph.get_operations()
+    last = {id(tensor): i for i, op in enumerate(operations) for tensor in op.inputs}
+    freed: dict[int, float] = {}
+    alive = most = 0.0
+    for i, op in enumerate(operations):
+        for tensor in op.outputs:
+            end = last.get(id(tensor), -1)
+            if end > i and tensor.shape.is_fully_defined() and tensor.dtype.is_numpy_compatible:
+                size = float(tensor.shape.num_elements() * tensor.dtype.size)
+                alive += size
+                freed[end] = freed.get(end, 0.0) + size
+        most = max(most, alive)
+        alive -= freed.pop(i, 0.0)
+    return most

@@ -1,0 +1,230 @@
+"""Normalization over the pixels of one image: IN, AdaIN, and U-GAT-IT's AdaLIN and LIN.
+
+Every statistic is taken in float32 at least, whatever the compute dtype: a float16 sum of squares overflows at 65504.
+The layer statistics that LIN needs follow from the instance statistics (law of total variance), so each layer reads its
+input once for the mean and once for the variance, and what remains is one multiplication and one addition a pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kgan")
+class UnitInterval(keras.constraints.Constraint):
+    """Clips to [0, 1]: the official constraint on rho, applied by the optimizer after each update."""
+
+    def __call__(self, w: Any) -> Any:
+        return ops.clip(w, 0.0, 1.0)
+
+
+class _ImageNormalization(keras.layers.Layer):
+    """What the four share: float32 statistics over all axes between the first and the last.
+
+    Args:
+      epsilon: added to the variance, inside the root.
+      unbiased: divide squared deviations by n - 1 in place of n (torch.var's default; visible only on small maps).
+    """
+
+    def __init__(self, epsilon: float = 1e-5, unbiased: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if epsilon <= 0:
+            raise ValueError(f"{self.name}: epsilon must be positive, got {epsilon}.")
+        self.epsilon = epsilon
+        self.unbiased = unbiased
+        self.supports_masking = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "epsilon": self.epsilon, "unbiased": self.unbiased}
+
+    def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
+        return input_shape
+
+    def _channels(self, input_shape: Any) -> int:
+        if len(input_shape) < 3 or input_shape[-1] is None:
+            raise ValueError(
+                f"{self.name}: expected [B, ..., C] with at least one spatial axis and known channels, got {input_shape}."
+            )
+        return int(input_shape[-1])
+
+    def _vector(self, name: str, channels: int, initial: float, constraint: Any = None) -> Any:
+        return self.add_weight(
+            name=name,
+            shape=(channels,),
+            initializer=keras.initializers.Constant(initial),
+            constraint=constraint,
+            autocast=False,  # used with the statistics, in their dtype
+        )
+
+    def _wide(self, x: Any) -> Any:
+        """In float32 at least."""
+        return ops.cast(x, keras.backend.result_type(keras.backend.standardize_dtype(x.dtype), "float32"))
+
+    def _center(self, x: Any) -> tuple[Any, Any, Any]:
+        """x - mean [B, ..., C], mean [B, 1.., C] and biased variance [B, 1.., C] of each image's channels."""
+        axes = tuple(range(1, len(x.shape) - 1))
+        mean = ops.mean(x, axis=axes, keepdims=True)
+        centered = x - mean
+        # Not ops.var: SQUARED_DIFFERENCE has no int8 or XNNPACK kernel, a multiplication has both.
+        return centered, mean, ops.mean(centered * centered, axis=axes, keepdims=True)
+
+    def _inverse_std(self, variance: Any, count: Any) -> Any:
+        if self.unbiased:
+            count = ops.cast(count, variance.dtype)
+            variance = variance * (count / ops.maximum(count - 1, 1))
+        return ops.rsqrt(variance + self.epsilon)
+
+    def _pixels(self, x: Any) -> Any:
+        return ops.prod(ops.convert_to_tensor(ops.shape(x)[1:-1], "int32")) if self.unbiased else None
+
+    def _mix(self, x: Any, rho: Any) -> tuple[Any, Any, Any]:
+        """(x - mean), scale and shift with rho IN(x) + (1 - rho) LN(x) = (x - mean) scale + shift."""
+        centered, mean, variance = self._center(x)
+        layer_mean = ops.mean(mean, axis=-1, keepdims=True)
+        offset = mean - layer_mean
+        layer_variance = ops.mean(variance + offset * offset, axis=-1, keepdims=True)
+        pixels = self._pixels(x)
+        instance = self._inverse_std(variance, pixels)
+        layer = (1 - rho) * self._inverse_std(layer_variance, pixels * x.shape[-1] if self.unbiased else None)
+        return centered, rho * instance + layer, offset * layer
+
+
+@keras.saving.register_keras_serializable("kgan")
+class InstanceNormalization(_ImageNormalization):
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta over the pixels of each image and channel.
+
+    Args:
+      center, scale: learn beta (starts at 0) and gamma (starts at 1), one a channel.
+
+    Shapes: [B, ..., C] to the same. Source: Ulyanov et al. 2016, arXiv 1607.08022.
+    """
+
+    def __init__(self, center: bool = True, scale: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.center = center
+        self.scale = scale
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        self.gamma = self._vector("gamma", channels, 1.0) if self.scale else None
+        self.beta = self._vector("beta", channels, 0.0) if self.center else None
+
+    def call(self, inputs: Any) -> Any:
+        x = self._wide(inputs)
+        centered, _, variance = self._center(x)
+        factor = self._inverse_std(variance, self._pixels(x))
+        if self.gamma is not None:
+            factor = factor * ops.cast(self.gamma, x.dtype)
+        outputs = centered * factor
+        if self.beta is not None:
+            outputs = outputs + ops.cast(self.beta, x.dtype)
+        return ops.cast(outputs, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "center": self.center, "scale": self.scale}
+
+
+class _Styled(_ImageNormalization):
+    """Normalization whose gamma and beta [B, C] are arguments of the call."""
+
+    def _check(self, inputs: Any, gamma: Any, beta: Any) -> None:
+        for name, style in (("gamma", gamma), ("beta", beta)):
+            if len(style.shape) != 2 or style.shape[-1] != inputs.shape[-1]:
+                raise ValueError(
+                    f"{self.name}: {name} must be [B, {inputs.shape[-1]}] for an input of {tuple(inputs.shape)}, "
+                    f"got {tuple(style.shape)}."
+                )
+
+    def _spread(self, style: Any, like: Any) -> Any:
+        """[B, C] to [B, 1, ..., C] in the dtype of the statistics."""
+        return ops.reshape(ops.cast(style, like.dtype), (-1, *[1] * (len(like.shape) - 2), like.shape[-1]))
+
+
+@keras.saving.register_keras_serializable("kgan")
+class AdaIN(_Styled):
+    """Adaptive instance normalization: gamma IN(x) + beta, with gamma and beta [B, C] given to the call.
+
+    Shapes: [B, ..., C] to the same. Source: Huang and Belongie 2017, arXiv 1703.06868.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        self._channels(input_shape)
+
+    def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
+        self._check(inputs, gamma, beta)
+        x = self._wide(inputs)
+        centered, _, variance = self._center(x)
+        factor = self._spread(gamma, x) * self._inverse_std(variance, self._pixels(x))
+        return ops.cast(centered * factor + self._spread(beta, x), inputs.dtype)
+
+
+@keras.saving.register_keras_serializable("kgan")
+class AdaLIN(_Styled):
+    """Adaptive layer-instance normalization: gamma (rho IN(x) + (1 - rho) LN(x)) + beta.
+
+    Args:
+      rho: where the learned mixture, one a channel and clipped to [0, 1], starts: 1 is pure IN.
+      smoothing: the mixture in use is clip(rho - smoothing, 0, 1); 0.1 in the official TensorFlow code, so that its
+        effective start is 0.9.
+
+    Shapes: [B, ..., C] to the same; gamma, beta [B, C]. LN's statistics run over pixels and channels.
+    Source: Kim et al. 2020, arXiv 1907.10830, section 2.1; taki0112/UGATIT ops.py, adaptive_instance_layer_norm.
+    """
+
+    def __init__(self, rho: float = 1.0, smoothing: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rho <= 1 or not 0 <= smoothing < 1:
+            raise ValueError(f"{self.name}: rho and smoothing lie in [0, 1], got {rho} and {smoothing}.")
+        self.initial_rho = rho
+        self.smoothing = smoothing
+
+    def build(self, input_shape: Any) -> None:
+        self.rho = self._vector("rho", self._channels(input_shape), self.initial_rho, UnitInterval())
+
+    def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
+        self._check(inputs, gamma, beta)
+        x = self._wide(inputs)
+        rho = ops.cast(self.rho, x.dtype)
+        if self.smoothing:
+            rho = ops.clip(rho - self.smoothing, 0.0, 1.0)
+        centered, scale, shift = self._mix(x, rho)
+        gamma, beta = self._spread(gamma, x), self._spread(beta, x)
+        return ops.cast(centered * (gamma * scale) + (gamma * shift + beta), inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rho": self.initial_rho, "smoothing": self.smoothing}
+
+
+@keras.saving.register_keras_serializable("kgan")
+class LIN(_ImageNormalization):
+    """Layer-instance normalization: gamma (rho IN(x) + (1 - rho) LN(x)) + beta, all three learned, one a channel.
+
+    Args:
+      rho: where the mixture, clipped to [0, 1], starts: 0 is pure LN, as in both official codes.
+
+    Shapes: [B, ..., C] to the same. Source: as AdaLIN; ops.py, layer_instance_norm.
+    """
+
+    def __init__(self, rho: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rho <= 1:
+            raise ValueError(f"{self.name}: rho lies in [0, 1], got {rho}.")
+        self.initial_rho = rho
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        self.rho = self._vector("rho", channels, self.initial_rho, UnitInterval())
+        self.gamma = self._vector("gamma", channels, 1.0)
+        self.beta = self._vector("beta", channels, 0.0)
+
+    def call(self, inputs: Any) -> Any:
+        x = self._wide(inputs)
+        rho, gamma, beta = (ops.cast(weight, x.dtype) for weight in (self.rho, self.gamma, self.beta))
+        centered, scale, shift = self._mix(x, rho)
+        return ops.cast(centered * (gamma * scale) + (gamma * shift + beta), inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rho": self.initial_rho}

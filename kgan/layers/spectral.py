@@ -1,0 +1,79 @@
+"""Spectral normalization that leaves the kernel alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def _unit(x: Any) -> Any:
+    return x * ops.rsqrt(ops.sum(x * x) + 1e-12)
+
+
+@keras.saving.register_keras_serializable("kgan")
+class SpectralNormalization(keras.layers.Wrapper):
+    """Calls the wrapped layer with its kernel divided by the kernel's largest singular value sigma.
+
+    One power iteration runs in each call with training=True and is kept; other calls use the kept vector. Unlike
+    keras.layers.SpectralNormalization, the kernel itself is never overwritten, and sigma = v W u is differentiated with u
+    and v held constant, so the gradient is that of W / sigma(W) (Miyato et al. 2018, arXiv 1802.05957, equation 12).
+
+    Args:
+      layer: a built or unbuilt layer with a `kernel` whose last axis counts the outputs (Conv2D, Dense).
+      power_iterations: steps in each training call.
+
+    Raises:
+      ValueError: the layer has no kernel.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        # The wrapper itself computes in the dtype of the variables, whatever the policy of the layer inside: power
+        # iterations in bfloat16 do not converge. Its inputs pass through untouched.
+        kwargs |= {"dtype": layer.variable_dtype, "autocast": False}
+        super().__init__(layer, **kwargs)
+        if power_iterations < 1:
+            raise ValueError(f"{self.name}: power_iterations must be at least 1, got {power_iterations}.")
+        self.power_iterations = power_iterations
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if getattr(self.layer, "kernel", None) is None:
+            raise ValueError(f"{self.name}: a {type(self.layer).__name__} has no kernel to normalize.")
+        self.u = self.add_weight(
+            name="u",
+            shape=(1, self.layer.kernel.shape[-1]),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            trainable=False,
+        )
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.layer.compute_output_shape(input_shape)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        variables = [(variable, variable.value) for variable in self.layer.variables if variable is not self._kernel]
+        with keras.StatelessScope(state_mapping=[(self._kernel, self._normalized(training)), *variables]):
+            return self.layer(inputs)
+
+    @property
+    def _kernel(self) -> keras.Variable:
+        return self.layer._kernel if hasattr(self.layer, "_kernel") else self.layer.kernel
+
+    def _normalized(self, training: bool) -> Any:
+        """W / sigma(W)."""
+        kernel = ops.convert_to_tensor(self._kernel.value)
+        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))  # [inputs, outputs]
+        fixed = ops.stop_gradient(matrix)
+        u = self.u.value
+        v = _unit(ops.matmul(u, ops.transpose(fixed)))  # [1, inputs]
+        if training:
+            for step in range(self.power_iterations):
+                v = _unit(ops.matmul(u, ops.transpose(fixed))) if step else v
+                u = _unit(ops.matmul(v, fixed))
+            self.u.assign(ops.stop_gradient(u))
+        sigma = ops.sum(ops.matmul(ops.stop_gradient(v), matrix) * ops.stop_gradient(u))
+        return kernel / sigma
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "power_iterations": self.power_iterations}

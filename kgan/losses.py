@@ -1,0 +1,89 @@
+"""Objectives: pairs of adversarial losses, l1, and penalties on a discriminator's input gradient.
+
+Every loss is a float32 (at least) scalar: the mean over whatever it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from kgan import engine
+
+
+def _wide(x: Any) -> Any:
+    return ops.cast(x, keras.backend.result_type(keras.backend.standardize_dtype(x.dtype), "float32"))
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """What G minimizes on the logits of its fakes, and D on those of reals and fakes."""
+
+    generator: Callable[[Any], Any]
+    discriminator: Callable[[Any, Any], Any]
+
+
+def _softplus_mean(x: Any) -> Any:
+    return ops.mean(ops.softplus(_wide(x)))
+
+
+def _square_mean(x: Any) -> Any:
+    x = _wide(x)
+    return ops.mean(x * x)
+
+
+def _mean(x: Any) -> Any:
+    return ops.mean(_wide(x))
+
+
+LSGAN = Adversarial(  # Mao et al. 2017, arXiv 1611.04076; no factor 1/2, as the official image-translation codes
+    generator=lambda fake: _square_mean(fake - 1),
+    discriminator=lambda real, fake: _square_mean(real - 1) + _square_mean(fake),
+)
+NON_SATURATING = Adversarial(  # Goodfellow et al. 2014, arXiv 1406.2661, section 3: binary cross-entropy on logits
+    generator=lambda fake: _softplus_mean(-fake),
+    discriminator=lambda real, fake: _softplus_mean(-real) + _softplus_mean(fake),
+)
+HINGE = Adversarial(  # Lim and Ye 2017, arXiv 1705.02894
+    generator=lambda fake: -_mean(fake),
+    discriminator=lambda real, fake: _mean(ops.relu(1 - real)) + _mean(ops.relu(1 + fake)),
+)
+WASSERSTEIN = Adversarial(  # Arjovsky et al. 2017, arXiv 1701.07875
+    generator=lambda fake: -_mean(fake),
+    discriminator=lambda real, fake: _mean(fake) - _mean(real),
+)
+
+
+def l1(x: Any, y: Any) -> Any:
+    """Mean absolute difference."""
+    return ops.mean(ops.abs(_wide(x) - _wide(y)))
+
+
+def binary_cross_entropy(logits: Any, label: bool) -> Any:
+    """Mean cross-entropy of logits whose true class is all `label`."""
+    return _softplus_mean(-logits if label else logits)
+
+
+def l2(variables: list[keras.Variable]) -> Any:
+    """Sum over variables of half their squared norm: its gradient is the variable itself (tf.nn.l2_loss)."""
+    return sum(ops.sum(ops.square(_wide(variable))) / 2 for variable in variables)
+
+
+def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = False) -> Any:
+    """Mean over images of (|gradient of critic at x| - 1)^2, the norm taken over all pixels and channels.
+
+    Args:
+      critic: [B, H, W, C] to logits with the batch first; logits of one image are summed before differentiation.
+      one_sided: only norms above 1 cost (WGAN-LP, Petzka et al. 2018, arXiv 1709.08894).
+
+    Source: Gulrajani et al. 2017, arXiv 1704.00028.
+    """
+    gradient = _wide(engine.input_gradients(critic, x))
+    # Not ops.norm: its derivative at zero is not a number, and a dead critic's gradient is zero.
+    norm = ops.sqrt(ops.sum(gradient * gradient, axis=tuple(range(1, len(gradient.shape)))) + 1e-12)
+    excess = ops.relu(norm - 1) if one_sided else norm - 1
+    return ops.mean(excess * excess)

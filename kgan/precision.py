@@ -1,0 +1,33 @@
+"""Mixed precision ends with training: filters are kept and exported in float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def float32_copy(model: keras.Model) -> keras.Model:
+    """The model under the float32 policy, weights copied; the model itself where it is that already."""
+    serialized = keras.saving.serialize_keras_object(model)
+    changed = _float32(serialized)
+    if changed == serialized:
+        return model
+    copy = keras.saving.deserialize_keras_object(changed)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _float32(node: Any) -> Any:
+    if isinstance(node, dict):
+        if node.get("class_name") == "DTypePolicy":
+            return {**node, "config": {**node["config"], "name": "float32"}}
+        return {key: "float32" if _is_float(key, value) else _float32(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return type(node)(_float32(value) for value in node)
+    return node
+
+
+def _is_float(key: str, value: Any) -> bool:
+    """Inputs and some layers state a plain dtype."""
+    return key == "dtype" and isinstance(value, str) and value in ("float16", "bfloat16", "float64")
