@@ -1,0 +1,90 @@
+"""What all systems would write alike: networks and optimizers with named state, and one `minimize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kgan import engine
+
+
+class Adversarial(keras.Model):
+    """A generator side and a discriminator side, each with its optimizer.
+
+    A subclass sets its networks as attributes, calls `ready`, and writes `train_step(batches)` in the paper's order.
+    Networks are built in `keras.name_scope(attribute)`, so that a variable's path begins with the attribute's name.
+    """
+
+    batches_per_step = 1  # train_step gets a tuple of this many batches, each a dict of [B, ...] arrays
+    fixed_size: int | None = None  # where the generators accept no other
+
+    def ready(self, seed: int) -> None:
+        """Count steps, build each optimizer for its side, and mark the model as built, which it is."""
+        self.seed = seed
+        self.step = keras.Variable(0, dtype="int32", trainable=False, name="step")
+        self.generator_optimizer.build(self.generator_variables())
+        self.discriminator_optimizer.build(self.discriminator_variables())
+        super().compile(optimizer=None, jit_compile=False)
+        self.built = True
+
+    def generator_variables(self) -> list[keras.Variable]:
+        raise NotImplementedError
+
+    def discriminator_variables(self) -> list[keras.Variable]:
+        raise NotImplementedError
+
+    def minimize(self, optimizer: Any, variables: list[keras.Variable], losses: engine.Losses) -> tuple[dict, Any]:
+        """One update of `variables` against the sum of the named terms; returns terms and tensors."""
+        terms, tensors, slopes = engine.gradients(losses, variables, optimizer)
+        engine.apply(optimizer, slopes, variables)
+        return terms, tensors
+
+    def state(self) -> dict[str, keras.Variable]:
+        """Everything that a step reads or changes, by attribute path; what a checkpoint holds."""
+        found: dict[str, keras.Variable] = {}
+        for attribute, child in sorted(vars(self).items()):
+            if attribute.startswith("_"):
+                continue
+            if isinstance(child, keras.Variable):
+                found[attribute] = child
+            elif isinstance(child, keras.Layer | keras.optimizers.Optimizer):
+                for variable in child.variables:
+                    path = variable.path if variable.path.startswith(f"{attribute}/") else f"{attribute}/{variable.path}"
+                    if path in found:
+                        raise ValueError(f"Two variables of the system share the path {path}.")
+                    found[path] = variable
+        return found
+
+    def networks(self) -> dict[str, keras.Model]:
+        """Those that are trained, by attribute."""
+        found = sorted((name, child) for name, child in vars(self).items() if isinstance(child, keras.Model))
+        return {name: network for name, network in found if not name.startswith(("_", "ema_"))}
+
+    def filters(self) -> dict[str, keras.Model]:
+        """The generators as a user wants them, by file name: the averaged ones where there are."""
+        raise NotImplementedError
+
+    def learning_rate(self, step: int) -> Any:
+        """Of G after `step` steps."""
+        return self.rate(step)
+
+    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Columns of the sample sheet: titles to images [B, h, w, 3 or 1], in [-1, 1]."""
+        raise NotImplementedError
+
+
+def average(target: keras.Model, source: keras.Model, decay: float) -> None:
+    """Exponential moving average of all weights: target = decay target + (1 - decay) source."""
+    for mean, value in zip(target.weights, source.weights, strict=True):
+        mean.assign(decay * mean + (1 - decay) * value)
+
+
+Builder = Callable[[], keras.Model]
+
+
+def named(attribute: str, build: Builder) -> keras.Model:
+    """Build a network so that its variables' paths begin with `attribute`."""
+    with keras.name_scope(attribute):
+        return build()

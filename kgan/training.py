@@ -1,0 +1,345 @@
+"""The loop: one for every system, on either engine, that can be stopped anywhere and goes on bit for bit."""
+
+import dataclasses
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from kgan import __version__, checkpoint, engine, files, images
+from kgan.card import Card
+from kgan.data import Unpaired
+from kgan.errors import UserError
+from kgan.logs import Log
+from kgan.precision import float32_copy
+from kgan.settings import check_choices, choice
+from kgan.systems import ugatit
+
+
+@dataclasses.dataclass
+class Training:
+    """How long, how fast, and what is kept.
+
+    Attributes:
+      steps: train_steps in all; a resumed run may be given more or fewer.
+      batch_size: pictures of each domain in a batch, over all devices.
+      seed: of starting weights, order, augmentation and draws.
+      precision: compute dtype; weights, statistics and losses stay in float32.
+      devices: how many of the machine's devices share each batch.
+      log_every, sample_every, save_every: steps between log lines, sample sheets and checkpoints.
+      samples: rows of a sample sheet.
+      keep: checkpoints that stay.
+      tensorboard: also write event files.
+      init_from: a folder whose generators (.keras) start a new run.
+    """
+
+    steps: int = 1_000_000
+    batch_size: int = 1
+    seed: int = 0
+    precision: str = choice("mixed_bfloat16", "float32", "mixed_float16", "float64")
+    devices: int = 1
+    log_every: int = 100
+    sample_every: int = 1000
+    save_every: int = 1000
+    samples: int = 4
+    keep: int = 3
+    tensorboard: bool = True
+    init_from: str = ""
+
+
+@dataclasses.dataclass
+class Config:
+    """One experiment: what is learned, from what, and how."""
+
+    name: str
+    system: ugatit.Settings
+    data: Unpaired
+    training: Training = dataclasses.field(default_factory=Training)
+
+
+# What may change between two sittings of one run: none of it touches what is computed.
+FREE = {
+    "name",
+    "data.root",  # the data's fingerprint is compared instead
+    "data.memory",
+    "data.subject",
+    "training.steps",
+    "training.devices",
+    "training.log_every",
+    "training.sample_every",
+    "training.save_every",
+    "training.samples",
+    "training.keep",
+    "training.tensorboard",
+    "training.init_from",
+}
+
+
+def train(config: Config, workdir: str | Path) -> Path:
+    """Train, or go on where the run in `workdir` stopped; returns `workdir`, which then holds the generators.
+
+    Raises:
+      UserError: settings that do not fit each other, the machine or the run that lies there; a loss that is no number.
+      SystemExit: 128 + the signal's number, after SIGINT or SIGTERM and a last checkpoint.
+    """
+    workdir = Path(workdir)
+    settings, training = config.system, config.training
+    _check(training)
+    keras.config.set_floatx("float64" if training.precision == "float64" else "float32")
+    keras.config.set_dtype_policy(training.precision)
+    settings.check()
+
+    with engine.scope(training.devices):
+        system = settings.create(training.steps, training.seed)
+        reader = config.data.open(settings.image_size, training.batch_size, system.batches_per_step, training.seed)
+        about = {"kgan": __version__, "config": dataclasses.asdict(config), "data": reader.fingerprint()}
+        start = restore(system, workdir, about)
+        if start == 0 and training.init_from:
+            _init_from(system, Path(training.init_from))
+        workdir.mkdir(parents=True, exist_ok=True)
+        files.sweep(workdir)
+        images.write_bytes(workdir / "config.json", (json.dumps(about["config"], indent=2) + "\n").encode())
+
+        step = engine.Compiled(
+            system, lambda batches: system.train_step(tuple(map(reader.prepare, batches))), training.devices
+        )
+        print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
+        print(summary(system, step, reader.step(start), training, start))
+        _Run(config, workdir, system, reader, step, about).loop(start)
+    return workdir
+
+
+def _check(training: Training) -> None:
+    check_choices(training, "training")
+    for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
+        if getattr(training, name) < 1:
+            raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
+    if training.batch_size % training.devices:
+        raise UserError(
+            f"training.batch_size ({training.batch_size}) must be a multiple of training.devices ({training.devices})."
+        )
+
+
+# --- what a run restores -----------------------------------------------------------------------------------------
+
+
+def restore(system: Any, workdir: Path, about: dict[str, Any]) -> int:
+    """Put the newest checkpoint into the system; returns the number of steps it has done, 0 where there is none."""
+    saved = checkpoint.found(workdir)
+    if not saved:
+        return 0
+    arrays, before = checkpoint.load(saved[-1])
+    differing = differences(before["config"], about["config"])
+    if differing:
+        raise UserError(
+            f"{workdir} holds a run with other settings: {'; '.join(differing)}. "
+            "Give the old settings to go on, or another --workdir to begin anew."
+        )
+    for name, now in about["data"].items():
+        was = before["data"].get(name)
+        if was != now:
+            raise UserError(
+                f"{workdir} began with other pictures: domain {name} had {was and was['pictures']} and now has "
+                f"{now['pictures']}, or their names changed. Restore the folder, or begin anew in another --workdir."
+            )
+    variables = system.state()
+    checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(saved[-1]))
+    for path, variable in variables.items():
+        variable.assign(arrays[path])
+    return int(before["step"])
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """'system.filters was 32 and is 64', for every field that must not change."""
+    found = []
+    for key in sorted(before.keys() | now.keys()):
+        path, was, is_ = f"{prefix}{key}", before.get(key), now.get(key)
+        if isinstance(was, dict) and isinstance(is_, dict):
+            found += differences(was, is_, f"{path}.")
+        elif was != is_ and path not in FREE:
+            found.append(f"{path} was {was!r} and is {is_!r}")
+    return found
+
+
+def _init_from(system: Any, folder: Path) -> None:
+    for name in system.filters():
+        path = folder / f"{name}.keras"
+        if not path.is_file():
+            raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")
+        given = keras.saving.load_model(path, compile=False)
+        network = getattr(system, name)
+        shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
+        arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(given.weights, given.get_weights(), strict=True))}
+        checkpoint.check_fit(arrays, shapes, str(path))
+        network.set_weights(given.get_weights())
+        averaged = getattr(system, f"ema_{name}", None)
+        if averaged is not None:
+            averaged.set_weights(given.get_weights())
+
+
+# --- what a user is told first -----------------------------------------------------------------------------------
+
+
+def summary(system: Any, step: engine.Compiled, batches: engine.Batches, training: Training, start: int) -> str:
+    """Parameters, memory, and time to finish, before the first step."""
+    lines = []
+    for name, network in system.networks().items():
+        count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
+        lines.append(f"  {name:<24} {count:>13,} parameters")
+    operations, memory = step.cost(batches)
+    rate = engine.convolution_rate()
+    seconds = (training.steps - start) * operations / (rate * TYPICAL_SHARE)
+    lines.append(
+        f"  a step: {operations / 1e9:,.0f} GFLOP, about {memory / 2**30:.1f} GiB; "
+        f"{training.steps - start:,} steps: about {duration(seconds)} on this {engine.device_name()} "
+        f"(convolutions at {rate / 1e9:,.0f} GFLOP/s, of which training reaches about {TYPICAL_SHARE:.0%})"
+    )
+    return "\n".join(lines)
+
+
+TYPICAL_SHARE = 0.4  # of the measured convolution rate; `make bench` measures it
+
+
+def duration(seconds: float) -> str:
+    """'3 min', '2.5 h', '4.1 days'."""
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+# --- the loop ----------------------------------------------------------------------------------------------------
+
+
+class _Run:
+    """A run from its first step in this sitting to its last."""
+
+    def __init__(
+        self, config: Config, workdir: Path, system: Any, reader: Any, step: engine.Compiled, about: dict[str, Any]
+    ) -> None:
+        self.config, self.workdir, self.system, self.reader = config, workdir, system, reader
+        self.step, self.about = step, about
+        self.saved: Path | None = None
+
+    def loop(self, start: int) -> None:
+        training = self.config.training
+        self.log = Log(self.workdir, start, training.tensorboard)
+        self.shown = self.reader.samples(training.samples)
+        self.pending: list[dict[str, Any]] = []
+        self.since = time.monotonic()
+        if start == 0:
+            self.sample(0)
+        done = start
+        bar = tqdm(total=training.steps, initial=start, unit="step", dynamic_ncols=True, mininterval=1.0)
+        with bar, _signals() as stopped:
+            while done < training.steps and not stopped():
+                self.pending.append(self.step(self.reader.step(done)))
+                done += 1
+                bar.update()
+                if done % training.log_every == 0:
+                    bar.set_postfix_str(self.flush(done))
+                if done % training.sample_every == 0:
+                    self.sample(done)
+                if done % training.save_every == 0:
+                    self.save(done)
+        if done % training.save_every or done == start:
+            self.save(done)
+        if done == training.steps and done % training.sample_every:
+            self.sample(done)
+        self.log.close()
+        if done < training.steps:
+            print(f"Stopped after step {done} and saved {self.saved}: the same command goes on from there.")
+            raise SystemExit(128 + stopped())
+        print(f"Finished {done} steps. In {self.workdir}: {', '.join(f'{n}.keras' for n in self.system.filters())}.")
+
+    def flush(self, done: int) -> str:
+        """Log the mean of each term since the last time; stop where one is not a number."""
+        if not self.pending:
+            return ""
+        rows = engine.to_host(self.pending)
+        first = done - len(rows) + 1
+        self.pending = []
+        for number, row in enumerate(rows, first):
+            for name, value in row.items():
+                if not np.isfinite(value):
+                    kept = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
+                    raise UserError(
+                        f"The loss term {name} became {value} at step {number}. {kept} "
+                        "Try training.precision=float32 or a lower system.learning_rate."
+                    )
+        seconds = time.monotonic() - self.since
+        self.since = time.monotonic()
+        means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        rate = float(keras.ops.convert_to_numpy(self.system.learning_rate(done)))
+        speed = len(rows) * self.config.training.batch_size / seconds
+        self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
+        critic = sum(value for name, value in means.items() if name in self.system.critic_terms(means))
+        return f"G {sum(means.values()) - critic:.3g}, D {critic:.3g}"
+
+    def sample(self, done: int) -> None:
+        """A sheet of test pictures through the filters, as PNG and for TensorBoard."""
+        columns = engine.to_host(self.system.sample(self.shown))
+        size = self.config.system.image_size
+        pictures = {title: [show(x, size) for x in column] for title, column in columns.items()}
+        sheet = images.grid(list(zip(*pictures.values(), strict=True)), list(pictures))
+        images.write(self.workdir / "samples" / f"step-{done:08d}.png", sheet)
+        self.log.picture(done, "samples", sheet)
+
+    def save(self, done: int) -> None:
+        """Flush (so that no checkpoint follows a bad loss), then the checkpoint, then the generators alone."""
+        self.flush(done)
+        variables = self.system.state()
+        arrays = dict(zip(variables, engine.read(list(variables.values())), strict=True))
+        self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
+        for name, network in self.system.filters().items():
+            path = self.workdir / f"{name}.keras"
+            with files.replacing(path) as temporary:
+                float32_copy(network).save(temporary)
+            self.card(name, done).write(path)
+
+    def card(self, name: str, done: int) -> Card:
+        settings, data = self.config.system, self.config.data
+        size = self.system.fixed_size
+        return Card(
+            name=f"{self.config.name} {name.removeprefix('generator_')}",
+            system=type(settings).__module__.rsplit(".", 1)[-1],
+            image_size=settings.image_size,
+            size=(size, size) if size else None,
+            multiple=4,
+            crop=data.subject,
+            training={"steps": done, "kgan": __version__, **engine.versions(), "config": self.about["config"]},
+        )
+
+
+def show(x: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [size, size, 3] of a picture in [-1, 1], or of a one-channel map: its range as blue to yellow."""
+    if x.shape[-1] == 1:
+        level = (x - x.min()) / max(float(x.max() - x.min()), 1e-8)
+        x = np.concatenate([level, level * level, 1 - level], axis=-1) * 2 - 1
+    return images.resize(images.to_uint8(x), (size, size))
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], int]]:
+    """Within, SIGINT and SIGTERM only set a mark (the signal's number), so that a step always ends; a second one kills."""
+    received = [0]
+
+    def note(number: int, _: Any) -> None:
+        if received[0]:
+            raise SystemExit(128 + number)
+        received[0] = number
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: received[0]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
