@@ -1,5 +1,6 @@
 """Layers of the five systems, on `keras.ops` alone; importing this registers them for `keras.models.load_model`."""
 
+from kgan.layers import addons
 from kgan.layers.attention import CAM, Heatmap
 from kgan.layers.normalization import LIN, AdaIN, AdaLIN, InstanceNormalization
 from kgan.layers.resampling import NearestUpsampling2D, ReflectionPadding2D
@@ -15,4 +16,5 @@ __all__ = [
     "NearestUpsampling2D",
     "ReflectionPadding2D",
     "SpectralNormalization",
+    "addons",
 ]

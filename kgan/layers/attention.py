@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.precision import wide, wide_dtype
+
 
 @keras.saving.register_keras_serializable("kgan")
 class CAM(keras.layers.Layer):
@@ -59,11 +61,10 @@ class CAM(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         maps, logits = self.compute_output_shape(inputs.shape)
-        wide = keras.backend.result_type(self.compute_dtype, "float32")
-        return keras.KerasTensor(maps, self.compute_dtype), keras.KerasTensor(logits, wide)
+        return keras.KerasTensor(maps, inputs.dtype), keras.KerasTensor(logits, wide_dtype(inputs.dtype))
 
     def call(self, inputs: Any) -> Any:
-        x = ops.cast(inputs, keras.backend.result_type(keras.backend.standardize_dtype(inputs.dtype), "float32"))
+        x = wide(inputs)
         poolings = (ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2)))  # [B, C] each
         logits, maps = [], []
         for i, pooled in enumerate(poolings):

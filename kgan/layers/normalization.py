@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.precision import wide
+
 
 @keras.saving.register_keras_serializable("kgan")
 class UnitInterval(keras.constraints.Constraint):
@@ -19,6 +21,16 @@ class UnitInterval(keras.constraints.Constraint):
 
     def __call__(self, w: Any) -> Any:
         return ops.clip(w, 0.0, 1.0)
+
+
+def _mean(x: Any) -> Any:
+    """[B, ..., C] to [B, 1, ..., C]: an axis at a time, since one float32 sum over 65,536 pixels loses digits.
+
+    On flat pictures at 256 px that is the difference between 91 and 133 dB from float64.
+    """
+    for axis in range(1, len(x.shape) - 1):
+        x = ops.mean(x, axis=axis, keepdims=True)
+    return x
 
 
 class _ImageNormalization(keras.layers.Layer):
@@ -59,17 +71,12 @@ class _ImageNormalization(keras.layers.Layer):
             autocast=False,  # used with the statistics, in their dtype
         )
 
-    def _wide(self, x: Any) -> Any:
-        """In float32 at least."""
-        return ops.cast(x, keras.backend.result_type(keras.backend.standardize_dtype(x.dtype), "float32"))
-
     def _center(self, x: Any) -> tuple[Any, Any, Any]:
         """x - mean [B, ..., C], mean [B, 1.., C] and biased variance [B, 1.., C] of each image's channels."""
-        axes = tuple(range(1, len(x.shape) - 1))
-        mean = ops.mean(x, axis=axes, keepdims=True)
+        mean = _mean(x)
         centered = x - mean
         # Not ops.var: SQUARED_DIFFERENCE has no int8 or XNNPACK kernel, a multiplication has both.
-        return centered, mean, ops.mean(centered * centered, axis=axes, keepdims=True)
+        return centered, mean, _mean(centered * centered)
 
     def _inverse_std(self, variance: Any, count: Any) -> Any:
         if self.unbiased:
@@ -113,7 +120,7 @@ class InstanceNormalization(_ImageNormalization):
         self.beta = self._vector("beta", channels, 0.0) if self.center else None
 
     def call(self, inputs: Any) -> Any:
-        x = self._wide(inputs)
+        x = wide(inputs)
         centered, _, variance = self._center(x)
         factor = self._inverse_std(variance, self._pixels(x))
         if self.gamma is not None:
@@ -155,7 +162,7 @@ class AdaIN(_Styled):
 
     def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
         self._check(inputs, gamma, beta)
-        x = self._wide(inputs)
+        x = wide(inputs)
         centered, _, variance = self._center(x)
         factor = self._spread(gamma, x) * self._inverse_std(variance, self._pixels(x))
         return ops.cast(centered * factor + self._spread(beta, x), inputs.dtype)
@@ -186,7 +193,7 @@ class AdaLIN(_Styled):
 
     def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
         self._check(inputs, gamma, beta)
-        x = self._wide(inputs)
+        x = wide(inputs)
         rho = ops.cast(self.rho, x.dtype)
         if self.smoothing:
             rho = ops.clip(rho - self.smoothing, 0.0, 1.0)
@@ -221,7 +228,7 @@ class LIN(_ImageNormalization):
         self.beta = self._vector("beta", channels, 0.0)
 
     def call(self, inputs: Any) -> Any:
-        x = self._wide(inputs)
+        x = wide(inputs)
         rho, gamma, beta = (ops.cast(weight, x.dtype) for weight in (self.rho, self.gamma, self.beta))
         centered, scale, shift = self._mix(x, rho)
         return ops.cast(centered * (gamma * scale) + (gamma * shift + beta), inputs.dtype)

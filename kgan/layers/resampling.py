@@ -67,8 +67,11 @@ class ReflectionPadding2D(keras.layers.Layer):
 
 @ops.custom_gradient
 def _double(x: Any) -> Any:
-    height, width = ops.shape(x)[1:3]
-    outputs = ops.image.resize(x, (2 * height, 2 * width), interpolation="nearest")
+    if None in x.shape[1:3]:  # traced for any size, where ops.image.resize asks whether the unknown sides are positive
+        outputs = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
+    else:
+        height, width = x.shape[1:3]
+        outputs = ops.image.resize(x, (2 * height, 2 * width), interpolation="nearest")
 
     def gradient(*args: Any, upstream: Any = None) -> Any:
         """Each pixel was copied four times: its gradient is the sum over the 2x2 block."""

@@ -1,0 +1,159 @@
+"""From a trained generator to files that a phone, a browser or a server runs, each proven against Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import kgan
+from kgan import card as cards
+from kgan import images
+from kgan.card import Card
+from kgan.errors import UserError
+
+if TYPE_CHECKING:
+    from kgan.export.verify import Measurement
+
+PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
+
+
+def export(
+    model: str | Path,
+    output: str | Path,
+    pictures: Sequence[np.ndarray],
+    size: int | tuple[int, int] | None = None,
+    recipes: Sequence[str] = ("float32", "float16", "dynamic"),
+    saved_model: bool = True,
+) -> list[Measurement]:
+    """Write and verify `<name>_<recipe>.tflite` for each recipe, each with a card, and the folder `<name>_saved_model`.
+
+    `<name>` is the model file's. `verification.json` in `output` holds every measurement. A file that fails is not
+    kept, and one of the same name from before is removed.
+
+    Args:
+      model: a `.keras` file; its card, beside it, says how it was made.
+      output: the folder to write to.
+      pictures: real ones, uint8 [H, W, 3] of any sizes: every file is run on each, resized to `size`.
+      size: (height, width) or a square's side for the `.tflite`, whose size is fixed; None: as it was trained.
+      recipes: names in `kgan.export.recipes.RECIPES`.
+      saved_model: write that too.
+
+    Returns:
+      The measurements: one a `.tflite`, and one for each signature of the SavedModel.
+
+    Raises:
+      UserError: the model or the size will not do, or the network cannot be converted.
+      VerificationError: a file does not compute what Keras computes; those that do are kept.
+    """
+    import keras  # here and below: `--help` needs none of it
+
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
+    from kgan.export import recipes as known
+    from kgan.export import saved_model as saving
+    from kgan.export import tflite, verify
+    from kgan.loading import keras_runner, load_keras
+
+    model, output = Path(model), Path(output)
+    chosen = [known.get(recipe) for recipe in recipes]
+    if not pictures:
+        raise UserError("Export needs at least one picture to verify the files on.")
+    network = tflite.in_float32(load_keras(model))
+    card = cards.read(model) or Card(name=model.stem)
+    card.size = tuple(network.input_shape[1:3]) if all(network.input_shape[1:3]) else None
+    height, width = _static_size(size, card)
+    pictures = [images.resize(picture, (height, width)) for picture in pictures]
+    run = keras_runner(network)
+    expected = [run(images.to_float(picture)[None])[0] for picture in pictures]
+
+    measurements: list[Measurement] = []
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
+        for recipe in chosen:
+            made = Path(temporary) / f"{model.stem}_{recipe.name}.tflite"
+            made.write_bytes(tflite.convert(network, (height, width), recipe))
+            measured = verify.measure_tflite(made, pictures, expected, recipe.floor)
+            measurements.append(measured)
+            tensor = {"name": "image", "shape": [1, height, width, 3], "dtype": "float32"}
+            facts = {"recipe": recipe.name, "input": tensor, "output": tensor}
+            dataclasses.replace(card, size=(height, width), export=_facts(facts, [measured])).write(made)
+            _settle(made, output, not measured.problems)
+        if saved_model:
+            made = Path(temporary) / f"{model.stem}_saved_model"
+            saving.write(network, made, card.multiple)
+            measured_all = verify.measure_saved_model(made, pictures, expected)
+            measurements += measured_all
+            facts = {"recipe": "saved_model", "signatures": saving.describe(card.size)}
+            dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
+            _settle(made, output, not any(measured.problems for measured in measured_all))
+
+    report = {
+        "model": model.name,
+        "sha256": verify.digest(model)[1],
+        "size": [height, width],
+        "versions": _versions(),
+        "measurements": [dataclasses.asdict(measured) for measured in measurements],
+    }
+    images.write_bytes(output / "verification.json", (json.dumps(report, indent=2) + "\n").encode())
+    if any(measured.problems for measured in measurements):
+        raise verify.VerificationError(measurements)
+    return measurements
+
+
+def _static_size(size: int | tuple[int, int] | None, card: Card) -> tuple[int, int]:
+    """What to convert for: the network's only size, else the one asked for, else the one that it was trained at."""
+    asked = (size, size) if isinstance(size, int) else size
+    if card.size and asked not in (None, card.size):
+        raise UserError(f"The model takes {card.size[0]}x{card.size[1]} pictures only: leave out --size={size}.")
+    if card.size:
+        return card.size
+    height, width = asked or (card.image_size, card.image_size)
+    least = 2 * card.multiple
+    if min(height, width) < least or height % card.multiple or width % card.multiple:
+        raise UserError(
+            f"The model cannot be converted for {height}x{width} pictures: set --size to a multiple of "
+            f"{card.multiple}, {least} at least."
+        )
+    return height, width
+
+
+def _versions() -> dict[str, str]:
+    return {"kgan": kgan.__version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
+
+
+def _facts(facts: dict[str, Any], measurements: Sequence[Measurement]) -> dict[str, Any]:
+    """What a card says of an exported file."""
+    first = measurements[0]
+    verification = {
+        measured.signature: {
+            "pictures": measured.pictures,
+            "max_difference": measured.max_difference,
+            "mean_difference": measured.mean_difference,
+            "psnr": measured.psnr,
+            "floor": measured.floor,
+        }
+        for measured in measurements
+    }
+    sized = {"bytes": first.bytes, "sha256": first.sha256}
+    return {"file": first.file, **facts, **sized, "versions": _versions(), "verification": verification}
+
+
+def _settle(made: Path, output: Path, good: bool) -> None:
+    """Move a file or folder and its card from the temporary folder to its final name, or clear that name."""
+    card = cards.path_of(made)
+    for path in [made] if made.is_dir() else [card, made]:
+        target = output / path.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        elif not good:
+            target.unlink(missing_ok=True)
+        if good:
+            path.replace(target)

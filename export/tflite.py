@@ -1,0 +1,89 @@
+"""A Keras generator as one `.tflite` file: static shape, float32 in and out, the image as the only output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
+
+from kgan.errors import UserError
+from kgan.export.quiet import quiet
+from kgan.export.recipes import Recipe
+from kgan.loading import image_of
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The same network with every layer computing in float32: `model` itself where that is so already.
+
+    A network trained in mixed precision casts inside its graph, and the converter has no kernels for that.
+    Weights are carried by path, since their order may differ.
+    """
+    config = model.get_config()
+    wanted = _with_float32(config)
+    if wanted == config:
+        return model
+    rebuilt = type(model).from_config(wanted)
+    values = {variable.path: variable for variable in model.variables}
+    paths = [variable.path for variable in rebuilt.variables]
+    if len(values) != len(model.variables) or sorted(values) != sorted(paths):
+        raise UserError(f"{model.name} cannot be rebuilt in float32: the paths of its weights are not unique.")
+    for variable in rebuilt.variables:
+        variable.assign(values[variable.path])
+    return rebuilt
+
+
+def _with_float32(config: Any) -> Any:
+    """A layer's or a network's config with every floating dtype and dtype policy in it replaced by float32."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {**config["config"], "name": "float32"}}
+        return {
+            key: "float32" if key == "dtype" and isinstance(value, str) and "float" in value else _with_float32(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return type(config)(_with_float32(value) for value in config)
+    return config
+
+
+def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
+    """Convert for pictures of one size.
+
+    Args:
+      model: [B, H, W, 3] in [-1, 1] to the same, or to a dict whose "image" is that; other outputs are left out.
+      size: (height, width) in pixels, multiples of what the network divides.
+      recipe: what to do to the weights.
+
+    Returns:
+      The bytes of a `.tflite` whose signature `serving_default` takes "image" float32 [1, *size, 3] to "image".
+
+    Raises:
+      UserError: the network holds an operation that `.tflite` has no kernel for.
+    """
+    model = in_float32(model)
+    holder = tf.Module(name="generator")
+    # The variables themselves: handed a Keras 3 model, the converter would silently leave the weights out of the file.
+    holder.weights = [variable.value for variable in model.variables]
+
+    # The batch of 1 is fixed here: left open, it would bring SHAPE, PACK and RESHAPE into the file.
+    @tf.function(input_signature=[tf.TensorSpec((1, *size, 3), tf.float32, name="image")])
+    def translate(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"image": tf.ensure_shape(image_of(model(image, training=False)), (1, *size, 3))}
+
+    with quiet():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([translate.get_concrete_function()], holder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        recipe.configure(converter)
+        try:
+            return bytes(converter.convert())
+        except ConverterError as error:
+            raise UserError(f"{model.name} cannot be converted to .tflite: {_reason(error)}.") from error
+
+
+def _reason(error: ConverterError) -> str:
+    """The line of the converter's page that names the operations."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    named = [line for line in lines if "ops:" in line.lower()]
+    return (named or lines or ["the converter gave no reason"])[-1].rstrip(".")

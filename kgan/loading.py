@@ -1,0 +1,227 @@
+"""A filter, whatever kind of file it lies in: `kgan.load(path)(image)`.
+
+`.keras` runs under any Keras backend, `.tflite` in LiteRT (TensorFlow is never imported), a SavedModel in TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from kgan import card as cards
+from kgan import images
+from kgan.card import Card
+from kgan.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+KINDS = ".keras file, .tflite file or SavedModel folder"
+Shape = tuple[int | None, ...]
+
+
+class Filter:
+    """A callable that turns one picture into another of the same height, width and dtype.
+
+    A filter of any size gets the picture with its right and bottom border reflected up to the next multiple of
+    `multiple`, and the result is cropped back. A filter of a fixed size gets the picture resized (bicubic, antialiased,
+    regardless of the aspect: crop first where that matters), and the result is resized back.
+
+    Attributes:
+      card: what is known of the filter, a default one named after the file where it has none.
+      size: (height, width) in pixels where only that is accepted, else None.
+      multiple: what the sides of a picture are brought to a multiple of; 1 for a filter of fixed size.
+      run: the bare network, float32 [1, H, W, 3] in [-1, 1] to the same; sides as `size` and `multiple` ask.
+    """
+
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], card: Card) -> None:
+        self.run = run
+        self.card = card
+        self.size = card.size
+        self.multiple = 1 if card.size else card.multiple
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, 3], or float [H, W, 3] in [-1, 1], to the same kind.
+
+        Raises:
+          UserError: another shape or dtype, or float values outside [-1, 1].
+        """
+        image = np.asarray(image)
+        _check(image)
+        height, width = image.shape[:2]
+        pixels = images.to_float(image) if image.dtype == np.uint8 else image.astype(np.float32)
+        pixels = _resize(pixels, self.size) if self.size else _pad(pixels, self.multiple)
+        result = self.run(pixels[None])[0]
+        result = _resize(result, (height, width)) if self.size else result[:height, :width]
+        return images.to_uint8(result) if image.dtype == np.uint8 else result.astype(image.dtype)
+
+
+def _check(image: np.ndarray) -> None:
+    if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
+        raise UserError(f"A filter takes one RGB picture of shape [H, W, 3], got {list(image.shape)}.")
+    if image.dtype == np.uint8:
+        return
+    if not np.issubdtype(image.dtype, np.floating):
+        raise UserError(f"A filter takes uint8 pixels or floats in [-1, 1], got {image.dtype}.")
+    if not np.abs(image).max() <= 1.001:  # also true of NaN
+        raise UserError(
+            f"A filter takes floats in [-1, 1], got values from {image.min():g} to {image.max():g}: "
+            "divide pixels in [0, 255] by 127.5 and subtract 1, or pass uint8."
+        )
+
+
+def padding(length: int, multiple: int) -> int:
+    """How many pixels to add to a side: up to the next multiple, at least two of them.
+
+    A map of one pixel, which a side of `multiple` pixels becomes, cannot be reflected inside the network.
+    """
+    return max(-length % multiple, 2 * multiple - length if multiple > 1 else 0)
+
+
+def _pad(image: np.ndarray, multiple: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    return np.pad(image, ((0, padding(height, multiple)), (0, padding(width, multiple)), (0, 0)), mode="reflect")
+
+
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """As `images.resize`, on float32 in [-1, 1]."""
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    channels = [
+        Image.fromarray(np.ascontiguousarray(channel)).resize((width, height), Image.Resampling.BICUBIC)
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    return np.clip(np.stack([np.asarray(channel) for channel in channels], -1), -1, 1)
+
+
+def load(path: str | Path) -> Filter:
+    """Load a filter from a `.keras` file, a `.tflite` file or a SavedModel folder.
+
+    Raises:
+      UserError: there is no such file, it is damaged, or it is no filter from pictures to pictures.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
+    if path.is_dir():
+        run, shape = _load_saved_model(path)
+    elif path.suffix == ".keras":
+        model = load_keras(path)
+        run, shape = keras_runner(model), model.input_shape
+    elif path.suffix == ".tflite":
+        run, shape = _load_tflite(path)
+    else:
+        raise UserError(f"{path} is not a model that kgan knows: it reads a {KINDS}.")
+    _, height, width, _ = shape
+    size = (height, width) if height and width else None
+    return Filter(run, dataclasses.replace(cards.read(path) or Card(name=path.stem), size=size))
+
+
+def image_of(outputs: Any) -> Any:
+    """The picture among what a generator returns: its "image", or its only output."""
+    return outputs["image"] if isinstance(outputs, dict) else outputs
+
+
+def load_keras(path: str | Path) -> keras.Model:
+    """Load a generator from a `.keras` file, with kgan's own layers registered.
+
+    Raises:
+      UserError: the file is missing or damaged, holds layers that kgan does not know, or maps no pictures to pictures.
+    """
+    import keras  # here: a .tflite filter needs no Keras
+
+    import kgan.layers  # noqa: F401 (registers its layers)
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no model {path}: a .keras file was looked for.")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is damaged or no .keras file: it is not an archive.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises nearly anything on a file that it did not write
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    shape, output = getattr(model, "input_shape", None), getattr(model, "output", None)
+    result = image_of(output) if not isinstance(output, dict) or "image" in output else None
+    if not _is_picture(shape) or not _is_picture(getattr(result, "shape", None)):
+        raise UserError(
+            f"{path} is no filter: it should map pictures [B, H, W, 3] to pictures, as its only output or one named "
+            f"'image', but its input is {shape}."
+        )
+    return model
+
+
+def _is_picture(shape: Any) -> bool:
+    return isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3
+
+
+def _first_sentence(error: Exception) -> str:
+    """The beginning of an error's text, or of the error that Keras reports inside it, without its last full stop."""
+    text = (str(error).split("Exception encountered: ")[-1].strip() or type(error).__name__).splitlines()[0]
+    return text.split(". ")[0].rstrip(".")
+
+
+def keras_runner(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """The `run` of a `Filter`."""
+    import keras
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(keras.ops.convert_to_numpy(image_of(model(pixels, training=False))), np.float32)
+
+    return run
+
+
+def _load_tflite(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], Shape]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+    for tensors in (inputs, outputs):
+        shapes = [tuple(int(side) for side in tensor["shape"]) for tensor in tensors]
+        if len(tensors) != 1 or not _is_picture(shapes[0]) or tensors[0]["dtype"] != np.float32:
+            raise UserError(
+                f"{path} is no filter: it should map one float32 picture [1, H, W, 3] to another, "
+                f"but it has tensors of the shapes {shapes}."
+            )
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(inputs[0]["index"], pixels)
+        interpreter.invoke()
+        return interpreter.get_tensor(outputs[0]["index"])
+
+    return run, tuple(int(side) for side in inputs[0]["shape"])
+
+
+def _load_saved_model(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], Shape]:
+    if not (path / "saved_model.pb").is_file():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
+        hint = f"; it holds {', '.join(inside)}: name one of them" if inside else f": a {KINDS} was looked for"
+        raise UserError(f"{path} is a folder without saved_model.pb{hint}.")
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except Exception as error:  # as for .keras
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    function = loaded.signatures.get("serving_default")
+    inputs = function.structured_input_signature[1] if function else {}
+    if list(inputs) != ["image"] or "image" not in function.structured_outputs:
+        raise UserError(f"{path} is no filter: it should have a signature serving_default from 'image' to 'image'.")
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        return function(image=tf.constant(pixels))["image"].numpy()
+
+    run.loaded = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
+    return run, tuple(inputs["image"].shape)

@@ -1,0 +1,144 @@
+"""kgan.export.export and the command `kgan export`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from kgan import card, emoji, images
+from kgan.errors import UserError
+from kgan.export import export, recipes
+from kgan.export.verify import VerificationError
+
+NAMES = ["generator_ab_dynamic", "generator_ab_float16", "generator_ab_float32"]
+
+
+def small(folder: Path, size: int | None = None) -> Path:
+    """One convolution as generator_ab.keras, without a card."""
+    inputs = keras.Input((size, size, 3), name="image")
+    path = folder / "generator_ab.keras"
+    keras.Model(inputs, keras.layers.Conv2D(3, 3, padding="same", activation="tanh", name="conv")(inputs)).save(path)
+    return path
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "kgan.export", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_export_writes_files_cards_and_report(light_file: Path, pictures: list[np.ndarray], tmp_path: Path) -> None:
+    output = tmp_path / "exported"
+    measurements = export(light_file, output, pictures, size=(32, 40))
+    assert [m.file for m in measurements[:3]] == [f"generator_ab_{name}.tflite" for name in recipes.RECIPES]
+    assert {m.file for m in measurements[3:]} == {"generator_ab_saved_model"}
+    files = [f"{name}{suffix}" for name in NAMES for suffix in (".json", ".tflite")]
+    assert sorted(p.name for p in output.iterdir()) == [*files, "generator_ab_saved_model", "verification.json"]
+    for name in NAMES:
+        data = (output / f"{name}.tflite").read_bytes()
+        read = card.read(output / f"{name}.tflite")
+        assert read is not None
+        assert (read.name, read.system, read.size, read.range) == ("tiny", "ugatit", (32, 40), (-1, 1))
+        assert read.training == {"steps": 7}
+        made = read.export
+        assert made["recipe"] == name.split("_")[-1]
+        assert made["file"] == f"{name}.tflite"
+        assert made["bytes"] == len(data)
+        assert made["sha256"] == hashlib.sha256(data).hexdigest()
+        assert made["input"] == made["output"] == {"name": "image", "shape": [1, 32, 40, 3], "dtype": "float32"}
+        assert made["versions"].keys() == {"kgan", "tensorflow", "keras", "ai-edge-litert", "numpy"}
+        assert made["verification"]["serving_default"]["psnr"] >= made["verification"]["serving_default"]["floor"]
+    read = card.read(output / "generator_ab_saved_model")
+    assert read is not None
+    assert read.size is None
+    assert set(read.export["verification"]) == {"serving_default", "serving_uint8", "serving_bytes"}
+    report = json.loads((output / "verification.json").read_text())
+    assert report["sha256"] == hashlib.sha256(light_file.read_bytes()).hexdigest()
+    assert report["size"] == [32, 40]
+    assert [m["file"] for m in report["measurements"]] == [m.file for m in measurements]
+    assert report["measurements"][0]["operations"]["CONV_2D"] == 11
+
+
+def test_refused_file_is_not_left_and_the_others_are(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small(tmp_path)
+    output = tmp_path / "exported"
+    export(path, output, pictures, size=8)
+    before = {p.name for p in output.iterdir()}
+    strict = dataclasses.replace(recipes.get("float16"), floor=500)
+    monkeypatch.setitem(recipes.RECIPES, "float16", strict)
+    with pytest.raises(VerificationError, match=r"generator_ab_float16\.tflite .*under the floor of 500 dB") as raised:
+        export(path, output, pictures, size=8)
+    assert before - {p.name for p in output.iterdir()} == {"generator_ab_float16.tflite", "generator_ab_float16.json"}
+    assert len(raised.value.measurements) == 6
+    report = json.loads((output / "verification.json").read_text())
+    assert ["under" in " ".join(m["problems"]) for m in report["measurements"]] == [False, True, *[False] * 4]
+
+
+def test_size_comes_from_the_model_or_its_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    path = small(tmp_path, size=24)
+    export(path, tmp_path / "fixed", pictures, recipes=["float32"], saved_model=False)
+    read = card.read(tmp_path / "fixed" / "generator_ab_float32.tflite")
+    assert read is not None
+    assert read.size == (24, 24)
+    assert read.name == "generator_ab"
+    with pytest.raises(UserError, match="takes 24x24 pictures only"):
+        export(path, tmp_path / "fixed", pictures, size=32)
+    path = small(tmp_path)
+    card.Card(image_size=16, multiple=8).write(path)
+    export(path, tmp_path / "any", pictures, recipes=["float32"], saved_model=False)
+    read = card.read(tmp_path / "any" / "generator_ab_float32.tflite")
+    assert read is not None
+    assert read.size == (16, 16)
+    for size in (0, 8, 12, (16, 20)):
+        with pytest.raises(UserError, match="a multiple of 8, 16 at least"):
+            export(path, tmp_path / "any", pictures, size=size)
+
+
+def test_wrong_arguments_are_refused_before_anything_is_written(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small(tmp_path)
+    with pytest.raises(UserError, match="no export recipe 'int4'"):
+        export(path, tmp_path / "out", pictures, recipes=["int4"])
+    with pytest.raises(UserError, match="at least one picture"):
+        export(path, tmp_path / "out", [])
+    with pytest.raises(UserError, match=r"There is no model .*missing\.keras"):
+        export(tmp_path / "missing.keras", tmp_path / "out", pictures)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(UserError, match="Keras runs on jax: unset KERAS_BACKEND"):
+        export(path, tmp_path / "out", pictures)
+    assert not (tmp_path / "out").exists()
+
+
+def test_command_exports_and_prints_a_table(tmp_path: Path) -> None:
+    path = small(tmp_path)
+    for i, picture in enumerate(emoji.load("google", "test")[:9]):
+        images.write(tmp_path / "photos" / f"{i}.png", picture)
+    settings = ["--size=32", "--recipes=float32,dynamic", "--nosaved_model", f"--images={tmp_path / 'photos'}"]
+    done = command(f"--model={path}", f"--output={tmp_path / 'exported'}", *settings)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "8 pictures" in lines[0]
+    assert lines[1].split()[:4] == ["file", "signature", "MB", "PSNR"]
+    assert [line.split()[0] for line in lines[2:4]] == ["generator_ab_float32.tflite", "generator_ab_dynamic.tflite"]
+    assert all(line.endswith("ok") for line in lines[2:4])
+    assert lines[4] == f"Everything lies in {tmp_path / 'exported'}; the report is verification.json."
+    assert "Traceback" not in done.stderr
+    names = [f"generator_ab_{name}{suffix}" for name in ("dynamic", "float32") for suffix in (".json", ".tflite")]
+    assert sorted(p.name for p in (tmp_path / "exported").iterdir()) == [*names, "verification.json"]
+
+
+def test_command_says_mistakes_in_one_line(tmp_path: Path) -> None:
+    done = command(f"--model={tmp_path / 'missing.keras'}", f"--output={tmp_path / 'exported'}")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("kgan: There is no model")
+    assert "Traceback" not in done.stderr

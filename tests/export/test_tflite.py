@@ -1,0 +1,108 @@
+"""kgan.export.tflite: each recipe against Keras, and what the files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kgan import images
+from kgan.errors import UserError
+from kgan.export import recipes, tflite, verify
+from kgan.layers import InstanceNormalization, ReflectionPadding2D
+from kgan.loading import keras_runner
+
+SIZE = (32, 32)
+
+
+def expected(model: keras.Model, pictures: list[np.ndarray]) -> list[np.ndarray]:
+    run = keras_runner(model)
+    return [run(images.to_float(picture)[None])[0] for picture in pictures]
+
+
+@pytest.mark.parametrize("name", ["float32", "float16", "dynamic"])
+def test_each_recipe_keeps_the_light_generators_pictures(
+    name: str, light: keras.Model, pictures: list[np.ndarray], tmp_path: Path
+) -> None:
+    recipe = recipes.get(name)
+    path = tmp_path / "filter.tflite"
+    path.write_bytes(tflite.convert(light, SIZE, recipe))
+    measured = verify.measure_tflite(path, pictures, expected(light, pictures), recipe.floor)
+    assert measured.problems == ()
+    assert measured.psnr is not None and measured.psnr >= recipe.floor
+    assert measured.rank == 4
+    assert set(measured.operations) <= verify.OPERATIONS
+    assert not {"MIRROR_PAD", "SHAPE", "PACK", "SQUARED_DIFFERENCE"} & set(measured.operations)
+
+
+def test_full_generator_keeps_its_pictures(full: keras.Model, pictures: list[np.ndarray], tmp_path: Path) -> None:
+    path = tmp_path / "filter.tflite"
+    path.write_bytes(tflite.convert(full, SIZE, recipes.get("float32")))
+    measured = verify.measure_tflite(path, pictures, expected(full, pictures), 100)
+    assert measured.problems == ()
+
+
+def test_float32_file_has_one_static_float_input_and_output_and_all_weights(light: keras.Model) -> None:
+    data = tflite.convert(light, (24, 40), recipes.get("float32"))
+    interpreter = Interpreter(model_content=data)
+    assert interpreter.get_signature_list() == {"serving_default": {"inputs": ["image"], "outputs": ["image"]}}
+    for (tensor,) in (interpreter.get_input_details(), interpreter.get_output_details()):
+        assert list(tensor["shape"]) == [1, 24, 40, 3]
+        assert tensor["dtype"] == np.float32
+    kernels = [variable.numpy() for variable in light.variables if len(variable.shape) == 4]
+    assert len(kernels) == 11
+    for kernel in kernels:  # the file stores them [out, height, width, in]
+        assert np.ascontiguousarray(kernel.transpose(3, 0, 1, 2)).tobytes() in data
+
+
+def test_recipes_shrink_the_file() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(64, 5), keras.layers.Conv2DTranspose(3, 5)])
+    sizes = {name: len(tflite.convert(model, (8, 8), recipe)) for name, recipe in recipes.RECIPES.items()}
+    assert sizes["dynamic"] < 0.75 * sizes["float16"] < 0.75 * 0.75 * sizes["float32"]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_is_rebuilt_in_float32(policy: str, pictures: list[np.ndarray], tmp_path: Path) -> None:
+    inputs = keras.Input((None, None, 3), name="image")
+    x = ReflectionPadding2D(1, name="pad", dtype=policy)(inputs)
+    x = keras.layers.Conv2D(4, 3, name="conv", dtype=policy)(x)
+    x = InstanceNormalization(name="norm", dtype=policy)(x)
+    x = keras.layers.Conv2D(3, 1, activation="tanh", name="image_conv", dtype=policy)(x)
+    model = keras.Model(inputs, {"image": x, "logits": keras.layers.GlobalMaxPooling2D(dtype=policy)(x)})
+    rebuilt = tflite.in_float32(model)
+    assert {layer.compute_dtype for layer in rebuilt.layers} == {"float32"}
+    assert tflite.in_float32(rebuilt) is rebuilt
+    values = {v.path: v.numpy() for v in model.variables}
+    assert len(rebuilt.variables) == len(values) == 6
+    for variable in rebuilt.variables:
+        np.testing.assert_array_equal(variable.numpy(), values[variable.path])
+    path = tmp_path / "filter.tflite"
+    path.write_bytes(tflite.convert(model, SIZE, recipes.get("float32")))
+    measured = verify.measure_tflite(path, pictures, expected(rebuilt, pictures), 100)
+    assert measured.problems == ()
+
+
+class Hue(keras.layers.Layer):
+    """An operation that only full TensorFlow has."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.image.adjust_hue(inputs, 0.1)
+
+
+def test_operation_without_a_kernel_is_named_and_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    inputs = keras.Input((8, 8, 3))
+    with pytest.raises(UserError, match=r"cannot be converted to \.tflite: .*AdjustHue"):
+        tflite.convert(keras.Model(inputs, Hue()(inputs)), (8, 8), recipes.get("float32"))
+    tflite.convert(keras.Sequential([inputs, keras.layers.Conv2D(3, 1)]), (8, 8), recipes.get("float32"))
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err == ""
+
+
+def test_unknown_recipe_lists_those_there_are() -> None:
+    with pytest.raises(UserError, match="no export recipe 'int4': choose from float32, float16, dynamic"):
+        recipes.get("int4")
