@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from absl import app, flags
 
@@ -40,7 +41,7 @@ def parse(argv: list[str]) -> list[str]:
         fail(str(error))
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Print `kgan: message` and exit with 2."""
     print(f"kgan: {message}", file=sys.stderr)
     raise SystemExit(2)

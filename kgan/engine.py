@@ -19,6 +19,7 @@ import numpy as np
 from keras import ops
 
 from kgan.errors import UserError
+from kgan.precision import wide
 
 BACKEND: str = keras.backend.backend()
 if BACKEND == "tensorflow":
@@ -73,12 +74,12 @@ def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
     if BACKEND == "tensorflow":
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            total = ops.sum(ops.cast(function(x), "float32" if keras.config.floatx() != "float64" else "float64"))
+            total = ops.sum(wide(function(x)))
         return tape.gradient(total, x)
 
     def summed(x: Any) -> tuple[Any, Any]:
         with _scope(()) as changes:
-            total = ops.sum(ops.cast(function(x), "float32" if keras.config.floatx() != "float64" else "float64"))
+            total = ops.sum(wide(function(x)))
         return total, changes()
 
     slope, changed = jax.grad(summed, has_aux=True)(x)
@@ -99,7 +100,7 @@ def apply(optimizer: Any, slopes: list[Any], variables: list[keras.Variable]) ->
 
 
 def uniform(seed: int, step: Any, n: int, shape: Sequence[int]) -> Any:
-    """float32 draws in [0, 1), a function of (seed, step, n) alone; `shape` is this replica's, batch first.
+    """Draws in [0, 1), a function of (seed, step, n) alone; `shape` is this replica's, batch first.
 
     The draws are made for the global batch and each replica takes its slice, so that two devices equal one. The two
     backends' generators differ; `injected` replaces them where they must not.

@@ -13,10 +13,7 @@ import keras
 from keras import ops
 
 from kgan import engine
-
-
-def _wide(x: Any) -> Any:
-    return ops.cast(x, keras.backend.result_type(keras.backend.standardize_dtype(x.dtype), "float32"))
+from kgan.precision import wide
 
 
 @dataclass(frozen=True)
@@ -28,16 +25,16 @@ class Adversarial:
 
 
 def _softplus_mean(x: Any) -> Any:
-    return ops.mean(ops.softplus(_wide(x)))
+    return ops.mean(ops.softplus(wide(x)))
 
 
 def _square_mean(x: Any) -> Any:
-    x = _wide(x)
+    x = wide(x)
     return ops.mean(x * x)
 
 
 def _mean(x: Any) -> Any:
-    return ops.mean(_wide(x))
+    return ops.mean(wide(x))
 
 
 LSGAN = Adversarial(  # Mao et al. 2017, arXiv 1611.04076; no factor 1/2, as the official image-translation codes
@@ -60,7 +57,7 @@ WASSERSTEIN = Adversarial(  # Arjovsky et al. 2017, arXiv 1701.07875
 
 def l1(x: Any, y: Any) -> Any:
     """Mean absolute difference."""
-    return ops.mean(ops.abs(_wide(x) - _wide(y)))
+    return ops.mean(ops.abs(wide(x) - wide(y)))
 
 
 def binary_cross_entropy(logits: Any, label: bool) -> Any:
@@ -70,7 +67,7 @@ def binary_cross_entropy(logits: Any, label: bool) -> Any:
 
 def l2(variables: list[keras.Variable]) -> Any:
     """Sum over variables of half their squared norm: its gradient is the variable itself (tf.nn.l2_loss)."""
-    return sum(ops.sum(ops.square(_wide(variable))) / 2 for variable in variables)
+    return sum(ops.sum(ops.square(wide(variable))) / 2 for variable in variables)
 
 
 def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = False) -> Any:
@@ -82,7 +79,7 @@ def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = Fal
 
     Source: Gulrajani et al. 2017, arXiv 1704.00028.
     """
-    gradient = _wide(engine.input_gradients(critic, x))
+    gradient = wide(engine.input_gradients(critic, x))
     # Not ops.norm: its derivative at zero is not a number, and a dead critic's gradient is zero.
     norm = ops.sqrt(ops.sum(gradient * gradient, axis=tuple(range(1, len(gradient.shape)))) + 1e-12)
     excess = ops.relu(norm - 1) if one_sided else norm - 1

@@ -1,10 +1,21 @@
-"""Mixed precision ends with training: filters are kept and exported in float32."""
+"""Precision: statistics and losses in float32 at least, and filters in float32 whatever they were trained in."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+from keras import ops
+
+
+def wide(x: Any) -> Any:
+    """x in float32, or in float64 where it is that already. (keras.backend.result_type narrows float64 on JAX.)"""
+    return ops.cast(x, wide_dtype(x.dtype))
+
+
+def wide_dtype(dtype: Any) -> str:
+    """The dtype of `wide`."""
+    return "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
 
 
 def float32_copy(model: keras.Model) -> keras.Model:
