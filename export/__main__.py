@@ -1,4 +1,4 @@
-"""Turns a trained generator into files for phones, browsers and servers, and proves that they compute the same.
+"""Turn a trained generator into files for phones, browsers and servers, and prove that they compute the same.
 
   kgan export --model=runs/anime/generator_ab.keras --output=exported/
 

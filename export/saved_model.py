@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kgan.export.quiet import quiet
+from kgan.quiet import quiet
 from kgan.export.tflite import in_float32
 from kgan.loading import image_of
 

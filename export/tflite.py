@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
-from kgan.export.quiet import quiet
+from kgan.quiet import quiet
 from kgan.export.recipes import Recipe
 from kgan.loading import image_of
 

@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from kgan import images
 from kgan.errors import UserError
-from kgan.export.quiet import quiet
+from kgan.quiet import quiet
 from kgan.loading import load
 
 # What XNNPACK's delegate takes (xnnpack_delegate.cc), and RESIZE_NEAREST_NEIGHBOR and SQUEEZE, which cost little and

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
 from typing import NoReturn
 
 from absl import app, flags
@@ -28,17 +32,71 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free some space and start again.")
+            fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free space and start again.")
 
     app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
 
 
 def parse(argv: list[str]) -> list[str]:
-    """absl's parser with its errors in one line; `--help` prints the module's docstring and flags."""
+    """absl's parser with its errors in one line, and `--help` in our words; --config may name an installed config."""
+    if not {"--help", "-help", "-h", "-?"}.isdisjoint(argv):
+        print(usage())
+        raise SystemExit(0)
     try:
+        argv = with_config_path(argv)
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
-        fail(str(error))
+        text = " ".join(str(error).split())
+        fail(re.sub(r"^flag --(\w+)=None: .* other than None.$", r"--\1=... is missing. --help explains it.", text))
+    except (AttributeError, KeyError):  # ml_collections' for a misspelt field
+        unknown = unknown_setting(argv)
+        if unknown is None:
+            raise
+        fail(unknown)
+
+
+def usage() -> str:
+    """What `--help` prints: the docstring of the module that runs, and its flags."""
+    described = flags.FLAGS.module_help(sys.argv[0]).strip().partition("\n")[2]  # below the module's own name
+    return f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nOptions:\n{described}"
+
+
+def with_config_path(argv: list[str]) -> list[str]:
+    """`argv` with --config=ugatit_emoji, where that is no file, made the path of kgan.configs' ugatit_emoji.py."""
+    argv = list(argv)
+    for place, argument in enumerate(argv):
+        if argument == "--config" and place + 1 < len(argv):
+            argument = f"--config={argv.pop(place + 1)}"
+        if argument.startswith("--config="):
+            argv[place] = f"--config={config_path(argument.partition('=')[2])}"
+    return argv
+
+
+def config_path(name: str) -> Path:
+    """The config file `name`, or the installed one of this bare name; a `UserError` where there is neither."""
+    if Path(name).is_file():
+        return Path(name)
+    folder = Path(str(resources.files("kgan.configs")))
+    installed = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    if name not in installed:
+        raise UserError(f"--config={name} is neither a file nor one of kgan's own: {', '.join(installed)}.")
+    return folder / f"{name}.py"
+
+
+def unknown_setting(argv: list[str]) -> str | None:
+    """The sentence about the first --config.a.b in `argv` that names no field of the config; None where all do."""
+    given = [argument.partition("=") for argument in argv]
+    config = next((value for name, _, value in given if name == "--config"), "")
+    for path in (name for name, _, _ in given if name.startswith("--config.")):
+        settings = flags.FLAGS["config"].parser.parse(config)
+        for field in path.removeprefix("--config.").split("."):
+            fields = list(getattr(settings, "__dataclass_fields__", ()))
+            if field not in fields:
+                near = difflib.get_close_matches(field, fields, 1)
+                hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(fields) or 'none below it'}."
+                return f"There is no setting {path}: '{field}' is unknown. {hint}"
+            settings = getattr(settings, field)
+    return None
 
 
 def fail(message: str) -> NoReturn:

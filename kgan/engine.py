@@ -152,6 +152,8 @@ class Compiled:
         self.variables = list(system.state().values())
         self.devices = devices
         if BACKEND == "tensorflow":
+            # Grappler's remapper fails on the gradient of a leaky ReLU after a convolution, loudly, and gains nothing.
+            tf.config.optimizer.set_experimental_options({"remapping": False})
             self._traced = tf.function(self._mirrored(function) if devices > 1 else function, reduce_retracing=True)
         else:
             mesh = Mesh(np.asarray(jax.devices()[:devices]), ("batch",))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from kgan import images
 from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
-from kgan.export.quiet import quiet
+from kgan.quiet import quiet
 from kgan.export.verify import Measurement, VerificationError
 from kgan.loading import keras_runner
 

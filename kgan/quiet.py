@@ -1,4 +1,4 @@
-"""Keeps the converter's and the interpreter's notes, which are written by C++ past Python, off the user's screen."""
+"""Keeps the notes of engines, converter and interpreter, written by C++ past Python, off the user's screen."""
 
 from __future__ import annotations
 

@@ -1,0 +1,174 @@
+"""Data: any picture in, a function of (seed, step) out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras import ops
+from PIL import Image
+
+from kgan.data import Order, Pictures, Unpaired, UnpairedReader, crop_and_flip
+from kgan.errors import UserError
+
+
+def picture(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB", seed: int = 0, **options: object) -> None:
+    """A random picture, size as (width, height)."""
+    random = np.random.default_rng(seed)
+    noise = Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), np.uint8)).convert(mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise.save(path, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Seven pictures of a, five of b: formats, modes and sizes mixed."""
+    for i, (suffix, mode) in enumerate(
+        [("jpg", "RGB"), ("jpg", "L"), ("png", "RGBA"), ("png", "P"), ("webp", "RGB"), ("png", "LA"), ("jpg", "CMYK")]
+    ):
+        picture(tmp_path / "trainA" / f"{i}.{suffix}", (30 + i, 50 - i), mode, seed=i)
+    for i in range(5):
+        picture(tmp_path / "trainB" / f"{i}.png", (20, 20), seed=10 + i)
+    return tmp_path
+
+
+def reader(folder: Path, **changes: object) -> UnpairedReader:
+    return Unpaired(root=str(folder), **changes).open(size=16, batch_size=3, batches=2, seed=5)  # type: ignore[arg-type]
+
+
+def assert_same(batches: tuple, others: tuple) -> None:
+    for batch, other in zip(batches, others, strict=True):
+        assert batch.keys() == other.keys()
+        for name in batch:
+            np.testing.assert_array_equal(batch[name], other[name], err_msg=name)
+
+
+def test_batches_have_the_promised_shapes(folders: Path) -> None:
+    batches = reader(folders).step(0)
+    assert len(batches) == 2
+    assert batches[0]["a"].shape == (3, 18, 18, 3) and batches[0]["a"].dtype == np.uint8  # 16 * 1.12 = 18
+    assert batches[0]["a_offset"].shape == (3, 2) and batches[0]["a_offset"].max() <= 2
+    prepared = reader(folders).prepare(batches[0])
+    assert prepared.keys() == {"a", "b"}
+    assert tuple(prepared["a"].shape) == (3, 16, 16, 3)
+    values = ops.convert_to_numpy(prepared["a"])
+    assert values.min() >= -1 and values.max() <= 1 and values.std() > 0.1
+
+
+def test_a_step_depends_on_seed_and_number_alone(folders: Path) -> None:
+    straight = reader(folders)
+    run = [straight.step(i) for i in range(8)]
+    assert_same(reader(folders).step(7), run[7])  # began elsewhere
+    assert_same(straight.step(2), run[2])  # went back
+    other = Unpaired(root=str(folders)).open(16, 3, 2, seed=6).step(7)
+    assert any((other[0][name] != run[7][0][name]).any() for name in other[0])
+
+
+def test_streamed_and_kept_pictures_are_the_same(folders: Path) -> None:
+    kept, streamed = reader(folders, memory="keep"), reader(folders, memory="stream")
+    for step in (0, 1, 5, 3):
+        assert_same(kept.step(step), streamed.step(step))
+
+
+def test_every_picture_once_an_epoch_and_another_order_in_the_next() -> None:
+    order = Order(count=10, seed=1, stream=0)
+    epochs = order(0, 30).reshape(3, 10)
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(10))
+    assert (epochs[0] != epochs[1]).any() and (epochs[1] != epochs[2]).any()
+    np.testing.assert_array_equal(Order(10, 1, 0)(7, 9), epochs.reshape(-1)[7:16])  # across the border, from nowhere
+    assert (Order(10, 1, 1)(0, 10) != epochs[0]).any()  # the domains are shuffled apart
+
+
+def test_augmentation_is_fresh_in_every_epoch(folders: Path) -> None:
+    straight = reader(folders)
+    seen = [straight.step(i) for i in range(40)]
+    offsets = np.concatenate([batch["a_offset"] for step in seen for batch in step])
+    flips = np.concatenate([batch["a_flip"] for step in seen for batch in step])
+    assert {tuple(offset) for offset in offsets} == {(i, j) for i in range(3) for j in range(3)}
+    assert 0.35 < flips.mean() < 0.65  # 240 fair draws lie within 0.1 of a half but once in 500
+    assert reader(folders, flip=False).step(0)[0]["a_flip"].sum() == 0
+
+
+def test_crop_and_flip_by_hand() -> None:
+    pictures = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    offset, flip = np.array([[0, 1], [2, 2]], np.int32), np.array([0, 1], np.int32)
+    result = ops.convert_to_numpy(crop_and_flip(*map(ops.convert_to_tensor, (pictures, offset, flip)), 2))
+    expected = np.stack([pictures[0, 0:2, 1:3], pictures[1, 2:4, 2:4][:, ::-1]])
+    np.testing.assert_allclose(result, expected / 127.5 - 1, atol=1e-6)
+
+
+def test_exif_rotation_and_transparency_are_undone(tmp_path: Path) -> None:
+    upright = Image.new("RGB", (20, 40), "red")
+    upright.paste("blue", (0, 0, 20, 20))  # blue above red
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees to see it upright
+    upright.rotate(90, expand=True).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "b.png")
+    rotated, clear = Pictures(tmp_path, 16, "crop", keep=True).take(np.array([0, 1]))
+    assert rotated[2, 8, 2] > 200 and rotated[13, 8, 0] > 200  # blue above, red below
+    assert (clear == 255).all()
+
+
+def test_fit_crops_the_centre_or_stretches(tmp_path: Path) -> None:
+    for name in "ab":
+        wide = Image.new("RGB", (60, 20), "white")
+        wide.paste("black", (20, 0, 40, 20))
+        wide.save(tmp_path / f"{name}.png")
+    first = np.array([0])
+    assert Pictures(tmp_path, 12, "crop", keep=True).take(first).max() == 0
+    stretched = Pictures(tmp_path, 12, "stretch", keep=True).take(first)[0]
+    assert stretched[6, 0, 0] > 250 and stretched[6, 6, 0] < 5 and stretched[6, 11, 0] > 250
+
+
+def test_an_unreadable_file_is_named_once_and_left_out(folders: Path) -> None:
+    (folders / "trainB" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    (folders / "trainB" / "notes.txt").write_text("not looked at")
+    with pytest.warns(UserWarning, match=r"1 of 6 pictures are left out: .*broken\.jpg cannot be read") as caught:
+        found = reader(folders)
+    assert len(caught) == 1
+    assert len(found.train["b"]) == 5
+
+
+def test_a_file_that_breaks_later_is_replaced_by_its_neighbour(folders: Path) -> None:
+    streamed = reader(folders, memory="stream")
+    (folders / "trainB" / "2.png").write_bytes(b"gone bad")
+    with pytest.warns(UserWarning, match=r"2\.png cannot be read as a picture.* Its neighbour takes its place"):
+        pictures = streamed.train["b"].take(np.array([2, 3]))
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+
+
+def test_missing_and_empty_folders_are_errors_that_say_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"There is no folder .*trainA: a folder with \.jpg"):
+        reader(tmp_path)
+    picture(tmp_path / "trainA" / "one.png")
+    picture(tmp_path / "trainB" / "one.png")
+    with pytest.raises(UserError, match=r"trainA holds 1 usable pictures and training needs at least two"):
+        reader(tmp_path)
+    with pytest.raises(UserError, match=r"data\.root is not set"):
+        Unpaired().open(16, 1, 1, 0)
+    with pytest.raises(UserError, match=r"data\.fit is one of crop, stretch, not 'pad'"):
+        Unpaired(root=str(tmp_path), fit="pad").open(16, 1, 1, 0)
+
+
+def test_samples_are_whole_test_pictures_or_training_ones(folders: Path) -> None:
+    assert reader(folders).samples(2)["a"].shape == (2, 16, 16, 3)
+    for i in range(3):
+        picture(folders / "testA" / f"{i}.png", (16, 16), seed=70 + i)
+    samples = reader(folders).samples(4)
+    expected = np.asarray(Image.open(folders / "testA" / "0.png"), np.float32) / 127.5 - 1
+    np.testing.assert_allclose(samples["a"][0], expected, atol=1e-6)
+    np.testing.assert_array_equal(samples["a"][3], samples["a"][0])  # fewer than asked for: from the start again
+
+
+def test_the_fingerprint_sees_names_and_numbers(folders: Path) -> None:
+    before = reader(folders).fingerprint()
+    assert before["a"]["pictures"] == 7
+    (folders / "trainA" / "0.jpg").rename(folders / "trainA" / "00.jpg")
+    after = reader(folders).fingerprint()
+    assert after["a"] != before["a"] and after["b"] == before["b"]
+
+
+def test_the_embedded_set_in_the_unpaired_shape() -> None:
+    embedded = Unpaired(root="emoji:fluent3d:google", enlarge=1.0).open(size=64, batch_size=2, batches=1, seed=0)
+    assert len(embedded.train["a"]) == len(embedded.train["b"]) > 700
+    assert embedded.step(0)[0]["a"].shape == (2, 64, 64, 3)
