@@ -1,4 +1,4 @@
-"""Packages of kgan: `kgan/`, with the top-level folders `export/` and `configs/` installed as kgan.export and kgan.configs."""
+"""Packages of kgan: `kgan/`, and the top-level folders `export/` and `configs/` as kgan.export and kgan.configs."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ setup(
         "addons": ['tensorflow-addons==0.23.0; python_version < "3.12"', "tf_keras>=2.21,<2.22"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.10", "jaxlib>=0.10"],
-        "dev": ["pytest>=8", "pytest-timeout>=2.3", "ruff>=0.17", "mypy>=2", "build>=1.2", "setuptools>=64"],
+        "dev": ["pytest>=8", "pytest-timeout>=2.3", "ruff>=0.17", "mypy>=2", "setuptools>=70.1"],
     },
     entry_points={"console_scripts": ["kgan = kgan.__main__:main"]},
 )

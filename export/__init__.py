@@ -18,6 +18,7 @@ from kgan import card as cards
 from kgan import images
 from kgan.card import Card
 from kgan.errors import UserError
+from kgan.quiet import quiet
 
 if TYPE_CHECKING:
     from kgan.export.verify import Measurement
@@ -53,7 +54,8 @@ def export(
       UserError: the model or the size will not do, or the network cannot be converted.
       VerificationError: a file does not compute what Keras computes; those that do are kept.
     """
-    import keras  # here and below: `--help` needs none of it
+    with quiet():
+        import keras  # here and below: `--help` needs none of it
 
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
@@ -61,12 +63,13 @@ def export(
     from kgan.export import saved_model as saving
     from kgan.export import tflite, verify
     from kgan.loading import keras_runner, load_keras
+    from kgan.precision import float32_copy
 
     model, output = Path(model), Path(output)
     chosen = [known.get(recipe) for recipe in recipes]
     if not pictures:
         raise UserError("Export needs at least one picture to verify the files on.")
-    network = tflite.in_float32(load_keras(model))
+    network = float32_copy(load_keras(model))
     card = cards.read(model) or Card(name=model.stem)
     card.size = tuple(network.input_shape[1:3]) if all(network.input_shape[1:3]) else None
     height, width = _static_size(size, card)

@@ -19,9 +19,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kgan.quiet import quiet
-from kgan.export.tflite import in_float32
 from kgan.loading import image_of
+from kgan.precision import float32_copy
+from kgan.quiet import quiet
 
 
 def describe(size: tuple[int, int] | None) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def write(model: keras.Model, folder: str | Path, multiple: int = 4) -> None:
       folder: created where it is missing.
       multiple: what the network divides the sides of a picture by; of no effect for a network of fixed size.
     """
-    model = in_float32(model)
+    model = float32_copy(model)
     # Only the variables are handed over: given the model, TensorFlow would write all of Keras' own functions too.
     holder = tf.Module(name="generator")
     holder.weights = [variable.value for variable in model.variables]

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
-from kgan.quiet import quiet
 from kgan.export.recipes import Recipe
 from kgan.loading import image_of
-
-
-def in_float32(model: keras.Model) -> keras.Model:
-    """The same network with every layer computing in float32: `model` itself where that is so already.
-
-    A network trained in mixed precision casts inside its graph, and the converter has no kernels for that.
-    Weights are carried by path, since their order may differ.
-    """
-    config = model.get_config()
-    wanted = _with_float32(config)
-    if wanted == config:
-        return model
-    rebuilt = type(model).from_config(wanted)
-    values = {variable.path: variable for variable in model.variables}
-    paths = [variable.path for variable in rebuilt.variables]
-    if len(values) != len(model.variables) or sorted(values) != sorted(paths):
-        raise UserError(f"{model.name} cannot be rebuilt in float32: the paths of its weights are not unique.")
-    for variable in rebuilt.variables:
-        variable.assign(values[variable.path])
-    return rebuilt
-
-
-def _with_float32(config: Any) -> Any:
-    """A layer's or a network's config with every floating dtype and dtype policy in it replaced by float32."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            return {**config, "config": {**config["config"], "name": "float32"}}
-        return {
-            key: "float32" if key == "dtype" and isinstance(value, str) and "float" in value else _with_float32(value)
-            for key, value in config.items()
-        }
-    if isinstance(config, (list, tuple)):
-        return type(config)(_with_float32(value) for value in config)
-    return config
+from kgan.precision import float32_copy
+from kgan.quiet import quiet
 
 
 def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
@@ -62,7 +27,7 @@ def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
     Raises:
       UserError: the network holds an operation that `.tflite` has no kernel for.
     """
-    model = in_float32(model)
+    model = float32_copy(model)
     holder = tf.Module(name="generator")
     # The variables themselves: handed a Keras 3 model, the converter would silently leave the weights out of the file.
     holder.weights = [variable.value for variable in model.variables]

@@ -18,8 +18,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from kgan import images
 from kgan.errors import UserError
-from kgan.quiet import quiet
 from kgan.loading import load
+from kgan.quiet import quiet
 
 # What XNNPACK's delegate takes (xnnpack_delegate.cc), and RESIZE_NEAREST_NEIGHBOR and SQUEEZE, which cost little and
 # GPUs have. TensorFlow's own check of GPU compatibility passes everything, so this list is the gate.

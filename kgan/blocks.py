@@ -31,16 +31,19 @@ class Initial:
         self._seeds = itertools.count(seed * 100_003)
         self._scheme = scheme
 
+    def seed(self) -> int:
+        return next(self._seeds)
+
     def kernel(self) -> keras.initializers.Initializer:
         if self._scheme == "normal":
-            return keras.initializers.RandomNormal(stddev=0.02, seed=next(self._seeds))
-        return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=next(self._seeds))
+            return keras.initializers.RandomNormal(stddev=0.02, seed=self.seed())
+        return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=self.seed())
 
     def bias(self, fan_in: int) -> keras.initializers.Initializer:
         if self._scheme == "normal":
             return keras.initializers.Zeros()
         bound = 1 / math.sqrt(fan_in)
-        return keras.initializers.RandomUniform(-bound, bound, seed=next(self._seeds))
+        return keras.initializers.RandomUniform(-bound, bound, seed=self.seed())
 
 
 def conv(
@@ -67,7 +70,9 @@ def conv(
         bias_initializer=initial.bias(x.shape[-1] * kernel_size**2),
         name=name,
     )
-    return (SpectralNormalization(layer, name=f"{name}_sn") if spectral else layer)(x)
+    if spectral:
+        layer = SpectralNormalization(layer, seed=initial.seed(), name=f"{name}_sn")
+    return layer(x)
 
 
 def dense(x: Any, units: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:

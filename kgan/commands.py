@@ -15,6 +15,7 @@ from typing import NoReturn
 from absl import app, flags
 
 from kgan.errors import UserError
+from kgan.quiet import quiet
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its start-up notes are not ours
 
@@ -44,7 +45,8 @@ def parse(argv: list[str]) -> list[str]:
         raise SystemExit(0)
     try:
         argv = with_config_path(argv)
-        return flags.FLAGS(argv)
+        with quiet():  # a config imports the engine
+            return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
         text = " ".join(str(error).split())
         fail(re.sub(r"^flag --(\w+)=None: .* other than None.$", r"--\1=... is missing. --help explains it.", text))

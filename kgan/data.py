@@ -111,7 +111,8 @@ class Pictures:
 
     def _load(self, index: int) -> np.ndarray:
         source = self._sources[index]
-        image = source if isinstance(source, np.ndarray) else images.read(source)
+        # Twice the pixels leave the antialiasing enough to work on; see `images.read`.
+        image = source if isinstance(source, np.ndarray) else images.read(source, least=2 * self.size)
         if self.fit == "crop":
             image = images.center_square(image)
         return images.resize(image, (self.size, self.size))
@@ -195,7 +196,9 @@ class UnpairedReader:
         return train, {name: path if path.is_dir() else train[name] for name, path in test.items()}
 
     def _fits(self, train: dict[str, Any]) -> bool:
-        count = sum(len(source) if isinstance(source, np.ndarray) else len(images.find(source)) for source in train.values())
+        count = sum(
+            len(source) if isinstance(source, np.ndarray) else len(images.find(source)) for source in train.values()
+        )
         return count * self.load_size**2 * 3 < 0.25 * free_memory()
 
     def step(self, step: int) -> tuple[Batch, ...]:
@@ -269,4 +272,3 @@ def generator(*key: int) -> np.random.Generator:
 def free_memory() -> int:
     """Bytes that a new process could use."""
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-

@@ -154,16 +154,15 @@ class Compiled:
         if BACKEND == "tensorflow":
             # Grappler's remapper fails on the gradient of a leaky ReLU after a convolution, loudly, and gains nothing.
             tf.config.optimizer.set_experimental_options({"remapping": False})
-            self._traced = tf.function(self._mirrored(function) if devices > 1 else function, reduce_retracing=True)
+            traced = self._mirrored(function) if devices > 1 else function
+            self._traced = tf.function(traced, reduce_retracing=True, autograph=False)
         else:
             mesh = Mesh(np.asarray(jax.devices()[:devices]), ("batch",))
             self._sharded = NamedSharding(mesh, PartitionSpec("batch"))
             replicated = NamedSharding(mesh, PartitionSpec())
             for variable in self.variables:
                 variable._value = jax.device_put(variable.value, replicated)
-            self._traced = jax.jit(
-                self._pure(function), donate_argnums=0, out_shardings=(replicated, replicated)
-            )
+            self._traced = jax.jit(self._pure(function), donate_argnums=0, out_shardings=(replicated, replicated))
 
     def __call__(self, batches: Batches) -> dict[str, Any]:
         if BACKEND == "tensorflow":

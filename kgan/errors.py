@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """Something the user can mend. Commands print its sentence and exit with 2; anything else is a bug and keeps its traceback."""
+    """Something the user can mend. Commands print its sentence and exit with 2; other errors keep their traceback."""

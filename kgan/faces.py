@@ -19,6 +19,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from kgan import images
+from kgan.quiet import quiet
 from kgan.tiling import starts
 
 MODEL = Path(__file__).with_name("assets") / "blazeface_short_range.tflite"
@@ -143,7 +144,8 @@ def detect(image: np.ndarray, margin: float = 0) -> list[Face]:
 
 @functools.cache
 def _interpreter() -> Interpreter:
-    interpreter = Interpreter(os.fspath(MODEL), num_threads=1)
+    with quiet():
+        interpreter = Interpreter(os.fspath(MODEL), num_threads=1)
     interpreter.allocate_tensors()
     return interpreter
 

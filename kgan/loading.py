@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from kgan import card as cards
 from kgan import images
 from kgan.card import Card
 from kgan.errors import UserError
+from kgan.quiet import quiet
 
 if TYPE_CHECKING:
     import keras
@@ -103,7 +103,7 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def load(path: str | Path) -> Filter:
-    """Load a filter from a `.keras` file, a `.tflite` file or a SavedModel folder.
+    """Load a filter from a `.keras` (or `.h5`) file, a `.tflite` file or a SavedModel folder.
 
     Raises:
       UserError: there is no such file, it is damaged, or it is no filter from pictures to pictures.
@@ -113,7 +113,7 @@ def load(path: str | Path) -> Filter:
         raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
     if path.is_dir():
         run, shape = _load_saved_model(path)
-    elif path.suffix == ".keras":
+    elif path.suffix in (".keras", ".h5", ".hdf5"):
         model = load_keras(path)
         run, shape = keras_runner(model), model.input_shape
     elif path.suffix == ".tflite":
@@ -131,22 +131,21 @@ def image_of(outputs: Any) -> Any:
 
 
 def load_keras(path: str | Path) -> keras.Model:
-    """Load a generator from a `.keras` file, with kgan's own layers registered.
+    """Load a generator from a `.keras` or `.h5` file of Keras 3 or tf.keras 2, with kgan's own layers registered.
 
     Raises:
       UserError: the file is missing or damaged, holds layers that kgan does not know, or maps no pictures to pictures.
     """
-    import keras  # here: a .tflite filter needs no Keras
-
-    import kgan.layers  # noqa: F401 (registers its layers)
+    with quiet():
+        from kgan.layers import legacy  # here: a .tflite filter needs no Keras
 
     path = Path(path)
     if not path.is_file():
         raise UserError(f"There is no model {path}: a .keras file was looked for.")
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is damaged or no .keras file: it is not an archive.")
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = legacy.load_model(path)
+    except UserError:
+        raise
     except Exception as error:  # Keras raises nearly anything on a file that it did not write
         raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
     shape, output = getattr(model, "input_shape", None), getattr(model, "output", None)
@@ -183,8 +182,9 @@ def _load_tflite(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], Shape]
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-        interpreter.allocate_tensors()
+        with quiet():
+            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -209,7 +209,8 @@ def _load_saved_model(path: Path) -> tuple[Callable[[np.ndarray], np.ndarray], S
         inside = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
         hint = f"; it holds {', '.join(inside)}: name one of them" if inside else f": a {KINDS} was looked for"
         raise UserError(f"{path} is a folder without saved_model.pb{hint}.")
-    import tensorflow as tf
+    with quiet():
+        import tensorflow as tf
 
     try:
         loaded = tf.saved_model.load(str(path))

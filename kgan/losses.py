@@ -29,7 +29,6 @@ def _softplus_mean(x: Any) -> Any:
 
 
 def _square_mean(x: Any) -> Any:
-    x = wide(x)
     return ops.mean(x * x)
 
 
@@ -38,8 +37,8 @@ def _mean(x: Any) -> Any:
 
 
 LSGAN = Adversarial(  # Mao et al. 2017, arXiv 1611.04076; no factor 1/2, as the official image-translation codes
-    generator=lambda fake: _square_mean(fake - 1),
-    discriminator=lambda real, fake: _square_mean(real - 1) + _square_mean(fake),
+    generator=lambda fake: _square_mean(wide(fake) - 1),
+    discriminator=lambda real, fake: _square_mean(wide(real) - 1) + _square_mean(wide(fake)),
 )
 NON_SATURATING = Adversarial(  # Goodfellow et al. 2014, arXiv 1406.2661, section 3: binary cross-entropy on logits
     generator=lambda fake: _softplus_mean(-fake),
@@ -47,7 +46,7 @@ NON_SATURATING = Adversarial(  # Goodfellow et al. 2014, arXiv 1406.2661, sectio
 )
 HINGE = Adversarial(  # Lim and Ye 2017, arXiv 1705.02894
     generator=lambda fake: -_mean(fake),
-    discriminator=lambda real, fake: _mean(ops.relu(1 - real)) + _mean(ops.relu(1 + fake)),
+    discriminator=lambda real, fake: _mean(ops.relu(1 - wide(real))) + _mean(ops.relu(1 + wide(fake))),
 )
 WASSERSTEIN = Adversarial(  # Arjovsky et al. 2017, arXiv 1701.07875
     generator=lambda fake: -_mean(fake),

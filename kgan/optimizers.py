@@ -36,9 +36,9 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 def adam(name: str, learning_rate: Any, beta_1: float, beta_2: float, epsilon: float) -> keras.optimizers.Optimizer:
     """Adam; under mixed_float16 inside a loss scale that starts at 2^8.
 
-    epsilon is added before the bias correction as TensorFlow 1 does; PyTorch adds it after. With 1e-8 three steps of the
-    two differ by 0.4 to 4 %, with Keras' default 1e-7 by 2 to 14 %. Keras' own initial scale of 2^15 overflows the first
-    steps of U-GAT-IT, whose CAM term weighs 1000.
+    epsilon is added before the bias correction as TensorFlow 1 does; PyTorch adds it after. With 1e-8 three steps of
+    the two differ by 0.4 to 4 %, with Keras' default 1e-7 by 2 to 14 %. Keras' own initial scale of 2^15 overflows the
+    first steps of U-GAT-IT, whose CAM term weighs 1000.
     """
     inner = keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon, name=name)
     if keras.config.dtype_policy().compute_dtype != "float16":

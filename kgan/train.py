@@ -11,16 +11,22 @@ from absl import flags
 from ml_collections import config_flags
 
 from kgan import commands
+from kgan.quiet import quiet
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment: a Python file, or the name of an installed one.")
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment: a Python file, or the name of an installed one."
+)
 WORKDIR = flags.DEFINE_string("workdir", None, "Where the run lies, or will: checkpoints, generators, logs, samples.")
 
 
 def main() -> None:
-    from kgan.training import train  # after flags are parsed: --help must not wait for an engine
-
     if CONFIG.value is None or WORKDIR.value is None:
         commands.fail("train needs --config and --workdir; --help shows an example.")
+    with quiet():  # after flags are parsed: --help must not wait for an engine
+        from kgan import engine
+        from kgan.training import train
+
+        engine.device_name()  # TensorFlow looks for GPUs, and complains where there is none
     train(CONFIG.value, WORKDIR.value)
 
 

@@ -269,7 +269,9 @@ class _Run:
         for number, row in enumerate(rows, first):
             for name, value in row.items():
                 if not np.isfinite(value):
-                    kept = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
+                    kept = (
+                        f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
+                    )
                     raise UserError(
                         f"The loss term {name} became {value} at step {number}. {kept} "
                         "Try training.precision=float32 or a lower system.learning_rate."
@@ -328,7 +330,7 @@ def show(x: np.ndarray, size: int) -> np.ndarray:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], int]]:
-    """Within, SIGINT and SIGTERM only set a mark (the signal's number), so that a step always ends; a second one kills."""
+    """Within, SIGINT and SIGTERM only set a mark (their number), so that a step always ends; a second one kills."""
     received = [0]
 
     def note(number: int, _: Any) -> None:
@@ -342,4 +344,3 @@ def _signals() -> Iterator[Callable[[], int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-

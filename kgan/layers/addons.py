@@ -96,6 +96,7 @@ class SpectralNormalization(spectral.SpectralNormalization):
     Args:
       layer: has a `kernel` or `embeddings`, whose last axis counts the outputs.
       power_iterations: steps in each training call.
+      seed: of the first u.
 
     Raises:
       ValueError: the layer has neither.
@@ -108,7 +109,7 @@ class SpectralNormalization(spectral.SpectralNormalization):
         self.u = self.add_weight(
             name="sn_u",
             shape=(1, self._kernel.shape[-1]),
-            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02, seed=self.seed),
             trainable=False,
         )
 

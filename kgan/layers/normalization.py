@@ -58,7 +58,7 @@ class _ImageNormalization(keras.layers.Layer):
     def _channels(self, input_shape: Any) -> int:
         if len(input_shape) < 3 or input_shape[-1] is None:
             raise ValueError(
-                f"{self.name}: expected [B, ..., C] with at least one spatial axis and known channels, got {input_shape}."
+                f"{self.name}: expected [B, ..., C] with a spatial axis and known channels, got {input_shape}."
             )
         return int(input_shape[-1])
 

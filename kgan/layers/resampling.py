@@ -1,4 +1,4 @@
-"""Layers that move pixels: reflection padding and nearest-by-2 upsampling, both differentiable twice on every engine."""
+"""Layers that move pixels: reflection padding and nearest-by-2 upsampling, differentiable twice on every engine."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ class ReflectionPadding2D(keras.layers.Layer):
             raise ValueError(f"{self.name}: padding must not be negative, got {padding}.")
         self.padding = ((top, bottom), (left, right))
 
-    def build(self, input_shape: Any) -> None:
-        for size, sides, axis in zip(input_shape[1:3], self.padding, ("high", "wide"), strict=True):
+    def _check(self, shape: Any) -> None:
+        for size, sides, axis in zip(shape[1:3], self.padding, ("high", "wide"), strict=True):
             if size is not None and size <= max(sides):
                 raise ValueError(
                     f"{self.name}: a map {size} pixels {axis} cannot be reflected by {max(sides)}: "
                     "the picture is too small for this network; use larger pictures or fewer strided layers."
                 )
+
+    def build(self, input_shape: Any) -> None:
+        self._check(input_shape)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, channels = input_shape
@@ -49,6 +52,7 @@ class ReflectionPadding2D(keras.layers.Layer):
         )
 
     def call(self, inputs: Any) -> Any:
+        self._check(inputs.shape)  # a model of any size is built before the picture's is known
         (top, bottom), (left, right) = self.padding
         x = inputs
         if top or bottom:
@@ -85,8 +89,8 @@ def _double(x: Any) -> Any:
 class NearestUpsampling2D(keras.layers.Layer):
     """Every pixel becomes a 2x2 block: [B, H, W, C] to [B, 2 H, 2 W, C].
 
-    Exports as one RESIZE_NEAREST_NEIGHBOR. TensorFlow's own gradient of a nearest resize has no XLA kernel and no second
-    derivative; this one has both, since it is made of an average pooling.
+    Exports as one RESIZE_NEAREST_NEIGHBOR. TensorFlow's own gradient of a nearest resize has no XLA kernel and no
+    second derivative; this one has both, since it is made of an average pooling.
     """
 
     def compute_output_shape(self, input_shape: Any) -> Any:

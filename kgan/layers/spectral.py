@@ -17,18 +17,21 @@ class SpectralNormalization(keras.layers.Wrapper):
     """Calls the wrapped layer with its kernel divided by the kernel's largest singular value sigma.
 
     One power iteration runs in each call with training=True and is kept; other calls use the kept vector. Unlike
-    keras.layers.SpectralNormalization, the kernel itself is never overwritten, and sigma = v W u is differentiated with u
-    and v held constant, so the gradient is that of W / sigma(W) (Miyato et al. 2018, arXiv 1802.05957, equation 12).
+    keras.layers.SpectralNormalization, the kernel itself is never overwritten, and sigma = v W u is differentiated with
+    u and v held constant, so the gradient is that of W / sigma(W) (Miyato et al. 2018, arXiv 1802.05957, equation 12).
 
     Args:
       layer: a built or unbuilt layer with a `kernel` whose last axis counts the outputs (Conv2D, Dense).
       power_iterations: steps in each training call.
+      seed: of the first u, a random direction.
 
     Raises:
       ValueError: the layer has no kernel.
     """
 
-    def __init__(self, layer: keras.layers.Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, layer: keras.layers.Layer, power_iterations: int = 1, seed: int | None = None, **kwargs: Any
+    ) -> None:
         # The wrapper itself computes in the dtype of the variables, whatever the policy of the layer inside: power
         # iterations in bfloat16 do not converge. Its inputs pass through untouched.
         kwargs |= {"dtype": layer.variable_dtype, "autocast": False}
@@ -36,6 +39,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         if power_iterations < 1:
             raise ValueError(f"{self.name}: power_iterations must be at least 1, got {power_iterations}.")
         self.power_iterations = power_iterations
+        self.seed = seed
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
@@ -44,7 +48,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.u = self.add_weight(
             name="u",
             shape=(1, self.layer.kernel.shape[-1]),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            initializer=keras.initializers.Orthogonal(seed=self.seed),  # of norm 1
             trainable=False,
         )
 
@@ -76,4 +80,4 @@ class SpectralNormalization(keras.layers.Wrapper):
         return kernel / sigma
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "power_iterations": self.power_iterations}
+        return {**super().get_config(), "power_iterations": self.power_iterations, "seed": self.seed}

@@ -51,7 +51,9 @@ class Adversarial(keras.Model):
                 found[attribute] = child
             elif isinstance(child, keras.Layer | keras.optimizers.Optimizer):
                 for variable in child.variables:
-                    path = variable.path if variable.path.startswith(f"{attribute}/") else f"{attribute}/{variable.path}"
+                    path = (
+                        variable.path if variable.path.startswith(f"{attribute}/") else f"{attribute}/{variable.path}"
+                    )
                     if path in found:
                         raise ValueError(f"Two variables of the system share the path {path}.")
                     found[path] = variable

@@ -6,6 +6,7 @@ Where the two disagree, a setting carries the difference.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import keras
@@ -115,12 +116,13 @@ class Settings:
             raise UserError(f"system.image_size must be a multiple of 4, got {self.image_size}.")
         if self.discriminator_layers < 4:
             raise UserError("system.discriminator_layers must be at least 4: the local discriminator has three fewer.")
-        smallest = self.image_size // 2 ** (self.discriminator_layers - 1)
+        shrinks = 2 ** (self.discriminator_layers - 1)
+        smallest, fewer = self.image_size // shrinks, (self.image_size // 3).bit_length()
         if smallest < 3:
             raise UserError(
                 f"At {self.image_size} px a discriminator of {self.discriminator_layers} layers ends in a {smallest}x"
-                f"{smallest} map, too small to pad by reflection: set system.discriminator_layers to "
-                f"{self.image_size.bit_length() - 2} or use larger pictures."
+                f"{smallest} map, too small to pad by reflection: use pictures of at least {3 * shrinks} px"
+                f"{f', or set system.discriminator_layers to {fewer}' if fewer >= 4 else ''}."
             )
 
     def create(self, steps: int, seed: int) -> "UGATIT":
@@ -250,7 +252,7 @@ class UGATIT(Adversarial):
         self.fixed_size = None if settings.light else settings.image_size
         epochs = 100
         self.rate = rate = (
-            LinearDecay(settings.learning_rate, epochs / 2, epochs / 2, period=max(1, steps // epochs))
+            LinearDecay(settings.learning_rate, epochs / 2, epochs / 2, period=math.ceil(steps / epochs))
             if settings.decay == "epoch"
             else LinearDecay(settings.learning_rate, steps // 2, max(1, steps // 2), ahead=1)
         )

@@ -15,6 +15,7 @@ from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
 from kgan.layers import InstanceNormalization, ReflectionPadding2D
 from kgan.loading import keras_runner
+from kgan.precision import float32_copy
 
 SIZE = (32, 32)
 
@@ -73,9 +74,9 @@ def test_mixed_precision_is_rebuilt_in_float32(policy: str, pictures: list[np.nd
     x = InstanceNormalization(name="norm", dtype=policy)(x)
     x = keras.layers.Conv2D(3, 1, activation="tanh", name="image_conv", dtype=policy)(x)
     model = keras.Model(inputs, {"image": x, "logits": keras.layers.GlobalMaxPooling2D(dtype=policy)(x)})
-    rebuilt = tflite.in_float32(model)
+    rebuilt = float32_copy(model)
     assert {layer.compute_dtype for layer in rebuilt.layers} == {"float32"}
-    assert tflite.in_float32(rebuilt) is rebuilt
+    assert float32_copy(rebuilt) is rebuilt
     values = {v.path: v.numpy() for v in model.variables}
     assert len(rebuilt.variables) == len(values) == 6
     for variable in rebuilt.variables:

@@ -13,9 +13,9 @@ import tensorflow as tf
 from kgan import images
 from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
-from kgan.quiet import quiet
 from kgan.export.verify import Measurement, VerificationError
 from kgan.loading import keras_runner
+from kgan.quiet import quiet
 
 
 def net(*layers: keras.layers.Layer) -> keras.Model:
