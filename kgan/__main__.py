@@ -11,7 +11,12 @@ from pathlib import Path
 
 from kgan import __version__, commands
 
-MODULES = {"train": "kgan.train", "translate": "kgan.translate", "export": "kgan.export.__main__"}
+MODULES = {
+    "train": "kgan.train",
+    "translate": "kgan.translate",
+    "export": "kgan.export.__main__",
+    "demo": "kgan.demo",
+}
 PYTHONS = ((3, 11), (3, 12))
 
 

@@ -96,7 +96,7 @@ class Pictures:
         self.names = [self.names[i] for i in usable]
         self._sources = [self._sources[i] for i in usable]
         if keep:
-            self._kept = np.stack([loaded[i] for i in usable])
+            self._kept = np.stack([picture for picture in loaded if isinstance(picture, np.ndarray)])
 
     def _try(self, index: int, decode: bool) -> np.ndarray | str | None:
         """The picture, or why it cannot be read; without `decode` only its header is looked at."""
@@ -171,6 +171,7 @@ class UnpairedReader:
     def __init__(self, data: Unpaired, size: int, batch_size: int, batches: int, seed: int) -> None:
         self.size, self.batch_size, self.batches, self.seed, self.flip = size, batch_size, batches, seed, data.flip
         self.load_size = max(size, round(size * data.enlarge))
+        self._next = -1  # the step whose pictures are expected
         train, test = self._sources(data)
         keep = data.memory == "keep" or (data.memory == "auto" and self._fits(train))
         self.train = {name: Pictures(source, self.load_size, data.fit, keep) for name, source in train.items()}
@@ -203,7 +204,7 @@ class UnpairedReader:
 
     def step(self, step: int) -> tuple[Batch, ...]:
         """The batches of step `step` (0-based): uint8 pictures at load size, with crop offsets and flips."""
-        if not hasattr(self, "_next") or self._next != step:
+        if self._next != step:
             for ahead in range(AHEAD):
                 self._expect(step + ahead)
         self._next = step + 1
@@ -259,9 +260,10 @@ def crop_and_flip(pictures: Any, offset: Any, flip: Any, size: int) -> Any:
     steps = ops.arange(size, dtype="int32")
     rows = offset[:, :1] + steps  # [B, size]
     columns = offset[:, 1:] + ops.where(flip[:, None] > 0, size - 1 - steps, steps)  # [B, size]
-    x = ops.take_along_axis(pictures, rows[:, :, None, None], axis=1)
+    x = ops.cast(pictures, "float32")  # first: TensorFlow's CPU kernels complain of moving uint8
+    x = ops.take_along_axis(x, rows[:, :, None, None], axis=1)
     x = ops.take_along_axis(x, columns[:, None, :, None], axis=2)
-    return ops.cast(x, "float32") / 127.5 - 1
+    return x / 127.5 - 1
 
 
 def generator(*key: int) -> np.random.Generator:

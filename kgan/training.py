@@ -20,6 +20,7 @@ from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.logs import Log
 from kgan.precision import float32_copy
+from kgan.quiet import quiet
 from kgan.settings import check_choices, choice
 from kgan.systems import ugatit
 
@@ -194,7 +195,8 @@ def summary(system: Any, step: engine.Compiled, batches: engine.Batches, trainin
     for name, network in system.networks().items():
         count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
         lines.append(f"  {name:<24} {count:>13,} parameters")
-    operations, memory = step.cost(batches)
+    with quiet():  # TensorFlow's profiler announces that it is deprecated
+        operations, memory = step.cost(batches)
     rate = engine.convolution_rate()
     seconds = (training.steps - start) * operations / (rate * TYPICAL_SHARE)
     lines.append(

@@ -7,6 +7,7 @@ import pytest
 from keras import ops
 from PIL import Image
 
+from kgan import images
 from kgan.data import Order, Pictures, Unpaired, UnpairedReader, crop_and_flip
 from kgan.errors import UserError
 
@@ -107,6 +108,18 @@ def test_exif_rotation_and_transparency_are_undone(tmp_path: Path) -> None:
     rotated, clear = Pictures(tmp_path, 16, "crop", keep=True).take(np.array([0, 1]))
     assert rotated[2, 8, 2] > 200 and rotated[13, 8, 0] > 200  # blue above, red below
     assert (clear == 255).all()
+
+
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 400, dtype=np.uint8)
+    smooth = np.stack(np.broadcast_arrays(ramp[:300, None], ramp[None], ramp[None, ::-1]), -1)  # [300, 400, 3]
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(smooth).save(tmp_path / "b.png")
+    assert images.read(tmp_path / "a.jpg", least=60).shape == (75, 100, 3)  # at a quarter; an eighth were too small
+    assert images.read(tmp_path / "a.jpg", least=160).shape == (300, 400, 3)
+    assert images.read(tmp_path / "b.png", least=60).shape == (300, 400, 3)
+    small, whole = Pictures(tmp_path, 30, "crop", keep=True).take(np.array([0, 1])).astype(int)
+    assert np.abs(small - whole).max() <= 4
 
 
 def test_fit_crops_the_centre_or_stretches(tmp_path: Path) -> None:

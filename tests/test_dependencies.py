@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "quiet": set(),
     "tiling": set(),
     "settings": {"errors"},
-    "commands": {"errors"},
+    "commands": {"errors", "quiet"},
     "images": BASICS,
     "engine": BASICS,
     "layers": BASICS,

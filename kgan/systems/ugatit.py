@@ -7,6 +7,7 @@ Where the two disagree, a setting carries the difference.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -370,11 +371,12 @@ class UGATIT(Adversarial):
         alpha = ops.cast(engine.uniform(self.seed, self.step.value, n, (shape[0], 1, 1, 1)), real.dtype)
         between = real + alpha * (fake - real)
         one_sided = self.settings.adversarial == "wgan-lp"
-        return sum(
-            gradient_penalty(lambda x, d=d, key=key: d(x, training=True)[key], between, one_sided)
-            for d in discriminators
-            for key in ("logits", "cam_logits")
-        )
+
+        def critic(discriminator: keras.Model, key: str) -> Callable[[Any], Any]:
+            return lambda x: discriminator(x, training=True)[key]
+
+        critics = [critic(network, key) for network in discriminators for key in ("logits", "cam_logits")]
+        return sum(gradient_penalty(each, between, one_sided) for each in critics)
 
     def _decayed(self, variables: list[keras.Variable]) -> list[keras.Variable]:
         if self.settings.l2_variables == "all":
