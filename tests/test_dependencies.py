@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "logs": BASICS | {"images"},
     "checkpoint": BASICS,
     "loading": BASICS | {"images", "layers", "card"},
+    "metrics": BASICS,
     "blocks": BASICS | {"layers", "losses"},
     "systems": BASICS | {"engine", "layers", "losses", "optimizers", "blocks"},
     "data": BASICS | {"images", "emoji", "engine"},
@@ -47,7 +48,7 @@ MAY_IMPORT = {
     "configs": {"systems", "data", "training"},
     "export": BASICS | {"kgan", "images", "layers", "card", "loading"},
 }
-COMMANDS = {"__main__", "train", "translate", "demo", "export.__main__"}  # may import everything
+COMMANDS = {"__main__", "train", "translate", "evaluate", "demo", "export.__main__"}  # may import everything
 
 TENSORFLOW_AT_IMPORT = {"engine", "export"}
 TENSORFLOW_LATER = TENSORFLOW_AT_IMPORT | {"loading"}

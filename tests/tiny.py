@@ -1,0 +1,18 @@
+"""The smallest experiment: seconds on the embedded pictures. A config file for `kgan train`, and for tests."""
+
+from kgan.data import Unpaired
+from kgan.systems.ugatit import Settings
+from kgan.training import Config, Training
+
+
+def get_config() -> Config:
+    return Config(
+        name="tiny",
+        system=Settings(
+            light=True, image_size=32, filters=2, residual_blocks=1, discriminator_layers=4, ema=0.9, cam_weight=10.0
+        ),
+        data=Unpaired(root="emoji:fluent3d:google"),
+        training=Training(
+            steps=8, batch_size=2, log_every=2, sample_every=5, save_every=2, samples=2, precision="float32"
+        ),
+    )
