@@ -24,6 +24,7 @@ setup(
         "keras>=3.15,<3.16",
         "numpy>=2",
         "pillow>=11",
+        "h5py>=3.11",  # models of tf.keras 2; Keras brings it too
         "absl-py>=1.4,<2",
         "ml_collections>=1.1",
         "ai-edge-litert==2.3.0",

@@ -30,6 +30,9 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
             main()
         except UserError as error:
             fail(str(error))
+        except KeyboardInterrupt:
+            print("\nkgan: interrupted.", file=sys.stderr)
+            raise SystemExit(130) from None
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -50,6 +53,10 @@ def parse(argv: list[str]) -> list[str]:
     except (flags.Error, UserError) as error:
         text = " ".join(str(error).split())
         fail(re.sub(r"^flag --(\w+)=None: .* other than None.$", r"--\1=... is missing. --help explains it.", text))
+    except ModuleNotFoundError as error:
+        if error.name not in ("jax", "jaxlib", "tensorflow"):
+            raise
+        fail(f"KERAS_BACKEND asks for {error.name}, which is not installed: pip install 'kgan[jax]', or unset it.")
     except (AttributeError, KeyError):  # ml_collections' for a misspelt field
         unknown = unknown_setting(argv)
         if unknown is None:

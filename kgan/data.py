@@ -65,8 +65,8 @@ class Pictures:
       UserError: the folder is missing or holds fewer than two usable pictures.
     """
 
-    def __init__(self, source: Path | np.ndarray, size: int, fit: str, keep: bool) -> None:
-        self.size, self.fit = size, fit
+    def __init__(self, source: Path | np.ndarray, size: int, fit: str, keep: bool, least: int = 2) -> None:
+        self.size, self.fit, self.least = size, fit, least
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="pictures")
         if isinstance(source, np.ndarray):
             self.names = [f"picture {i}" for i in range(len(source))]
@@ -82,30 +82,29 @@ class Pictures:
         return len(self._sources)
 
     def _check(self, source: Path | np.ndarray, keep: bool) -> None:
+        # Streamed pictures are decoded once now too: which are usable must not depend on where they are kept.
         loaded = list(self._pool.map(lambda i: self._try(i, keep), range(len(self._sources))))
         broken = [(name, result) for name, result in zip(self.names, loaded, strict=True) if isinstance(result, str)]
         if broken:
             listed = "; ".join(reason for _, reason in broken)
             warnings.warn(f"{len(broken)} of {len(loaded)} pictures are left out: {listed}", stacklevel=2)
         usable = [i for i, result in enumerate(loaded) if not isinstance(result, str)]
-        if len(usable) < 2:
+        if len(usable) < self.least:
             raise UserError(
-                f"{source} holds {len(usable)} usable pictures and training needs at least two: "
+                f"{source} holds {len(usable)} usable pictures and at least {self.least} are needed: "
                 f"{', '.join(images.SUFFIXES)} files directly in this folder were looked for."
             )
         self.names = [self.names[i] for i in usable]
         self._sources = [self._sources[i] for i in usable]
         if keep:
+            self._pool.shutdown()
             self._kept = np.stack([picture for picture in loaded if isinstance(picture, np.ndarray)])
 
-    def _try(self, index: int, decode: bool) -> np.ndarray | str | None:
-        """The picture, or why it cannot be read; without `decode` only its header is looked at."""
-        source = self._sources[index]
+    def _try(self, index: int, keep: bool) -> np.ndarray | str | None:
+        """The picture, or None where it is not to be kept, or why it cannot be read."""
         try:
-            if decode or isinstance(source, np.ndarray):
-                return self._load(index)
-            images.probe(source)
-            return None
+            picture = self._load(index)
+            return picture if keep else None
         except UserError as error:
             return str(error)
 
@@ -124,6 +123,16 @@ class Pictures:
         except UserError as error:
             warnings.warn(f"{error} Its neighbour takes its place.", stacklevel=2)
             return self._load((index + 1) % len(self))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """How many, and a hash of the files' names and sizes in bytes (of the pixels where there are no files)."""
+        total = hashlib.sha256()
+        for name, source in zip(self.names, self._sources, strict=True):
+            if isinstance(source, np.ndarray):
+                total.update(source.tobytes())
+            else:
+                total.update(f"{Path(name).name} {Path(name).stat().st_size}\n".encode())
+        return {"pictures": len(self), "sha256": total.hexdigest()[:16]}
 
     def expect(self, indices: np.ndarray) -> None:
         """Start decoding, in parallel, what `take` will ask for."""
@@ -185,7 +194,10 @@ class UnpairedReader:
         if data.root.startswith("emoji:"):
             from kgan import emoji
 
-            vendors = dict(zip("ab", data.root.split(":")[1:], strict=True))
+            named = data.root.split(":")[1:]
+            if len(named) != 2:
+                raise UserError(f"data.root={data.root}: two vendors are wanted, as in emoji:fluent3d:google.")
+            vendors = dict(zip("ab", named, strict=True))
             return tuple(  # type: ignore[return-value]
                 {name: emoji.load(vendor, split) for name, vendor in vendors.items()} for split in ("train", "test")
             )
@@ -236,21 +248,15 @@ class UnpairedReader:
         }
 
     def fingerprint(self) -> dict[str, Any]:
-        """Of each domain, how many pictures and a hash of their names: what an exact resume relies on."""
-        return {
-            name: {
-                "pictures": len(pictures),
-                "names": hashlib.sha256("\n".join(Path(n).name for n in pictures.names).encode()).hexdigest()[:16],
-            }
-            for name, pictures in self.train.items()
-        }
+        """Of each domain, how many pictures and a hash of their names and sizes: what an exact resume relies on."""
+        return {name: pictures.fingerprint() for name, pictures in self.train.items()}
 
     def samples(self, count: int) -> dict[str, np.ndarray]:
         """The first `count` test pictures of each domain, whole, float32 [count, size, size, 3]."""
         result = {}
         for name, (source, fit) in self._test.items():
             first = source[:count] if isinstance(source, np.ndarray) else source
-            pictures = Pictures(first, self.size, fit, keep=False)
+            pictures = Pictures(first, self.size, fit, keep=True, least=1)
             result[name] = images.to_float(pictures.take(np.arange(count) % len(pictures)))
         return result
 
@@ -272,5 +278,9 @@ def generator(*key: int) -> np.random.Generator:
 
 
 def free_memory() -> int:
-    """Bytes that a new process could use."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes that a new process could use, as Linux says; elsewhere a cautious 4 GiB."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return 4 * 2**30

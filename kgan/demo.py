@@ -1,4 +1,4 @@
-"""From pictures to a checked phone filter in minutes: trains on the embedded emoji, exports, draws before and after.
+"""Trains a small filter on the embedded emoji, exports and checks it, draws before and after.
 
   kgan demo --output=demo
 
@@ -50,10 +50,13 @@ def demo(output: str | Path, steps: int | None = None) -> Path:
     try:
         measurements = export(output / "run" / "generator_ab.keras", made, pictures)
     except verify.VerificationError as error:  # a file below its floor is not kept; the demo goes on with the others
-        measurements = error.measurements
+        measurements = list(error.measurements)
     print(verify.table(measurements))
 
-    smallest = min(made.glob("*.tflite"), key=lambda path: path.stat().st_size)
+    passed = [m for m in measurements if m.file.endswith(".tflite") and not m.problems]
+    if not passed:
+        raise verify.VerificationError(measurements)
+    smallest = made / min(passed, key=lambda measured: measured.bytes).file
     print(f"\n3. Running {smallest.name} on emoji that it has not seen", flush=True)
     translate = loading.load(smallest)
     rows = [pictures, [translate(picture) for picture in pictures]]

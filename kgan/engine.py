@@ -9,6 +9,8 @@ donated and returned: variables are read from a `keras.StatelessScope` and writt
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,6 +27,8 @@ BACKEND: str = keras.backend.backend()
 if BACKEND == "tensorflow":
     import tensorflow as tf
 elif BACKEND == "jax":
+    # Read when the first device is asked for: a resumed run must repeat sums in the same order on a GPU too.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 else:
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
 
 Losses = Callable[[], tuple[dict[str, Any], Any]]  # named, weighted terms, and tensors that the step needs later
 Batches = tuple[dict[str, np.ndarray], ...]
+
+ENGINE_COPIES = 0.4 * 2**30  # bytes; seen with U-GAT-IT on CPUs under both engines, whatever the size: `make bench`
 
 _active: list[list[keras.Variable]] = []  # JAX: all variables of the systems being traced, the innermost last
 _injected: dict[int, np.ndarray] = {}
@@ -154,6 +160,8 @@ class Compiled:
         if BACKEND == "tensorflow":
             # Grappler's remapper fails on the gradient of a leaky ReLU after a convolution, loudly, and gains nothing.
             tf.config.optimizer.set_experimental_options({"remapping": False})
+            if tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.enable_op_determinism()  # a resumed run must repeat sums in the same order
             traced = self._mirrored(function) if devices > 1 else function
             self._traced = tf.function(traced, reduce_retracing=True, autograph=False)
         else:
@@ -175,18 +183,24 @@ class Compiled:
     def cost(self, batches: Batches) -> tuple[float, float]:
         """(floating-point operations, bytes) of one step, as the backend counts its own graph; traces, runs nothing.
 
-        A multiply-add is two operations. The bytes are the state plus the largest sum of tensors alive at once.
+        A multiply-add is two operations. The bytes are the largest sum of tensors alive at once, plus, on a GPU, the
+        state, and on a CPU all that this process holds by now and the copies that an engine makes of a traced step.
         """
-        state = float(sum(np.dtype(_dtype(v)).itemsize * int(np.prod(v.shape)) for v in self.variables))
         if BACKEND == "jax":
             values = [variable.value for variable in self.variables]
             self._traced = self._traced.lower(values, self._on_device(batches)).compile()
             cost, memory = self._traced.cost_analysis(), self._traced.memory_analysis()
-            return float((cost or {}).get("flops", 0)), state + float(getattr(memory, "temp_size_in_bytes", 0))
+            return float((cost or {}).get("flops", 0)), self._held() + float(getattr(memory, "temp_size_in_bytes", 0))
         graph = self._traced.get_concrete_function(self._on_device(batches)).graph
         options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
         profile = tf.compat.v1.profiler.profile(graph, options=options)
-        return float(profile.total_float_ops) if profile else 0.0, state + _peak(graph)
+        return float(profile.total_float_ops) if profile else 0.0, self._held() + _peak(graph)
+
+    def _held(self) -> float:
+        """Bytes of the device's memory that are in use between steps."""
+        if device_name() == "cpu":
+            return resident() + ENGINE_COPIES
+        return float(sum(np.dtype(_dtype(v)).itemsize * int(np.prod(v.shape)) for v in self.variables))
 
     def _on_device(self, batches: Batches) -> Any:
         if BACKEND == "jax":
@@ -274,6 +288,15 @@ def device_name() -> str:
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "cpu"
 
 
+def resident() -> float:
+    """Bytes of main memory that this process held at most until now; 0 where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def convolution_rate(seconds: float = 0.5) -> float:
     """Floating-point operations a second that this device reaches in one 3x3 convolution of 64 channels at 64 px."""
     shape, dtype = (8, 64, 64, 64), keras.config.dtype_policy().compute_dtype
@@ -297,19 +320,24 @@ def _replicas() -> int:
     return int(tf.distribute.get_strategy().num_replicas_in_sync) if BACKEND == "tensorflow" else 1
 
 
+def _traced() -> list[keras.Variable]:
+    if not _active:
+        raise RuntimeError("Under JAX a train_step runs inside engine.Compiled, which knows the state that it changes.")
+    return _active[-1]
+
+
 @contextmanager
-def _scope(mapping: Any) -> Iterator[Callable[[], list[tuple[keras.Variable, Any]]]]:
+def _scope(mapping: Any) -> Iterator[Callable[[], list[Any]]]:
     """An inner StatelessScope over every variable of the active system: it would not see the outer scope's values."""
     given = {id(variable): value for variable, value in mapping}
-    everything = _active[-1] if _active else []
-    values = [(variable, given.get(id(variable), variable.value)) for variable in everything]
+    values = [(variable, given.get(id(variable), variable.value)) for variable in _traced()]
     with keras.StatelessScope(state_mapping=values) as inner:
-        yield lambda: [inner.get_current_value(variable) for variable in everything]
+        yield lambda: [inner.get_current_value(variable) for variable in _traced()]
 
 
 def _assign(values: list[Any], skip: Sequence[keras.Variable] = ()) -> None:
     skipped = {id(variable) for variable in skip}
-    for variable, value in zip(_active[-1] if _active else [], values, strict=True):
+    for variable, value in zip(_traced(), values, strict=True):
         if id(variable) not in skipped:
             variable.assign(value)
 

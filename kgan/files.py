@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kgan.errors import UserError
+
 _MARK = ".unfinished"
 
 
@@ -25,17 +27,48 @@ def replacing(path: str | Path) -> Iterator[Path]:
             if path.exists():
                 shutil.rmtree(path)
         else:
-            with temporary.open("rb") as file:
+            with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+        _sync(path.parent)
     finally:
         _remove(temporary)
+
+
+@contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Keeps other processes out of `folder` for as long as this block, or this process, lasts.
+
+    Raises:
+      UserError: another process is in.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: a convenience is missing there
+        yield
+        return
+    with (Path(folder) / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"Another process is at work in {folder}: stop it, or choose another folder.") from None
+        yield
 
 
 def sweep(folder: str | Path) -> None:
     """Remove what a killed process left unfinished in `folder`."""
     for path in Path(folder).glob(f"{_MARK}-*"):
         _remove(path)
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in `folder` outlast a power cut, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove(path: Path) -> None:

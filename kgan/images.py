@@ -5,6 +5,8 @@ Arrays are [H, W, 3], RGB. uint8 x stands for the float x / 127.5 - 1, the range
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +17,8 @@ from PIL import Image, ImageDraw, ImageOps
 from kgan import files
 from kgan.errors import UserError
 
+# What Pillow raises on damaged files.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
@@ -50,12 +54,21 @@ def _decode(source: str | Path | BytesIO, name: str, least: int = 0) -> np.ndarr
         with Image.open(source) as opened:
             if least:
                 opened.draft(None, (least, least))  # does nothing to other kinds of files
-            image = ImageOps.exif_transpose(opened)
-            return np.asarray(flatten(image))
+            return np.asarray(flatten(_upright(opened)))
     except FileNotFoundError:
         raise UserError(f"There is no file {name}.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise UserError(f"{name} cannot be read as a picture: {error}.") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As its EXIF orientation says; as it is where its EXIF data are damaged."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (*BROKEN, TypeError, KeyError) as error:
+        if isinstance(error, OSError):  # of the pixels, which are decoded here first
+            raise
+        return image
 
 
 def probe(path: str | Path) -> tuple[int, int]:
@@ -63,7 +76,7 @@ def probe(path: str | Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise UserError(f"{path} cannot be read as a picture: {error}.") from error
 
 

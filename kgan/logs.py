@@ -24,7 +24,7 @@ class Log:
             kept = [line for line in self._lines.read_text().splitlines() if _step_of(line) <= step]
             images.write_bytes(self._lines, "".join(f"{line}\n" for line in kept).encode())
         self._writer = EventFileWriter(str(folder / "tensorboard")) if tensorboard else None
-        if self._writer and step:
+        if self._writer:
             # TensorBoard drops what an earlier, killed process logged beyond this step.
             start = Event(wall_time=time.time(), step=step + 1, session_log=SessionLog(status=SessionLog.START))
             self._writer.add_event(start)
@@ -43,6 +43,11 @@ class Log:
     def _write(self, step: int, values: list[Any]) -> None:
         if self._writer:
             self._writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def flush(self) -> None:
+        """Put on the disk what has been logged."""
+        if self._writer:
+            self._writer.flush()
 
     def close(self) -> None:
         if self._writer:

@@ -17,7 +17,7 @@ from kgan.precision import wide
 
 
 @dataclass(frozen=True)
-class Adversarial:
+class Objective:
     """What G minimizes on the logits of its fakes, and D on those of reals and fakes."""
 
     generator: Callable[[Any], Any]
@@ -36,19 +36,19 @@ def _mean(x: Any) -> Any:
     return ops.mean(wide(x))
 
 
-LSGAN = Adversarial(  # Mao et al. 2017, arXiv 1611.04076; no factor 1/2, as the official image-translation codes
+LSGAN = Objective(  # Mao et al. 2017, arXiv 1611.04076; no factor 1/2, as the official image-translation codes
     generator=lambda fake: _square_mean(wide(fake) - 1),
     discriminator=lambda real, fake: _square_mean(wide(real) - 1) + _square_mean(wide(fake)),
 )
-NON_SATURATING = Adversarial(  # Goodfellow et al. 2014, arXiv 1406.2661, section 3: binary cross-entropy on logits
+NON_SATURATING = Objective(  # Goodfellow et al. 2014, arXiv 1406.2661, section 3: binary cross-entropy on logits
     generator=lambda fake: _softplus_mean(-fake),
     discriminator=lambda real, fake: _softplus_mean(-real) + _softplus_mean(fake),
 )
-HINGE = Adversarial(  # Lim and Ye 2017, arXiv 1705.02894
+HINGE = Objective(  # Lim and Ye 2017, arXiv 1705.02894
     generator=lambda fake: -_mean(fake),
     discriminator=lambda real, fake: _mean(ops.relu(1 - wide(real))) + _mean(ops.relu(1 + wide(fake))),
 )
-WASSERSTEIN = Adversarial(  # Arjovsky et al. 2017, arXiv 1701.07875
+WASSERSTEIN = Objective(  # Arjovsky et al. 2017, arXiv 1701.07875
     generator=lambda fake: -_mean(fake),
     discriminator=lambda real, fake: _mean(fake) - _mean(real),
 )

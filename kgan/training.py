@@ -4,9 +4,10 @@ import dataclasses
 import json
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from kgan import __version__, checkpoint, engine, files, images
 from kgan.card import Card
 from kgan.data import Unpaired
 from kgan.errors import UserError
+from kgan.layers import legacy
 from kgan.logs import Log
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 from kgan.settings import check_choices, choice
-from kgan.systems import ugatit
+from kgan.systems.adversarial import Settings
 
 
 @dataclasses.dataclass
@@ -45,7 +47,7 @@ class Training:
     steps: int = 1_000_000
     batch_size: int = 1
     seed: int = 0
-    precision: str = choice("mixed_bfloat16", "float32", "mixed_float16", "float64")
+    precision: str = choice("mixed_bfloat16", "float32", "mixed_float16")
     devices: int = 1
     log_every: int = 100
     sample_every: int = 1000
@@ -61,12 +63,13 @@ class Config:
     """One experiment: what is learned, from what, and how."""
 
     name: str
-    system: ugatit.Settings
+    system: Settings
     data: Unpaired
     training: Training = dataclasses.field(default_factory=Training)
 
 
-# What may change between two sittings of one run: none of it touches what is computed.
+# What may change between two sittings of one run. Only `steps` (through the learning rate's schedule) and `devices`
+# (through the order of sums) touch what is computed.
 FREE = {
     "name",
     "data.root",  # the data's fingerprint is compared instead
@@ -94,18 +97,15 @@ def train(config: Config, workdir: str | Path) -> Path:
     workdir = Path(workdir)
     settings, training = config.system, config.training
     _check(training)
-    keras.config.set_floatx("float64" if training.precision == "float64" else "float32")
-    keras.config.set_dtype_policy(training.precision)
     settings.check()
-
-    with engine.scope(training.devices):
+    workdir.mkdir(parents=True, exist_ok=True)
+    with files.locked(workdir), _policy(training.precision), engine.scope(training.devices):
         system = settings.create(training.steps, training.seed)
         reader = config.data.open(settings.image_size, training.batch_size, system.batches_per_step, training.seed)
         about = {"kgan": __version__, "config": dataclasses.asdict(config), "data": reader.fingerprint()}
         start = restore(system, workdir, about)
-        if start == 0 and training.init_from:
+        if training.init_from and start == 0:
             _init_from(system, Path(training.init_from))
-        workdir.mkdir(parents=True, exist_ok=True)
         files.sweep(workdir)
         images.write_bytes(workdir / "config.json", (json.dumps(about["config"], indent=2) + "\n").encode())
 
@@ -113,9 +113,20 @@ def train(config: Config, workdir: str | Path) -> Path:
             system, lambda batches: system.train_step(tuple(map(reader.prepare, batches))), training.devices
         )
         print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
-        print(summary(system, step, reader.step(start), training, start))
+        print(summary(system, step, reader.step(start), training, start), flush=True)
         _Run(config, workdir, system, reader, step, about).loop(start)
     return workdir
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Keras' global dtype policy, for the time of the training."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _check(training: Training) -> None:
@@ -123,6 +134,8 @@ def _check(training: Training) -> None:
     for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
         if getattr(training, name) < 1:
             raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
+    if training.seed < 0:
+        raise UserError(f"training.seed must not be negative, got {training.seed}.")
     if training.batch_size % training.devices:
         raise UserError(
             f"training.batch_size ({training.batch_size}) must be a multiple of training.devices ({training.devices})."
@@ -175,7 +188,7 @@ def _init_from(system: Any, folder: Path) -> None:
         path = folder / f"{name}.keras"
         if not path.is_file():
             raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")
-        given = keras.saving.load_model(path, compile=False)
+        given = legacy.load_model(path)
         network = getattr(system, name)
         shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
         arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(given.weights, given.get_weights(), strict=True))}
@@ -228,7 +241,7 @@ class _Run:
     ) -> None:
         self.config, self.workdir, self.system, self.reader = config, workdir, system, reader
         self.step, self.about = step, about
-        self.saved: Path | None = None
+        self.saved = next(reversed(checkpoint.found(workdir)), None)
 
     def loop(self, start: int) -> None:
         training = self.config.training
@@ -240,22 +253,24 @@ class _Run:
             self.sample(0)
         done = start
         bar = tqdm(total=training.steps, initial=start, unit="step", dynamic_ncols=True, mininterval=1.0)
-        with bar, _signals() as stopped:
-            while done < training.steps and not stopped():
-                self.pending.append(self.step(self.reader.step(done)))
-                done += 1
-                bar.update()
-                if done % training.log_every == 0:
-                    bar.set_postfix_str(self.flush(done))
-                if done % training.sample_every == 0:
-                    self.sample(done)
-                if done % training.save_every == 0:
-                    self.save(done)
-        if done % training.save_every or done == start:
-            self.save(done)
-        if done == training.steps and done % training.sample_every:
-            self.sample(done)
-        self.log.close()
+        with closing(self.log), _signals() as stopped:
+            with bar:
+                while done < training.steps and not stopped():
+                    self.pending.append(self.step(self.reader.step(done)))
+                    done += 1
+                    bar.update()
+                    if done == start + 1:
+                        self.since = time.monotonic()  # the first step compiles
+                    if done % training.log_every == 0:
+                        bar.set_postfix_str(self.flush(done))
+                    if done % training.sample_every == 0:
+                        self.sample(done)
+                    if done % training.save_every == 0:
+                        self.save(done)
+            if done % training.save_every or done == start:
+                self.save(done)
+            if done == training.steps and done % training.sample_every:
+                self.sample(done)
         if done < training.steps:
             print(f"Stopped after step {done} and saved {self.saved}: the same command goes on from there.")
             raise SystemExit(128 + stopped())
@@ -271,54 +286,61 @@ class _Run:
         for number, row in enumerate(rows, first):
             for name, value in row.items():
                 if not np.isfinite(value):
-                    kept = (
-                        f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
-                    )
-                    raise UserError(
-                        f"The loss term {name} became {value} at step {number}. {kept} "
-                        "Try training.precision=float32 or a lower system.learning_rate."
-                    )
+                    raise UserError(f"The loss term {name} became {value} at step {number}. {self._kept()}")
         seconds = time.monotonic() - self.since
         self.since = time.monotonic()
         means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        rate = float(keras.ops.convert_to_numpy(self.system.learning_rate(done)))
+        rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
         speed = len(rows) * self.config.training.batch_size / seconds
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
-        critic = sum(value for name, value in means.items() if name in self.system.critic_terms(means))
+        critic = sum(value for name, value in means.items() if name.startswith(self.system.critic_terms))
         return f"G {sum(means.values()) - critic:.3g}, D {critic:.3g}"
+
+    def _kept(self) -> str:
+        saved = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
+        return f"{saved} Try training.precision=float32 or a lower system.learning_rate."
 
     def sample(self, done: int) -> None:
         """A sheet of test pictures through the filters, as PNG and for TensorBoard."""
+        start = time.monotonic()
         columns = engine.to_host(self.system.sample(self.shown))
         size = self.config.system.image_size
         pictures = {title: [show(x, size) for x in column] for title, column in columns.items()}
         sheet = images.grid(list(zip(*pictures.values(), strict=True)), list(pictures))
         images.write(self.workdir / "samples" / f"step-{done:08d}.png", sheet)
         self.log.picture(done, "samples", sheet)
+        self.since += time.monotonic() - start
 
     def save(self, done: int) -> None:
         """Flush (so that no checkpoint follows a bad loss), then the checkpoint, then the generators alone."""
         self.flush(done)
+        start = time.monotonic()
         variables = self.system.state()
         arrays = dict(zip(variables, engine.read(list(variables.values())), strict=True))
+        for path, array in arrays.items():  # the last update came after the last loss
+            if not np.isfinite(array).all():
+                raise UserError(f"{path} is no longer finite after step {done}. {self._kept()}")
         self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
         for name, network in self.system.filters().items():
             path = self.workdir / f"{name}.keras"
             with files.replacing(path) as temporary:
                 float32_copy(network).save(temporary)
             self.card(name, done).write(path)
+        self.log.flush()
+        self.since += time.monotonic() - start
 
     def card(self, name: str, done: int) -> Card:
         settings, data = self.config.system, self.config.data
+        config = {**self.about["config"], "data": {**self.about["config"]["data"], "root": ""}}  # the user's own path
         size = self.system.fixed_size
         return Card(
             name=f"{self.config.name} {name.removeprefix('generator_')}",
             system=type(settings).__module__.rsplit(".", 1)[-1],
             image_size=settings.image_size,
             size=(size, size) if size else None,
-            multiple=4,
+            multiple=self.system.multiple,
             crop=data.subject,
-            training={"steps": done, "kgan": __version__, **engine.versions(), "config": self.about["config"]},
+            training={"steps": done, "kgan": __version__, **engine.versions(), "config": config},
         )
 
 
@@ -340,7 +362,8 @@ def _signals() -> Iterator[Callable[[], int]]:
             raise SystemExit(128 + number)
         received[0] = number
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM) if main}
     try:
         yield lambda: received[0]
     finally:

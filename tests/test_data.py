@@ -155,10 +155,12 @@ def test_missing_and_empty_folders_are_errors_that_say_what_was_looked_for(tmp_p
         reader(tmp_path)
     picture(tmp_path / "trainA" / "one.png")
     picture(tmp_path / "trainB" / "one.png")
-    with pytest.raises(UserError, match=r"trainA holds 1 usable pictures and training needs at least two"):
+    with pytest.raises(UserError, match=r"trainA holds 1 usable pictures and at least 2 are needed"):
         reader(tmp_path)
     with pytest.raises(UserError, match=r"data\.root is not set"):
         Unpaired().open(16, 1, 1, 0)
+    with pytest.raises(UserError, match=r"emoji:fluent3d: two vendors are wanted"):
+        Unpaired(root="emoji:fluent3d").open(16, 1, 1, 0)
     with pytest.raises(UserError, match=r"data\.fit is one of crop, stretch, not 'pad'"):
         Unpaired(root=str(tmp_path), fit="pad").open(16, 1, 1, 0)
 
@@ -171,6 +173,37 @@ def test_samples_are_whole_test_pictures_or_training_ones(folders: Path) -> None
     expected = np.asarray(Image.open(folders / "testA" / "0.png"), np.float32) / 127.5 - 1
     np.testing.assert_allclose(samples["a"][0], expected, atol=1e-6)
     np.testing.assert_array_equal(samples["a"][3], samples["a"][0])  # fewer than asked for: from the start again
+
+
+def test_one_test_picture_and_one_row_are_enough(folders: Path) -> None:
+    picture(folders / "testA" / "only.png", (16, 16))
+    assert reader(folders).samples(3)["a"].shape == (3, 16, 16, 3)
+    embedded = Unpaired(root="emoji:fluent3d:google").open(size=16, batch_size=1, batches=1, seed=0)
+    assert embedded.samples(1)["b"].shape == (1, 16, 16, 3)
+
+
+def test_a_picture_cut_short_is_left_out_wherever_pictures_are_kept(folders: Path) -> None:
+    whole = (folders / "trainA" / "0.jpg").read_bytes()
+    (folders / "trainA" / "cut.jpg").write_bytes(whole[: len(whole) // 2])  # its header is sound
+    prints = []
+    for memory in ("keep", "stream"):
+        with pytest.warns(UserWarning, match=r"cut\.jpg cannot be read"):
+            prints.append(reader(folders, memory=memory).fingerprint())
+    assert prints[0] == prints[1]
+
+
+def test_damaged_exif_data_leave_the_picture_as_it_is(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (20, 40), "red").save(tmp_path / "a.jpg", exif=exif)
+    data = (tmp_path / "a.jpg").read_bytes()
+    start = data.index(b"Exif\0\0") + 6
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        broken = bytearray(data)
+        for place in random.integers(start, start + 26, 3):
+            broken[place] = random.integers(0, 256)
+        assert images.decode(bytes(broken)).shape in ((40, 20, 3), (20, 40, 3))
 
 
 def test_the_fingerprint_sees_names_and_numbers(folders: Path) -> None:

@@ -40,7 +40,7 @@ def three_steps(folder: Path, backend: str, devices: int, objective: str) -> Res
 
 def hidden_by_a_norm(path: str) -> bool:
     """A bias before a normalization has no gradient but rounding noise, which Adam turns into steps of any size."""
-    places = ("stem_conv", "down1_conv", "down2_conv", "up1_conv", "up2_conv", "encoder", "decoder")
+    places = ("stem_conv", "down1_conv", "down2_conv", "encoder")
     return path.endswith("bias") and any(place in path for place in places)
 
 

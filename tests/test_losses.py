@@ -16,7 +16,7 @@ from kgan.losses import (
     LSGAN,
     NON_SATURATING,
     WASSERSTEIN,
-    Adversarial,
+    Objective,
     binary_cross_entropy,
     gradient_penalty,
     l1,
@@ -52,7 +52,7 @@ def _softplus(x: float) -> float:
     ],
     ids=["lsgan", "hinge", "wasserstein", "non_saturating"],
 )
-def test_pairs_by_hand(pair: Adversarial, generator: float, discriminator: float) -> None:
+def test_pairs_by_hand(pair: Objective, generator: float, discriminator: float) -> None:
     assert float(pair.generator(_tensor(FAKE))) == pytest.approx(generator, rel=1e-6)
     assert float(pair.discriminator(_tensor(REAL), _tensor(FAKE))) == pytest.approx(discriminator, rel=1e-6)
 
@@ -67,7 +67,7 @@ def test_at_logits_of_zero() -> None:
 
 
 @pytest.mark.parametrize("pair", [LSGAN, HINGE, WASSERSTEIN, NON_SATURATING])
-def test_d_raises_reals_and_lowers_fakes_and_g_raises_them(pair: Adversarial) -> None:
+def test_d_raises_reals_and_lowers_fakes_and_g_raises_them(pair: Objective) -> None:
     here, other = ops.full((3,), 0.5), ops.full((3,), 0.5)
     assert np.all(ops.convert_to_numpy(engine.input_gradients(pair.generator, here)) < 0)
     real = engine.input_gradients(lambda x: pair.discriminator(x, other), here)

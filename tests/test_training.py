@@ -19,7 +19,7 @@ import tiny
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kgan import card, checkpoint, training
+from kgan import card, checkpoint, files, training
 from kgan.errors import UserError
 
 CONFIG = Path(__file__).with_name("tiny.py")
@@ -131,6 +131,7 @@ def test_signals_save_and_leave(home: Path, number: int) -> None:
 
 def test_what_a_run_leaves(straight: Path) -> None:
     assert {path.name for path in straight.iterdir()} == {
+        ".lock",
         "checkpoint-00000004.npz",
         "checkpoint-00000006.npz",
         "checkpoint-00000008.npz",
@@ -282,7 +283,7 @@ def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], senten
     with pytest.raises(UserError) as caught:
         training.train(changed(**changes), tmp_path / "run")
     assert sentence in str(caught.value)
-    assert not (tmp_path / "run").exists()
+    assert not checkpoint.found(tmp_path / "run")
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
@@ -305,6 +306,40 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     with pytest.raises(UserError, match=r"cam_ab became nan at step 3\. .*checkpoint-00000002\.npz.*float32"):
         training.train(tiny.get_config(), tmp_path)
     assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+
+
+def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loss came before it and was sound: the weights are looked at before they replace good ones."""
+
+    class Bad:
+        def __init__(self, system: Any, *_: Any) -> None:
+            self.system, self.calls = system, 0
+
+        def cost(self, _: Any) -> tuple[float, float]:
+            return 1.0, 1.0
+
+        def __call__(self, _: Any) -> dict[str, Any]:
+            self.calls += 1
+            if self.calls == 4:
+                self.system.generator_ab.weights[0].assign(self.system.generator_ab.weights[0] * float("nan"))
+            return {"cycle_a": np.float32(1)}
+
+    monkeypatch.setattr(training.engine, "Compiled", Bad)
+    with pytest.raises(UserError, match=r"generator_ab/\S+ is no longer finite after step 4.*checkpoint-00000002\.npz"):
+        training.train(tiny.get_config(), tmp_path)
+    assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+
+
+def test_two_processes_in_one_folder(tmp_path: Path) -> None:
+    with files.locked(tmp_path), pytest.raises(UserError, match="Another process is at work in"):
+        training.train(tiny.get_config(), tmp_path)
+
+
+def test_the_dtype_policy_is_given_back(tmp_path: Path) -> None:
+    before = keras.config.dtype_policy()
+    with pytest.raises(UserError):
+        training.train(changed(precision="mixed_bfloat16", init_from="nowhere"), tmp_path)
+    assert keras.config.dtype_policy() == before
 
 
 def test_init_from_starts_from_given_generators(straight: Path) -> None:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from kgan import engine
+
+
+class Settings(Protocol):
+    """What the loop needs of a system's dataclass of settings."""
+
+    image_size: int
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot work together."""
+
+    def create(self, steps: int, seed: int) -> Any:
+        """The system, an `Adversarial`, for a training of `steps` steps."""
 
 
 class Adversarial(keras.Model):
@@ -19,6 +31,9 @@ class Adversarial(keras.Model):
 
     batches_per_step = 1  # train_step gets a tuple of this many batches, each a dict of [B, ...] arrays
     fixed_size: int | None = None  # where the generators accept no other
+    multiple = 4  # what the sides of their pictures must be multiples of
+    critic_terms = ("discriminator", "penalty", "l2_discriminators")  # beginnings of the names of D's terms
+    rate: Any  # G's learning rate by step
 
     def ready(self, seed: int) -> None:
         """Count steps, build each optimizer for its side, and mark the model as built, which it is."""
@@ -67,10 +82,6 @@ class Adversarial(keras.Model):
     def filters(self) -> dict[str, keras.Model]:
         """The generators as a user wants them, by file name: the averaged ones where there are."""
         raise NotImplementedError
-
-    def learning_rate(self, step: int) -> Any:
-        """Of G after `step` steps."""
-        return self.rate(step)
 
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Columns of the sample sheet: titles to images [B, h, w, 3 or 1], in [-1, 1]."""

@@ -6,7 +6,6 @@ Where the two disagree, a setting carries the difference.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,14 +47,15 @@ class Settings:
 
       conv_bias: generators' convolutions have a bias. (Port: only the 1x1.)
       instance_norm_affine: the encoder's instance norm learns gamma and beta. (Port: not.)
-      cam_heads: one classifier for both poolings, with a bias that also enters the attention weights, or two without.
+      cam_heads: one classifier for both poolings, with a bias that also enters the attention weights, or two without;
+        "separate" drops the bias of D's last convolution too, as the port does.
       discriminator_cam_weight: D's attention uses the normalized weight, or the raw one as the port does.
       rho, rho_smoothing: AdaLIN starts at rho and uses clip(rho - smoothing, 0, 1). (Port: 0.9 and 0.)
       unbiased_variance: of AdaLIN and LIN. (Port: torch.var's.)
       initializer: N(0, 0.02), or PyTorch's default.
       l2, l2_variables: weight of half the squared norm of all kernels, or of all variables (= torch's weight_decay).
       decay: the rate falls linearly in the second half, after each of 100 epochs, or after each step.
-      separate_batches: G's update sees other pictures than D's, as one batch each.
+      separate_batches: G's update sees other pictures than D's, as one batch each. (Port: the same.)
       discriminator_padding: around the 4x4 convolutions of stride 1: "same" keeps the map's size, 1 pixel before and 2
         after; "one" on each side shrinks it by one.
     """
@@ -106,6 +106,7 @@ class Settings:
             initializer="pytorch",
             l2_variables="all",
             decay="step",
+            separate_batches=False,
             discriminator_padding="one",
         )
         return dataclasses.replace(port, **changes)
@@ -113,6 +114,12 @@ class Settings:
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         check_choices(self, "system")
+        for name in ("ema", "rho", "rho_smoothing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"system.{name} must lie between 0 and 1, got {getattr(self, name)}.")
+        for name in ("filters", "residual_blocks"):
+            if getattr(self, name) < 1:
+                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
         if self.image_size % 4:
             raise UserError(f"system.image_size must be a multiple of 4, got {self.image_size}.")
         if self.discriminator_layers < 4:
@@ -251,9 +258,9 @@ class UGATIT(Adversarial):
             self.ema_generator_ba = generator("ema_generator_ba", 1)
 
         self.fixed_size = None if settings.light else settings.image_size
-        epochs = 100
+        epoch = max(1, steps // 100)
         self.rate = rate = (
-            LinearDecay(settings.learning_rate, epochs / 2, epochs / 2, period=math.ceil(steps / epochs))
+            LinearDecay(settings.learning_rate, steps / 2 / epoch, steps / 2 / epoch, period=epoch)
             if settings.decay == "epoch"
             else LinearDecay(settings.learning_rate, steps // 2, max(1, steps // 2), ahead=1)
         )
@@ -261,9 +268,6 @@ class UGATIT(Adversarial):
         self.generator_optimizer = adam("generator_optimizer", rate, *betas)
         self.discriminator_optimizer = adam("discriminator_optimizer", rate, *betas)
         self.ready(seed)
-
-    def critic_terms(self, terms: Any) -> set[str]:
-        return {name for name in terms if name.startswith(("discriminator", "penalty", "l2_discriminators"))}
 
     def generator_variables(self) -> list[keras.Variable]:
         return [*self.generator_ab.trainable_variables, *self.generator_ba.trainable_variables]

@@ -1,0 +1,101 @@
+"""How fast kgan is on this machine. Takes about five minutes on two cores; nothing is downloaded.
+
+  python -m benchmarks --only=training,input,export --output=build/bench.json
+
+training: U-GAT-IT light at 64 px under TensorFlow and JAX, each case in a process of its own: speed, the share it
+          reaches of what one convolution reaches on this machine, and peak memory beside what `kgan train` says before
+input:    pictures read, resized and batched with training switched off, and how many times faster that is
+export:   time of one picture of 256 px through the exported .tflite files
+
+Other programs slow the times down; ratios are of neighbours in time, and bear some of that.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from benchmarks import data, export, training
+from kgan import commands, images
+from kgan.errors import UserError
+
+PARTS = {"training": training.COLUMNS, "input": data.COLUMNS, "export": export.COLUMNS}
+ONLY = flags.DEFINE_list("only", list(PARTS), "Which parts to run.")
+OUTPUT = flags.DEFINE_string("output", "build/bench.json", "Where to write all figures as JSON.")
+
+
+def main() -> None:
+    bench(ONLY.value, OUTPUT.value)
+
+
+def bench(parts: Sequence[str], output: str | Path) -> dict[str, Any]:
+    """Measure `parts`, printing each row as it comes, and write everything to `output`."""
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise UserError(f"There is no benchmark '{unknown[0]}': --only takes some of {', '.join(PARTS)}.")
+    found: dict[str, Any] = {"machine": machine()}
+    print(", ".join(f"{name} {value}" for name, value in found["machine"].items()))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if "training" in parts:
+            side, size = data.SIZES[0]
+            assert size == training.SYSTEM["image_size"]
+            found["training"] = show("training", training.rows(data.make(folder / "training", side)))
+        if "input" in parts:
+            found["input"] = show("input", data.rows(folder / "input", found.get("training", [])))
+        if "export" in parts:
+            found["export"] = show("export", export.rows())
+    images.write_bytes(output, (json.dumps(found, indent=2) + "\n").encode())
+    print(f"\nAll figures are in {output}.")
+    return found
+
+
+def show(part: str, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print a table, each row as soon as it is measured; returns the rows."""
+    columns = PARTS[part]
+    print(f"\n{part}\n{line({name: name for name in columns}, columns)}", flush=True)
+    shown = []
+    for row in rows:
+        print(f"{row['engine']}: {row['skipped']}" if "skipped" in row else line(row, columns), flush=True)
+        shown.append(row)
+    return shown
+
+
+def line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
+    """The values of a row under the names of its columns; words to the left, numbers to the right."""
+    cells = []
+    for name, form in columns.items():
+        value = row.get(name, "")
+        text = value if isinstance(value, str) else format(value, form)
+        cells.append(f"{text:>{len(name)}}" if form else f"{text:<{max(14, len(name))}}")
+    return "  ".join(cells).rstrip()
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    packages = ("kgan", "tensorflow", "keras", "jax", "ai-edge-litert")
+    return {
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+        **{name: version for name in packages if (version := _version(name))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    commands.run(main)

@@ -1,0 +1,112 @@
+"""The benchmarks at sizes that say nothing, so that they still run and every figure is one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as main
+from benchmarks import alone, data, export, training
+from kgan.errors import UserError
+
+TINY = {
+    "light": True,
+    "image_size": 32,
+    "filters": 2,
+    "residual_blocks": 1,
+    "discriminator_layers": 4,
+    "spectral": False,
+}
+
+
+def check(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> None:
+    """Every column with a number form has a positive, finite number; every other has words."""
+    for row in rows:
+        for name, form in columns.items():
+            if form:
+                assert math.isfinite(row[name]) and row[name] > 0, (name, row)
+            else:
+                assert row[name] and isinstance(row[name], str), (name, row)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start of TensorFlow for all."""
+
+    def run(module: str, engine: str = "tensorflow", **arguments: Any) -> Any:
+        measure = {"data": data, "export": export}[module].measure
+        return json.loads(json.dumps(measure(**json.loads(json.dumps(arguments)))))
+
+    monkeypatch.setattr(alone, "run", run)
+
+
+def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
+    folder = data.make(tmp_path, side=40, count=4)
+    measured, skipped = training.rows(folder, cases=[("float32", 2)], system=TINY, seconds=0.1)
+    check([measured], training.COLUMNS)
+    assert (measured["engine"], measured["precision"], measured["batch"]) == ("tensorflow", "float32", 2)
+    assert measured["images/s"] == pytest.approx(2 / (measured["ms a step"] / 1000))
+    assert 0.1 < measured["base GiB"] < measured["peak GiB"]
+    assert measured["waiting for input"] < 1
+    assert skipped == {"engine": "jax", "skipped": 'jax is not installed: pip install "kgan[jax]" brings it'}
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_input(tmp_path: Path) -> None:
+    trained = [{"engine": "jax", "skipped": ""}, {"batch": 1, "ms a step": 500.0}, {"batch": 1, "ms a step": 250.0}]
+    rows = list(data.rows(tmp_path, trained, sizes=((40, 32), (64, 48)), seconds=0.05))
+    check(rows[:2], data.COLUMNS)
+    assert [(row["pictures"], row["resized to"], row["from"]) for row in rows] == [
+        ("JPEG, 40 px", "32 px", "files"),
+        ("JPEG, 40 px", "32 px", "memory"),
+        ("JPEG, 64 px", "48 px", "files"),
+        ("JPEG, 64 px", "48 px", "memory"),
+    ]
+    assert rows[0]["times training"] == pytest.approx(rows[0]["steps/s"] * 0.25)
+    assert rows[0]["pictures/s"] == pytest.approx(rows[0]["steps/s"] * 4)  # two batches of two domains
+    assert "times training" not in rows[2]  # nothing was trained at that size
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_export() -> None:
+    rows = list(export.rows(TINY, seconds=0.1))
+    check(rows, export.COLUMNS)
+    assert [(row["file"], row["threads"]) for row in rows] == [
+        (f"{recipe}.tflite", threads) for recipe in ("float32", "float16", "dynamic") for threads in (1, 2)
+    ]
+    assert [row["of float32"] for row in rows[:2]] == [1, 1]
+    assert [row["of 1 thread"] for row in rows[::2]] == [1, 1, 1]
+
+
+def test_a_measurement_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match=r"benchmarks\.nothing failed under tensorflow: [\s\S]*ModuleNotFoundError"):
+        alone.run("nothing")
+
+
+def test_bench_prints_tables_and_writes_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"pictures": "JPEG, 40 px", "resized to": "32 px", "from": "files", "batch": 1, "pictures/s": 1234.5}
+    monkeypatch.setattr(data, "rows", lambda folder, trained: iter([row | {"steps/s": 308.6}]))
+    found = main.bench(["input"], tmp_path / "bench.json")
+    assert json.loads((tmp_path / "bench.json").read_text()) == found
+    assert found["input"] == [row | {"steps/s": 308.6}] and found["machine"]["cores"] > 0
+    printed = capsys.readouterr().out.splitlines()
+    at = printed.index("input")
+    assert printed[at + 1 : at + 3] == [
+        "pictures        resized to      from            batch  pictures/s  steps/s  times training",
+        "JPEG, 40 px     32 px           files               1       1,234      309",
+    ]
+
+
+def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no benchmark 'speed': --only takes some of training, input, export"):
+        main.bench(["speed"], tmp_path / "bench.json")
