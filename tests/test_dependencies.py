@@ -22,7 +22,7 @@ BASICS = {"errors", "files", "settings", "precision", "quiet", "tiling"}
 MAY_IMPORT = {
     "kgan": {"loading"},
     "errors": set(),
-    "files": set(),
+    "files": {"errors"},
     "precision": set(),
     "quiet": set(),
     "tiling": set(),
