@@ -146,7 +146,7 @@ def detect(image: np.ndarray, margin: float = 0) -> list[Face]:
 def _interpreter() -> Interpreter:
     with quiet():
         interpreter = Interpreter(os.fspath(MODEL), num_threads=1)
-    interpreter.allocate_tensors()
+        interpreter.allocate_tensors()
     return interpreter
 
 
