@@ -1,0 +1,1 @@
+"""How far translated pictures are from a set of real ones: features of a network, and distances between them."""
