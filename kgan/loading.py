@@ -144,8 +144,8 @@ def load_keras(path: str | Path) -> keras.Model:
         raise UserError(f"There is no model {path}: a .keras file was looked for.")
     try:
         model = legacy.load_model(path)
-    except UserError:
-        raise
+    except UserError as error:
+        raise error if str(path) in str(error) else UserError(f"{path} cannot be loaded: {error}") from None
     except Exception as error:  # Keras raises nearly anything on a file that it did not write
         raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
     shape, output = getattr(model, "input_shape", None), getattr(model, "output", None)
