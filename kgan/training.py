@@ -104,6 +104,9 @@ def train(config: Config, workdir: str | Path) -> Path:
         reader = config.data.open(settings.image_size, training.batch_size, system.batches_per_step, training.seed)
         about = {"kgan": __version__, "config": dataclasses.asdict(config), "data": reader.fingerprint()}
         start = restore(system, workdir, about)
+        if start >= training.steps:
+            print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
+            return workdir
         if training.init_from and start == 0:
             _init_from(system, Path(training.init_from))
         files.sweep(workdir)

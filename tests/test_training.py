@@ -175,7 +175,7 @@ def test_the_filter_holds_the_averaged_weights_in_float32(straight: Path) -> Non
 def test_a_finished_run_started_again_says_so_and_changes_nothing(straight: Path, home: Path) -> None:
     before, _ = final(straight)
     copy = shutil.copytree(straight, home / "again")
-    assert "Finished 8 steps" in run(copy)
+    assert "has finished 8 steps" in run(copy)
     assert_bit_equal(copy, straight)
     assert before.keys()
 
