@@ -3,8 +3,8 @@
     kgan train --config=ugatit_light_selfie2anime_64 --config.data.root=selfie2anime --workdir=runs/anime_64
 
 Half the width (32 filters), n_dis 5 (the official global discriminator needs 96 px), twice the learning rate, and an
-average of the generators' weights. Expect, after 20,000 steps (about two hours on two cores), drawn eyes and flat
-skin, and a picture that still resembles the photo more than an anime face; the README has the figures.
+average of the generators' weights. Expect, after 10,000 steps (an hour on two free cores), drawn eyes, bangs and flat
+skin with speckle beside them, and a KID still above that of no filter at all; the README has the figures.
 """
 
 from kgan.data import Unpaired
