@@ -54,7 +54,7 @@ def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check([measured], training.COLUMNS)
     assert (measured["engine"], measured["precision"], measured["batch"]) == ("tensorflow", "float32", 2)
     assert measured["images/s"] == pytest.approx(2 / (measured["ms a step"] / 1000))
-    assert 0.1 < measured["base GiB"] < measured["peak GiB"]
+    assert 0.1 < measured["base GiB"] <= measured["peak GiB"]  # both are the most so far
     assert measured["waiting for input"] < 1
     assert skipped == {"engine": "jax", "skipped": 'jax is not installed: pip install "kgan[jax]" brings it'}
 

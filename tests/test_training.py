@@ -188,7 +188,9 @@ def test_more_steps_and_other_intervals_are_no_other_run(straight: Path, home: P
 
 
 @NEEDS_JAX
-@pytest.mark.parametrize("first, second", [("tensorflow", "jax"), ("jax", "tensorflow")])
+@pytest.mark.parametrize(
+    "first, second", [("tensorflow", "jax"), pytest.param("jax", "tensorflow", marks=pytest.mark.slow)]
+)
 def test_a_checkpoint_of_one_engine_continues_on_the_other(home: Path, straight: Path, first: str, second: str) -> None:
     source = straight if first == "tensorflow" else home / "straight_jax"
     if not source.exists():
