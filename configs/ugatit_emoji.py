@@ -27,6 +27,6 @@ def get_config() -> Config:
         ),
         data=Unpaired(root="emoji:fluent3d:twitter", enlarge=1.06),
         training=Training(
-            steps=3500, batch_size=1, precision="float32", log_every=50, sample_every=250, save_every=500, keep=2
+            steps=3000, batch_size=1, precision="float32", log_every=50, sample_every=250, save_every=500, keep=2
         ),
     )
