@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +259,8 @@ class _Run:
         with closing(self.log), _signals() as stopped:
             with bar:
                 while done < training.steps and not stopped():
-                    self.pending.append(self.step(self.reader.step(done)))
+                    with quiet() if done == start else nullcontext():  # TensorFlow remarks on a graph's first run
+                        self.pending.append(self.step(self.reader.step(done)))
                     done += 1
                     bar.update()
                     if done == start + 1:
