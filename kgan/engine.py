@@ -1,7 +1,7 @@
 """The one place that knows which backend computes gradients, compiles a step and spreads it over devices.
 
 A system calls `gradients`, `apply`, `input_gradients`, `uniform` and `gather` inside its `train_step`; whoever runs it
-calls `compiled` once and the result at every step. Under TensorFlow that is a tape in a `tf.function`, inside
+makes one `Compiled` and calls it at every step. Under TensorFlow that is a tape in a `tf.function`, inside
 `strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the system's state, which is
 donated and returned: variables are read from a `keras.StatelessScope` and written to it.
 """

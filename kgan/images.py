@@ -71,15 +71,6 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def probe(path: str | Path) -> tuple[int, int]:
-    """(height, width) from a file's header alone, before rotation; a `UserError` where it is no picture."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except BROKEN as error:
-        raise UserError(f"{path} cannot be read as a picture: {error}.") from error
-
-
 def flatten(image: Image.Image) -> Image.Image:
     """Any Pillow mode to RGB; transparency composited on white; 16-bit grey scaled to 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
