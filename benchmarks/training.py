@@ -66,7 +66,7 @@ def measure(folder: str, precision: str, batch: int, system: dict[str, Any], sec
     keras.config.set_dtype_policy(precision)
     settings = Settings(**system)
     model = settings.create(steps=1000, seed=0)
-    reader = Unpaired(root=folder, memory="stream").open(settings.image_size, batch, model.batches_per_step, seed=0)
+    reader = Unpaired(root=folder, memory="stream").open(settings.image_size, batch, settings.batches_per_step, seed=0)
     step = engine.Compiled(model, lambda batches: model.train_step(tuple(map(reader.prepare, batches))))
 
     start = time.perf_counter()

@@ -62,7 +62,7 @@ def export(
     from kgan.export import recipes as known
     from kgan.export import saved_model as saving
     from kgan.export import tflite, verify
-    from kgan.loading import keras_runner, load_keras
+    from kgan.loading import inputs_of, keras_runner, load_keras
     from kgan.precision import float32_copy
 
     model, output = Path(model), Path(output)
@@ -71,7 +71,8 @@ def export(
         raise UserError("Export needs at least one picture to verify the files on.")
     network = float32_copy(load_keras(model))
     card = cards.read(model) or Card(name=model.stem)
-    card.size = tuple(network.input_shape[1:3]) if all(network.input_shape[1:3]) else None
+    _, height, width, _ = inputs_of(network)["image"]
+    card.size = (height, width) if height and width else None
     height, width = _static_size(size, card)
     pictures = [images.resize(picture, (height, width)) for picture in pictures]
     run = keras_runner(network)
@@ -91,7 +92,7 @@ def export(
             _settle(made, output, not measured.problems)
         if saved_model:
             made = Path(temporary) / f"{model.stem}_saved_model"
-            saving.write(network, made, card.multiple)
+            saving.write(network, made, card.multiple, card.smallest)
             measured_all = verify.measure_saved_model(made, pictures, expected)
             measurements += measured_all
             facts = {"recipe": "saved_model", "signatures": saving.describe(card.size)}
@@ -119,11 +120,10 @@ def _static_size(size: int | tuple[int, int] | None, card: Card) -> tuple[int, i
     if card.size:
         return card.size
     height, width = asked or (card.image_size, card.image_size)
-    least = 2 * card.multiple
-    if min(height, width) < least or height % card.multiple or width % card.multiple:
+    if min(height, width) < card.smallest or height % card.multiple or width % card.multiple:
         raise UserError(
             f"The model cannot be converted for {height}x{width} pictures: set --size to a multiple of "
-            f"{card.multiple}, {least} at least."
+            f"{card.multiple}, {card.smallest} at least."
         )
     return height, width
 

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kgan.loading import image_of
+from kgan.loading import apply, inputs_of
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 
@@ -35,12 +35,12 @@ def describe(size: tuple[int, int] | None) -> dict[str, Any]:
 
 
 class Serving:
-    """The functions behind the signatures; `multiple` is what the network divides the sides of a picture by."""
+    """The functions behind the signatures; `multiple` and `smallest` are those of the filter's card."""
 
-    def __init__(self, model: keras.Model, multiple: int) -> None:
+    def __init__(self, model: keras.Model, multiple: int, smallest: int) -> None:
         self.model = model
-        self.multiple = multiple
-        height, width = model.input_shape[1:3]
+        self.multiple, self.smallest = multiple, smallest
+        height, width = inputs_of(model)["image"][1:3]
         self.size: tuple[int, int] | None = (height, width) if height and width else None
 
     def signatures(self) -> dict[str, Any]:
@@ -68,9 +68,9 @@ class Serving:
         """Float [B, H, W, 3] to the same, whatever the sides where the network leaves them free."""
         height, width = tf.shape(image)[1], tf.shape(image)[2]
         if not self.size:
-            image = tf.gather(image, _reflected(height, self.multiple), axis=1)
-            image = tf.gather(image, _reflected(width, self.multiple), axis=2)
-        return image_of(self.model(image, training=False))[:, :height, :width]
+            image = tf.gather(image, _reflected(height, self.multiple, self.smallest), axis=1)
+            image = tf.gather(image, _reflected(width, self.multiple, self.smallest), axis=2)
+        return apply(self.model, image)[:, :height, :width]
 
     def _one(self, data: tf.Tensor) -> tf.Tensor:
         """The bytes of a picture to those of its translation."""
@@ -81,9 +81,9 @@ class Serving:
         return tf.io.encode_png(_to_uint8(image)[0])
 
 
-def _reflected(side: tf.Tensor, multiple: int) -> tf.Tensor:
+def _reflected(side: tf.Tensor, multiple: int, smallest: int) -> tf.Tensor:
     """Indices 0, 1 .. side - 1 and on, reflected at the ends, as many as `kgan.loading.padding` asks for."""
-    added = tf.maximum(-side % multiple, 2 * multiple - side if multiple > 1 else 0)
+    added = tf.maximum(-side % multiple, smallest - side)
     period = tf.maximum(2 * (side - 1), 1)
     index = tf.range(side + added) % period
     return tf.minimum(index, period - index)
@@ -115,17 +115,18 @@ def _to_uint8(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round((tf.clip_by_value(image, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
 
 
-def write(model: keras.Model, folder: str | Path, multiple: int = 4) -> None:
+def write(model: keras.Model, folder: str | Path, multiple: int = 4, smallest: int = 8) -> None:
     """Write the SavedModel of `model` into `folder`.
 
     Args:
       model: [B, H, W, 3] in [-1, 1] to the same, or to a dict whose "image" is that.
       folder: created where it is missing.
-      multiple: what the network divides the sides of a picture by; of no effect for a network of fixed size.
+      multiple: what the network divides the sides of a picture by, and smallest: what they must at least measure; of
+        no effect for a network of fixed size.
     """
     model = float32_copy(model)
     # Only the variables are handed over: given the model, TensorFlow would write all of Keras' own functions too.
     holder = tf.Module(name="generator")
     holder.weights = [variable.value for variable in model.variables]
     with quiet():
-        tf.saved_model.save(holder, str(folder), signatures=Serving(model, multiple).signatures())
+        tf.saved_model.save(holder, str(folder), signatures=Serving(model, multiple, smallest).signatures())

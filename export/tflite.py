@@ -8,7 +8,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
 from kgan.export.recipes import Recipe
-from kgan.loading import image_of
+from kgan.loading import apply
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 
@@ -35,7 +35,7 @@ def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
     # The batch of 1 is fixed here: left open, it would bring SHAPE, PACK and RESHAPE into the file.
     @tf.function(input_signature=[tf.TensorSpec((1, *size, 3), tf.float32, name="image")])
     def translate(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": tf.ensure_shape(image_of(model(image, training=False)), (1, *size, 3))}
+        return {"image": tf.ensure_shape(apply(model, image), (1, *size, 3))}
 
     with quiet():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([translate.get_concrete_function()], holder)

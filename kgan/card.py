@@ -25,7 +25,7 @@ class Card:
       system: the module in kgan.systems that trained it.
       image_size: the square size in pixels that it was trained at.
       size: (height, width) where the file accepts only that, None where any multiple of `multiple` will do.
-      multiple: sides that the network divides exactly.
+      multiple: sides that the network divides exactly; smallest: what they must at least measure.
       crop: how its training pictures were cut: "face", "center" or "none".
       range: pixel values of input and output; RGB, channels last.
       training: steps, settings and data, for people.
@@ -37,6 +37,7 @@ class Card:
     image_size: int = 256
     size: tuple[int, int] | None = None
     multiple: int = 4
+    smallest: int = 8
     crop: str = "none"
     range: tuple[float, float] = (-1.0, 1.0)
     training: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -37,7 +37,8 @@ class Filter:
     Attributes:
       card: what is known of the filter, a default one named after the file where it has none.
       size: (height, width) in pixels where only that is accepted, else None.
-      multiple: what the sides of a picture are brought to a multiple of; 1 for a filter of fixed size.
+      multiple, smallest: what the sides of a picture are brought to a multiple of, and at least to; 1 for a filter of
+        fixed size.
       run: the bare network, float32 [1, H, W, 3] in [-1, 1] to the same; sides as `size` and `multiple` ask.
     """
 
@@ -45,7 +46,7 @@ class Filter:
         self.run = run
         self.card = card
         self.size = card.size
-        self.multiple = 1 if card.size else card.multiple
+        self.multiple, self.smallest = (1, 1) if card.size else (card.multiple, card.smallest)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3], or float [H, W, 3] in [-1, 1], to the same kind.
@@ -57,7 +58,7 @@ class Filter:
         _check(image)
         height, width = image.shape[:2]
         pixels = images.to_float(image) if image.dtype == np.uint8 else image.astype(np.float32)
-        pixels = _resize(pixels, self.size) if self.size else _pad(pixels, self.multiple)
+        pixels = _resize(pixels, self.size) if self.size else _pad(pixels, self.multiple, self.smallest)
         result = self.run(pixels[None])[0]
         result = _resize(result, (height, width)) if self.size else result[:height, :width]
         return images.to_uint8(result) if image.dtype == np.uint8 else result.astype(image.dtype)
@@ -77,17 +78,14 @@ def _check(image: np.ndarray) -> None:
         )
 
 
-def padding(length: int, multiple: int) -> int:
-    """How many pixels to add to a side: up to the next multiple, at least two of them.
-
-    A map of one pixel, which a side of `multiple` pixels becomes, cannot be reflected inside the network.
-    """
-    return max(-length % multiple, 2 * multiple - length if multiple > 1 else 0)
+def padding(length: int, multiple: int, smallest: int) -> int:
+    """How many pixels to add to a side: up to the next multiple, and at least to `smallest`, which is one."""
+    return max(-length % multiple, smallest - length)
 
 
-def _pad(image: np.ndarray, multiple: int) -> np.ndarray:
-    height, width = image.shape[:2]
-    return np.pad(image, ((0, padding(height, multiple)), (0, padding(width, multiple)), (0, 0)), mode="reflect")
+def _pad(image: np.ndarray, multiple: int, smallest: int) -> np.ndarray:
+    added = [(0, padding(length, multiple, smallest)) for length in image.shape[:2]]
+    return np.pad(image, (*added, (0, 0)), mode="reflect")
 
 
 def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -115,7 +113,7 @@ def load(path: str | Path) -> Filter:
         run, shape = _load_saved_model(path)
     elif path.suffix in (".keras", ".h5", ".hdf5"):
         model = load_keras(path)
-        run, shape = keras_runner(model), model.input_shape
+        run, shape = keras_runner(model), inputs_of(model)["image"]
     elif path.suffix == ".tflite":
         run, shape = _load_tflite(path)
     else:
@@ -125,9 +123,23 @@ def load(path: str | Path) -> Filter:
     return Filter(run, dataclasses.replace(cards.read(path) or Card(name=path.stem), size=size))
 
 
+def inputs_of(model: keras.Model) -> dict[str, Shape]:
+    """Shapes by name; an only input is the "image", whatever its own name."""
+    if len(model.inputs) == 1:
+        return {"image": tuple(model.inputs[0].shape)}
+    return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+
+
 def image_of(outputs: Any) -> Any:
     """The picture among what a generator returns: its "image", or its only output."""
     return outputs["image"] if isinstance(outputs, dict) else outputs
+
+
+def apply(model: keras.Model, image: Any) -> Any:
+    """The picture that a generator makes of [B, H, W, 3]; its optional inputs, such as dropout's draws, stay empty."""
+    names = inputs_of(model)
+    given = image if len(names) == 1 else {name: image if name == "image" else None for name in names}
+    return image_of(model(given, training=False))
 
 
 def load_keras(path: str | Path) -> keras.Model:
@@ -148,7 +160,8 @@ def load_keras(path: str | Path) -> keras.Model:
         raise error if str(path) in str(error) else UserError(f"{path} cannot be loaded: {error}") from None
     except Exception as error:  # Keras raises nearly anything on a file that it did not write
         raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
-    shape, output = getattr(model, "input_shape", None), getattr(model, "output", None)
+    shape = inputs_of(model).get("image") if getattr(model, "inputs", None) else None
+    output = getattr(model, "output", None)
     result = image_of(output) if not isinstance(output, dict) or "image" in output else None
     if not _is_picture(shape) or not _is_picture(getattr(result, "shape", None)):
         raise UserError(
@@ -173,7 +186,7 @@ def keras_runner(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     import keras
 
     def run(pixels: np.ndarray) -> np.ndarray:
-        return np.asarray(keras.ops.convert_to_numpy(image_of(model(pixels, training=False))), np.float32)
+        return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels)), np.float32)
 
     return run
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from kgan import __version__, checkpoint, engine, files, images
 from kgan.card import Card
-from kgan.data import Unpaired
+from kgan.data import Data
 from kgan.errors import UserError
 from kgan.layers import legacy
 from kgan.logs import Log
@@ -64,7 +64,7 @@ class Config:
 
     name: str
     system: Settings
-    data: Unpaired
+    data: Data
     training: Training = dataclasses.field(default_factory=Training)
 
 
@@ -100,8 +100,9 @@ def train(config: Config, workdir: str | Path) -> Path:
     settings.check()
     workdir.mkdir(parents=True, exist_ok=True)
     with files.locked(workdir), _policy(training.precision), engine.scope(training.devices):
-        system = settings.create(training.steps, training.seed)
-        reader = config.data.open(settings.image_size, training.batch_size, system.batches_per_step, training.seed)
+        batches = settings.batches_per_step
+        reader = config.data.open(settings.image_size, training.batch_size, batches, training.seed)
+        system = settings.create(training.steps, training.seed, reader.labels)
         about = {"kgan": __version__, "config": dataclasses.asdict(config), "data": reader.fingerprint()}
         start = restore(system, workdir, about)
         if start >= training.steps:
@@ -164,7 +165,7 @@ def restore(system: Any, workdir: Path, about: dict[str, Any]) -> int:
         was = before["data"].get(name)
         if was != now:
             raise UserError(
-                f"{workdir} began with other pictures: domain {name} had {was and was['pictures']} and now has "
+                f"{workdir} began with other pictures: {name} had {was and was['pictures']} and now has "
                 f"{now['pictures']}, or their names changed. Restore the folder, or begin anew in another --workdir."
             )
     variables = system.state()
@@ -343,6 +344,7 @@ class _Run:
             image_size=settings.image_size,
             size=(size, size) if size else None,
             multiple=self.system.multiple,
+            smallest=self.system.smallest,
             crop=data.subject,
             training={"steps": done, "kgan": __version__, **engine.versions(), "config": config},
         )

@@ -101,17 +101,17 @@ def test_padding_is_by_reflection_to_the_right_and_below(photo: np.ndarray) -> N
         seen.append(pixels[0])
         return pixels
 
-    result = loading.Filter(run, Card(multiple=8))(photo)
+    result = loading.Filter(run, Card(multiple=8, smallest=16))(photo)
     np.testing.assert_array_equal(result, photo)
     wanted = images.to_float(np.pad(photo, ((0, 3), (0, 1), (0, 0)), mode="reflect"))
     np.testing.assert_array_equal(seen[0], wanted)  # 61x47 becomes 64x48
-    np.testing.assert_array_equal(loading.Filter(run, Card(multiple=8))(photo[:1, :1]), photo[:1, :1])
+    np.testing.assert_array_equal(loading.Filter(run, Card(multiple=8, smallest=16))(photo[:1, :1]), photo[:1, :1])
     np.testing.assert_array_equal(seen[1], np.broadcast_to(images.to_float(photo[:1, :1]), (16, 16, 3)))
 
 
 def test_padding_by_hand() -> None:
-    assert [loading.padding(length, 4) for length in (1, 4, 7, 8, 9, 12, 13)] == [7, 4, 1, 0, 3, 0, 3]
-    assert [loading.padding(length, 1) for length in (1, 2)] == [0, 0]
+    assert [loading.padding(length, 4, 8) for length in (1, 4, 7, 8, 9, 12, 13)] == [7, 4, 1, 0, 3, 0, 3]
+    assert [loading.padding(length, 1, 1) for length in (1, 2)] == [0, 0]
 
 
 def test_fixed_size_is_resized_to_and_back(photo: np.ndarray) -> None:

@@ -15,23 +15,28 @@ class Settings(Protocol):
 
     image_size: int
 
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches a `train_step` takes."""
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
 
-    def create(self, steps: int, seed: int) -> Any:
-        """The system, an `Adversarial`, for a training of `steps` steps."""
+    def create(self, steps: int, seed: int, labels: Any = None) -> Any:
+        """The system, an `Adversarial`, for a training of `steps` steps on pictures with these `kgan.labels`."""
 
 
 class Adversarial(keras.Model):
     """A generator side and a discriminator side, each with its optimizer.
 
-    A subclass sets its networks as attributes, calls `ready`, and writes `train_step(batches)` in the paper's order.
+    A subclass sets its networks as attributes, calls `ready`, and writes `train_step(batches)` in the paper's order: it
+    gets a tuple of `Settings.batches_per_step` batches, each a dict of [B, ...] arrays.
     Networks are built in `keras.name_scope(attribute)`, so that a variable's path begins with the attribute's name.
     """
 
-    batches_per_step = 1  # train_step gets a tuple of this many batches, each a dict of [B, ...] arrays
     fixed_size: int | None = None  # where the generators accept no other
     multiple = 4  # what the sides of their pictures must be multiples of
+    smallest = 8  # what they must at least measure
     critic_terms = ("discriminator", "penalty", "l2_discriminators")  # beginnings of the names of D's terms
     rate: Any  # G's learning rate by step
 

@@ -133,7 +133,12 @@ class Settings:
                 f"{f', or set system.discriminator_layers to {fewer}' if fewer >= 4 else ''}."
             )
 
-    def create(self, steps: int, seed: int) -> "UGATIT":
+    @property
+    def batches_per_step(self) -> int:
+        """One for D and one for G, or one for both."""
+        return 2 if self.separate_batches else 1
+
+    def create(self, steps: int, seed: int, labels: Any = None) -> "UGATIT":
         """The system, for a training of `steps` steps."""
         return UGATIT(self, steps, seed)
 
@@ -238,7 +243,6 @@ class UGATIT(Adversarial):
         settings.check()
         self.settings = settings
         self.objective = OBJECTIVES[settings.adversarial]
-        self.batches_per_step = 2 if settings.separate_batches else 1
 
         def generator(name: str, number: int) -> keras.Model:
             return named(name, lambda: build_generator(settings, 6 * seed + number, name))

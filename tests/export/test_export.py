@@ -93,7 +93,7 @@ def test_size_comes_from_the_model_or_its_card(pictures: list[np.ndarray], tmp_p
     with pytest.raises(UserError, match="takes 24x24 pictures only"):
         export(path, tmp_path / "fixed", pictures, size=32)
     path = small(tmp_path)
-    card.Card(image_size=16, multiple=8).write(path)
+    card.Card(image_size=16, multiple=8, smallest=16).write(path)
     export(path, tmp_path / "any", pictures, recipes=["float32"], saved_model=False)
     read = card.read(tmp_path / "any" / "generator_ab_float32.tflite")
     assert read is not None

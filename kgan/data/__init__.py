@@ -1,0 +1,7 @@
+"""Pictures for training, by how they are organized; each kind is a dataclass of settings that opens a reader."""
+
+from kgan.data.paired import Paired
+from kgan.data.reader import Data, Reader
+from kgan.data.unpaired import Unpaired
+
+__all__ = ["Data", "Paired", "Reader", "Unpaired"]

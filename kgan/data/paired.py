@@ -1,0 +1,121 @@
+"""Pictures that come in pairs: pix2pix. Side by side in one file, in two folders of equal names, or made from one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgan import emoji, images
+from kgan.data.pictures import Source, memory
+from kgan.data.reader import Data, Reader
+from kgan.errors import UserError
+from kgan.settings import check_choices, choice
+
+
+@dataclass
+class Paired(Data):
+    """Batches {"a": [B, H, W, 3], "b": [B, H, W, 3]} of pairs that are cut and mirrored together.
+
+    Attributes:
+      root: "emoji:fluent3d:google" means the embedded set, drawn by the first vendor and by the second.
+      layout: "side_by_side": files with A in the left half and B in the right one; "folders": two folders in which
+        equal names (whatever the suffix) are a pair; "single": each picture with itself, where the system makes its
+        own input, as in colorization.
+      train, test: inside `root`, the folder of the files, or the folder that holds the folders `a` and `b`. Without a
+        test folder the training pictures feed sample sheets.
+      a, b: names of the two folders.
+      direction: which of the two is given and which is to be made.
+    """
+
+    layout: str = choice("side_by_side", "folders", "single")
+    train: str = "train"
+    test: str = "test"
+    a: str = "A"
+    b: str = "B"
+    direction: str = choice("ab", "ba")
+
+    def open(self, size: int, batch_size: int, batches: int, seed: int) -> "PairedReader":
+        check_choices(self, "data")
+        train, test = self._embedded() or self._files()
+        return PairedReader(self, train, test, size, batch_size, batches, seed)
+
+    def _embedded(self) -> tuple[Source, Source] | None:
+        if not (vendors := self.vendors(2)):
+            return None
+        splits = (np.concatenate([emoji.load(vendor, split) for vendor in vendors], -1) for split in ("train", "test"))
+        train, test = (memory(self.root, pairs) for pairs in splits)
+        return train, test
+
+    def _files(self) -> tuple[Source, Source]:
+        root = Path(self.root).expanduser()
+        source = {"side_by_side": halves, "folders": self._two, "single": twice}[self.layout]
+        train = source(root / self.train)
+        return train, source(root / self.test) if (root / self.test).is_dir() else train
+
+    def _two(self, folder: Path) -> Source:
+        return aligned(folder / self.a, folder / self.b)
+
+
+class PairedReader(Reader):
+    """One stream of pairs, six channels each, so that both sides of a pair share order, crop and flip."""
+
+    def __init__(self, data: Paired, train: Source, test: Source, *arguments: Any) -> None:
+        super().__init__(data, {"pair": train}, {"pair": test}, *arguments)
+        self.names = data.direction  # of the first three channels and of the others
+
+    def _named(self, pairs: Any) -> dict[str, Any]:
+        return {self.names[0]: pairs[..., :3], self.names[1]: pairs[..., 3:]}
+
+    def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return self._named(super().prepare(batch)["pair"])
+
+    def validation(self, count: int) -> dict[str, np.ndarray]:
+        return self._named(super().validation(count)["pair"])
+
+
+def halves(folder: Path) -> Source:
+    """Files whose left and right halves are a pair."""
+
+    def read(item: Path, least: int) -> np.ndarray:
+        both = images.read(item, least=2 * least)
+        if both.shape[1] < 2 or both.shape[1] % 2:
+            raise UserError(f"{item} is {both.shape[1]} pixels wide, which cannot be halved into a pair.")
+        left, right = np.split(both, 2, axis=1)
+        return np.concatenate([left, right], axis=-1)
+
+    return Source(str(folder), images.find(folder), read, paired=True)
+
+
+def twice(folder: Path) -> Source:
+    """Each picture with itself."""
+
+    def read(item: Path, least: int) -> np.ndarray:
+        return np.concatenate([images.read(item, least=least)] * 2, axis=-1)
+
+    return Source(str(folder), images.find(folder), read, paired=True)
+
+
+def aligned(a: Path, b: Path) -> Source:
+    """Two folders in which equal names are pairs; a `UserError` that names whatever has no partner."""
+    found = [{path.stem: path for path in images.find(folder)} for folder in (a, b)]
+    alone = [
+        f"{folder / paths[stem].name}"
+        for folder, paths, others in ((a, found[0], found[1]), (b, found[1], found[0]))
+        for stem in sorted(paths.keys() - others.keys())
+    ]
+    if alone:
+        more = f" and {len(alone) - 3} others" if len(alone) > 3 else ""
+        have = "have" if len(alone) > 1 else "has"
+        raise UserError(
+            f"{len(found[0])} pictures in {a} and {len(found[1])} in {b} should be pairs of equal names, but "
+            f"{', '.join(alone[:3])}{more} {have} no partner: add or remove what differs."
+        )
+
+    def read(item: tuple[Path, Path], least: int) -> np.ndarray:
+        first, second = (images.read(path, least=least) for path in item)
+        if first.shape != second.shape:
+            second = images.resize(second, first.shape[:2])  # the aspect of A, whose crop B shares
+        return np.concatenate([first, second], axis=-1)
+
+    return Source(f"{a} with {b}", [(found[0][stem], found[1][stem]) for stem in sorted(found[0])], read, paired=True)
