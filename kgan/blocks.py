@@ -39,6 +39,10 @@ class Initial:
             return keras.initializers.RandomNormal(stddev=0.02, seed=self.seed())
         return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=self.seed())
 
+    def gamma(self) -> keras.initializers.Initializer:
+        """N(1, 0.02), the official codes' for the scale of a norm."""
+        return keras.initializers.RandomNormal(1.0, 0.02, seed=self.seed())
+
     def bias(self, fan_in: int) -> keras.initializers.Initializer:
         if self._scheme == "normal":
             return keras.initializers.Zeros()
@@ -55,12 +59,15 @@ def conv(
     initial: Initial,
     strides: int = 1,
     reflect: int | tuple[tuple[int, int], tuple[int, int]] = 0,
+    pad: int = 0,
     use_bias: bool = True,
     spectral: bool = False,
 ) -> Any:
-    """Reflection padding, then a valid convolution, spectrally normalized or not."""
+    """Padding by reflection or (`pad`) by zeros, then a valid convolution, spectrally normalized or not."""
     if reflect:
         x = ReflectionPadding2D(reflect, name=f"{name}_pad")(x)
+    if pad:
+        x = keras.layers.ZeroPadding2D(pad, name=f"{name}_pad")(x)
     layer: keras.layers.Layer = keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -86,9 +93,12 @@ def dense(x: Any, units: int, *, name: str, initial: Initial, use_bias: bool = T
     )(x)
 
 
-def residual_block(x: Any, *, name: str, norm: Norm, initial: Initial, use_bias: bool = True) -> Any:
-    """x + norm(conv(relu(norm(conv(x))))): two reflected 3x3 convolutions at constant width."""
+def residual_block(
+    x: Any, *, name: str, norm: Norm, initial: Initial, use_bias: bool = True, between: Norm | None = None
+) -> Any:
+    """x + norm(conv(relu(norm(conv(x))))): two reflected 3x3 convolutions at constant width, and `between` them."""
     y = conv(x, x.shape[-1], 3, name=f"{name}_conv1", initial=initial, reflect=1, use_bias=use_bias)
     y = keras.layers.ReLU(name=f"{name}_relu")(norm(y, f"{name}_norm1"))
+    y = between(y, f"{name}_dropout") if between else y
     y = conv(y, x.shape[-1], 3, name=f"{name}_conv2", initial=initial, reflect=1, use_bias=use_bias)
     return keras.layers.Add(name=f"{name}_add")([x, norm(y, f"{name}_norm2")])

@@ -62,11 +62,11 @@ class _ImageNormalization(keras.layers.Layer):
             )
         return int(input_shape[-1])
 
-    def _vector(self, name: str, channels: int, initial: float, constraint: Any = None) -> Any:
+    def _vector(self, name: str, channels: int, initial: Any, constraint: Any = None) -> Any:
         return self.add_weight(
             name=name,
             shape=(channels,),
-            initializer=keras.initializers.Constant(initial),
+            initializer=keras.initializers.Constant(initial) if isinstance(initial, float) else initial,
             constraint=constraint,
             autocast=False,  # used with the statistics, in their dtype
         )
@@ -105,18 +105,20 @@ class InstanceNormalization(_ImageNormalization):
 
     Args:
       center, scale: learn beta (starts at 0) and gamma (starts at 1), one a channel.
+      gamma_initializer: where gamma starts elsewhere.
 
     Shapes: [B, ..., C] to the same. Source: Ulyanov et al. 2016, arXiv 1607.08022.
     """
 
-    def __init__(self, center: bool = True, scale: bool = True, **kwargs: Any) -> None:
+    def __init__(self, center: bool = True, scale: bool = True, gamma_initializer: Any = "ones", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.center = center
         self.scale = scale
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
-        self.gamma = self._vector("gamma", channels, 1.0) if self.scale else None
+        self.gamma = self._vector("gamma", channels, self.gamma_initializer) if self.scale else None
         self.beta = self._vector("beta", channels, 0.0) if self.center else None
 
     def call(self, inputs: Any) -> Any:
@@ -131,7 +133,8 @@ class InstanceNormalization(_ImageNormalization):
         return ops.cast(outputs, inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "center": self.center, "scale": self.scale}
+        gamma = keras.initializers.serialize(self.gamma_initializer)
+        return {**super().get_config(), "center": self.center, "scale": self.scale, "gamma_initializer": gamma}
 
 
 class _Styled(_ImageNormalization):
@@ -235,3 +238,27 @@ class LIN(_ImageNormalization):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rho": self.initial_rho}
+
+
+@keras.saving.register_keras_serializable("kgan")
+class PixelNormalization(keras.layers.Layer):
+    """x / sqrt(mean of x^2 over the last axis + epsilon), the mean in float32 at least.
+
+    Shapes: [B, ..., C] to the same. Source: Karras et al. 2018 (ProGAN), arXiv 1710.10196, section 4.2.
+    """
+
+    def __init__(self, epsilon: float = 1e-8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if epsilon <= 0:
+            raise ValueError(f"{self.name}: epsilon must be positive, got {epsilon}.")
+        self.epsilon = epsilon
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def call(self, inputs: Any) -> Any:
+        x = wide(inputs)
+        return ops.cast(x * ops.rsqrt(ops.mean(x * x, axis=-1, keepdims=True) + self.epsilon), inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "epsilon": self.epsilon}

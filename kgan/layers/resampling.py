@@ -1,10 +1,11 @@
-"""Layers that move pixels: reflection padding and nearest-by-2 upsampling, differentiable twice on every engine."""
+"""Layers that move pixels: reflection padding, nearest-by-2 upsampling, blur; differentiable twice on every engine."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -70,7 +71,8 @@ class ReflectionPadding2D(keras.layers.Layer):
 
 
 @ops.custom_gradient
-def _double(x: Any) -> Any:
+def nearest_double(x: Any) -> Any:
+    """Every pixel becomes a 2x2 block; see `NearestUpsampling2D`."""
     if None in x.shape[1:3]:  # traced for any size, where ops.image.resize asks whether the unknown sides are positive
         outputs = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
     else:
@@ -98,4 +100,20 @@ class NearestUpsampling2D(keras.layers.Layer):
         return (batch, None if height is None else 2 * height, None if width is None else 2 * width, channels)
 
     def call(self, inputs: Any) -> Any:
-        return _double(inputs)
+        return nearest_double(inputs)
+
+
+@keras.saving.register_keras_serializable("kgan")
+class Blur2D(keras.layers.Layer):
+    """Each channel with [1, 2, 1] x [1, 2, 1] / 16, zeros outside: what keeps resampling from aliasing.
+
+    Shapes: [B, H, W, C] to the same. Source: Zhang 2019, arXiv 1904.11486; StyleGAN, arXiv 1812.04948, section 2.1.
+    """
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def call(self, inputs: Any) -> Any:
+        taps = np.outer([1, 2, 1], [1, 2, 1]) / 16
+        kernel = np.broadcast_to(taps[:, :, None, None], (3, 3, inputs.shape[-1], 1))
+        return ops.depthwise_conv(inputs, ops.convert_to_tensor(kernel, inputs.dtype), padding="same")

@@ -1,0 +1,162 @@
+"""Whole networks that CycleGAN and pix2pix share, as junyanz/pytorch-CycleGAN-and-pix2pix defines them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kgan.blocks import Initial, Norm, conv, residual_block
+from kgan.layers import NearestUpsampling2D
+from kgan.layers.batch import dropout as drop_out
+
+
+def resnet(
+    x: Any,
+    channels: int,
+    filters: int,
+    blocks: int,
+    *,
+    initial: Initial,
+    norm: Norm,
+    use_bias: bool = True,
+    upsampling: str = "transposed",
+    dropout: bool = False,
+) -> tuple[Any, list[Any]]:
+    """Two strided convolutions, residual blocks, two doublings: [B, H, W, C] to [B, H, W, channels] in [-1, 1].
+
+    Args:
+      filters: width of the first layer; four times as wide in the middle.
+      use_bias: of the convolutions that a norm follows.
+      upsampling: "transposed" convolutions as published, or nearest "resize" and a 3x3 convolution, which cannot draw
+        checkerboards (Odena et al. 2016, distill.pub/2016/deconv-checkerboard).
+      dropout: between the convolutions of each block.
+
+    Returns:
+      The image, and the optional inputs that take dropout's draws.
+
+    Source: Johnson et al. 2016 (arXiv 1603.08155); 3x3 convolutions are padded by a pixel on each side, and transposed
+    ones lose their first row and column, as torch's padding 1 and output_padding 1 have it.
+    """
+    draws: list[Any] = []
+
+    def drop(x: Any, name: str) -> Any:
+        x, taken = drop_out(x, 4, name)
+        draws.append(taken)
+        return x
+
+    x = conv(x, filters, 7, name="stem_conv", initial=initial, reflect=3, use_bias=use_bias)
+    x = keras.layers.ReLU(name="stem_relu")(norm(x, "stem_norm"))  # [B, H, W, F]
+    for i in (1, 2):
+        x = conv(x, 2 * x.shape[-1], 3, name=f"down{i}_conv", initial=initial, strides=2, pad=1, use_bias=use_bias)
+        x = keras.layers.ReLU(name=f"down{i}_relu")(norm(x, f"down{i}_norm"))  # [B, H/4, W/4, 4F] at last
+    for i in range(blocks):
+        between = drop if dropout else None
+        x = residual_block(x, name=f"block{i + 1}", norm=norm, initial=initial, use_bias=use_bias, between=between)
+    for i in (1, 2):
+        half = x.shape[-1] // 2
+        if upsampling == "resize":
+            x = NearestUpsampling2D(name=f"up{i}")(x)
+            x = conv(x, half, 3, name=f"up{i}_conv", initial=initial, reflect=1, use_bias=use_bias)
+        else:
+            x = transposed(x, half, 3, name=f"up{i}_conv", initial=initial, use_bias=use_bias)
+        x = keras.layers.ReLU(name=f"up{i}_relu")(norm(x, f"up{i}_norm"))  # [B, H, W, F] at last
+    x = conv(x, channels, 7, name="image_conv", initial=initial, reflect=3)
+    return _tanh(x), draws
+
+
+def unet(
+    x: Any,
+    channels: int,
+    filters: int,
+    depth: int,
+    *,
+    initial: Initial,
+    norm: Norm,
+    use_bias: bool = False,
+    dropout_from: int = 2,
+) -> tuple[Any, list[Any]]:
+    """`depth` halvings and as many doublings, each of which sees the map of its size: the bottleneck is H / 2^depth.
+
+    Args:
+      filters: width of the first layer; at most eight times as wide further down.
+      use_bias: of all convolutions but the last, which has one.
+      dropout_from: the doublings that drop out are this one to the last of those that are eight times as wide, counted
+        from the bottleneck's as 1; 0 for none. The paper and its Lua code have 1 to 3 of 8, the PyTorch code 2 to 4.
+
+    Returns:
+      The image in [-1, 1], and the optional inputs that take dropout's draws.
+
+    Source: Isola et al. 2017 (arXiv 1611.07004, section 6.1.1). The outermost convolution has no norm, and none follows
+    the innermost, whose map of one pixel a norm would zero.
+    """
+    draws: list[Any] = []
+    skips = []
+    for i in range(depth):
+        if i:
+            x = keras.layers.LeakyReLU(0.2, name=f"down{i + 1}_lrelu")(x)
+        bare = i in (0, depth - 1)
+        width = filters * min(2**i, 8)
+        x = conv(x, width, 4, name=f"down{i + 1}_conv", initial=initial, strides=2, pad=1, use_bias=use_bias)
+        x = x if bare else norm(x, f"down{i + 1}_norm")  # [B, H/2^(i+1), W/2^(i+1), F min(2^i, 8)]
+        skips.append(x)
+    wide = range(dropout_from, dropout_from + 3) if dropout_from else range(0)
+    for i in reversed(range(1, depth)):  # [B, H/2^i, W/2^i, .] at the end of each
+        x = keras.layers.ReLU(name=f"up{i + 1}_relu")(x)
+        x = transposed(x, filters * min(2 ** (i - 1), 8), 4, name=f"up{i + 1}_conv", initial=initial, use_bias=use_bias)
+        x = norm(x, f"up{i + 1}_norm")
+        if depth - i in wide and x.shape[-1] == 8 * filters:
+            x, taken = drop_out(x, 2**i, f"up{i + 1}_dropout")
+            draws.append(taken)
+        x = keras.layers.Concatenate(name=f"up{i + 1}_skip")([skips[i - 1], x])
+    x = keras.layers.ReLU(name="up1_relu")(x)
+    x = transposed(x, channels, 4, name="image_conv", initial=initial)
+    return _tanh(x), draws
+
+
+def patch_discriminator(
+    x: Any, filters: int, layers: int, *, initial: Initial, norm: Norm, use_bias: bool = True
+) -> Any:
+    """Logits of overlapping patches: [B, H, W, C] to [B, h, w, 1], h = H / 2^layers - 2.
+
+    Args:
+      filters: width of the first layer; at most eight times as wide further down.
+      layers: strided convolutions. A logit sees 16, 34, 70, 142, 286 or 574 pixels with 1 to 6 of them, and a single
+        one with 0 (PixelGAN).
+      use_bias: of the convolutions that a norm follows.
+    """
+    if layers == 0:
+        x = conv(x, filters, 1, name="conv1", initial=initial)
+        x = keras.layers.LeakyReLU(0.2, name="conv1_lrelu")(x)
+        x = norm(conv(x, 2 * filters, 1, name="conv2", initial=initial, use_bias=use_bias), "conv2_norm")
+        x = keras.layers.LeakyReLU(0.2, name="conv2_lrelu")(x)
+        return conv(x, 1, 1, name="logits", initial=initial, use_bias=use_bias)  # [B, H, W, 1]
+    for i in range(layers + 1):
+        strides, name = 2 if i < layers else 1, f"conv{i + 1}"
+        bias = use_bias or i == 0
+        width = filters * min(2**i, 8)
+        x = conv(x, width, 4, name=name, initial=initial, strides=strides, pad=1, use_bias=bias)
+        x = norm(x, f"{name}_norm") if i else x
+        x = keras.layers.LeakyReLU(0.2, name=f"{name}_lrelu")(x)
+    return conv(x, 1, 4, name="logits", initial=initial, pad=1)
+
+
+def transposed(x: Any, filters: int, kernel_size: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:
+    """A transposed convolution that doubles height and width as torch's with padding 1 does; kernels of 3 or 4."""
+    layer = keras.layers.Conv2DTranspose(
+        filters,
+        kernel_size,
+        2,
+        padding="same" if kernel_size == 4 else "valid",
+        use_bias=use_bias,
+        kernel_initializer=initial.kernel(),
+        bias_initializer=initial.bias(filters * kernel_size**2),
+        name=name,
+    )
+    x = layer(x)
+    return x if kernel_size == 4 else keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(x)
+
+
+def _tanh(x: Any) -> Any:
+    wide = keras.config.dtype_policy().variable_dtype
+    return keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)
