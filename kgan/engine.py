@@ -1,9 +1,9 @@
 """The one place that knows which backend computes gradients, compiles a step and spreads it over devices.
 
-A system calls `gradients`, `apply`, `input_gradients`, `uniform` and `gather` inside its `train_step`; whoever runs it
-makes one `Compiled` and calls it at every step. Under TensorFlow that is a tape in a `tf.function`, inside
-`strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the system's state, which is
-donated and returned: variables are read from a `keras.StatelessScope` and written to it.
+A system calls `gradients`, `apply`, `input_gradients`, `uniform`, `normal` and `gather` inside its `train_step`;
+whoever runs it makes one `Compiled` and calls it at every step. Under TensorFlow that is a tape in a `tf.function`,
+inside `strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the system's state,
+which is donated and returned: variables are read from a `keras.StatelessScope` and written to it.
 """
 
 from __future__ import annotations
@@ -51,28 +51,68 @@ _injected: dict[int, np.ndarray] = {}
 
 def gradients(losses: Losses, variables: list[keras.Variable], optimizer: Any) -> tuple[dict[str, Any], Any, list[Any]]:
     """Terms, tensors (without gradient) and the gradient of the terms' sum, scaled as `optimizer` wants it."""
-
-    def total(terms: dict[str, Any]) -> Any:
-        return optimizer.scale_loss(sum(terms.values()) / _replicas())
-
     if BACKEND == "tensorflow":
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             terms, tensors = losses()
-            loss = total(terms)
-        slopes = tape.gradient(loss, [variable.value for variable in variables])
+            loss = _total(terms, optimizer)
+        # Zero, as on JAX, for what this loss does not depend on: the levels that a growing network has yet to reach.
+        zero = tf.UnconnectedGradients.ZERO
+        slopes = tape.gradient(loss, [variable.value for variable in variables], unconnected_gradients=zero)
     else:
 
         def function(values: list[Any]) -> tuple[Any, Any]:
             with _scope(zip(variables, values, strict=True)) as changes:
                 terms, tensors = losses()
-                loss = total(terms)
+                loss = _total(terms, optimizer)
             return loss, (terms, tensors, changes())
 
         values = [variable.value for variable in variables]
         slopes, (terms, tensors, changed) = jax.grad(function, has_aux=True)(values)
         _assign(changed, skip=variables)
     return terms, keras.tree.map_structure(ops.stop_gradient, tensors), slopes
+
+
+def forward(function: Callable[[], Any], variables: list[keras.Variable]) -> tuple[Any, Callable[[Any], list[Any]]]:
+    """function(), a tensor without gradient, and what turns a later slope of it into slopes of `variables`.
+
+    So a fake that D judges first and G learns from afterwards is made once.
+    """
+    values = [variable.value for variable in variables]
+    if BACKEND == "tensorflow":
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            result = function()
+        return ops.stop_gradient(result), lambda slope: tape.gradient(result, values, output_gradients=slope)
+
+    def pure(values: list[Any]) -> tuple[Any, list[Any]]:
+        with _scope(zip(variables, values, strict=True)) as changes:
+            result = function()
+        return result, changes()
+
+    result, pull_back, changed = jax.vjp(pure, values, has_aux=True)
+    _assign(changed, skip=variables)
+    return ops.stop_gradient(result), lambda slope: pull_back(slope)[0]
+
+
+def slope(losses: Callable[[Any], dict[str, Any]], x: Any, optimizer: Any) -> tuple[dict[str, Any], Any]:
+    """Named terms of losses(x), and the gradient of their sum in the tensor x, scaled as `optimizer` wants it."""
+    if BACKEND == "tensorflow":
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            terms = losses(x)
+            loss = _total(terms, optimizer)
+        return terms, tape.gradient(loss, x)
+
+    def function(x: Any) -> tuple[Any, Any]:
+        with _scope(()) as changes:
+            terms = losses(x)
+            loss = _total(terms, optimizer)
+        return loss, (terms, changes())
+
+    found, (terms, changed) = jax.grad(function, has_aux=True)(x)
+    _assign(changed)
+    return terms, found
 
 
 def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
@@ -111,30 +151,47 @@ def uniform(seed: int, step: Any, n: int, shape: Sequence[int]) -> Any:
     The draws are made for the global batch and each replica takes its slice, so that two devices equal one. The two
     backends' generators differ; `injected` replaces them where they must not.
     """
-    rows = shape[0] * _replicas()
+    return _draw("uniform", seed, step, n, shape)
+
+
+def normal(seed: int, step: Any, n: int, shape: Sequence[int]) -> Any:
+    """Draws from N(0, 1), in all else as `uniform`, whose n must be others."""
+    return _draw("normal", seed, step, n, shape)
+
+
+def _draw(kind: str, seed: int, step: Any, n: int, shape: Sequence[int]) -> Any:
+    shape = (shape[0] * _replicas(), *shape[1:])
     if n in _injected:
         draws = ops.convert_to_tensor(_injected[n])
     elif BACKEND == "tensorflow":
-        draws = tf.random.stateless_uniform((rows, *shape[1:]), (seed * 1009 + n, tf.cast(step, tf.int32)))
+        draw = tf.random.stateless_uniform if kind == "uniform" else tf.random.stateless_normal
+        draws = draw(shape, (seed * 1009 + n, tf.cast(step, tf.int32)))
     else:
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), n), step)
-        draws = jax.random.uniform(key, (rows, *shape[1:]), "float32")
-    if BACKEND == "tensorflow" and _replicas() > 1:
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        draws = draws[replica * shape[0] : (replica + 1) * shape[0]]
-    return draws
+        draws = (jax.random.uniform if kind == "uniform" else jax.random.normal)(key, shape, "float32")
+    return own_share(draws)
 
 
 def gather(x: Any) -> Any:
     """The global batch of a replica's [B, ...]: what every replica must agree on before it assigns."""
     if BACKEND == "tensorflow" and _replicas() > 1:
-        return tf.distribute.get_replica_context().all_gather(x, axis=0)
+        everything = tf.distribute.get_replica_context().all_gather(x, axis=0)
+        return tf.ensure_shape(everything, (x.shape[0] * _replicas(), *x.shape[1:]))  # which all_gather forgets
+    return x
+
+
+def own_share(x: Any) -> Any:
+    """This replica's part of a global batch."""
+    if BACKEND == "tensorflow" and _replicas() > 1:
+        size = x.shape[0] // _replicas()
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return x[replica * size : (replica + 1) * size]
     return x
 
 
 @contextmanager
 def injected(draws: dict[int, np.ndarray]) -> Iterator[None]:
-    """Within, `uniform` returns draws[n] (for the global batch) where there is one: tests compare engines with it."""
+    """Within, `uniform` and `normal` return draws[n] (for the global batch) where there is one, for tests."""
     _injected.update(draws)
     try:
         yield
@@ -318,6 +375,11 @@ def convolution_rate(seconds: float = 0.5) -> float:
 def _replicas() -> int:
     """Over how many replicas the batch that a step sees is split; JAX shows each step the whole."""
     return int(tf.distribute.get_strategy().num_replicas_in_sync) if BACKEND == "tensorflow" else 1
+
+
+def _total(terms: dict[str, Any], optimizer: Any) -> Any:
+    """What is differentiated: this replica's share of the sum, in the optimizer's loss scale."""
+    return optimizer.scale_loss(sum(terms.values()) / _replicas())
 
 
 def _traced() -> list[keras.Variable]:

@@ -33,6 +33,28 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return dict(vars(self))
 
 
+def epoch_decay(initial: float, steps: int, kind: str) -> LinearDecay:
+    """CycleGAN's and pix2pix's schedule: 100 epochs at `initial`, 100 epochs down, in a training of `steps` steps.
+
+    The rate of epoch e (from 0) in the second half, as a share of `initial`:
+      "pytorch": 1 - (e - 99) / 101, .0099 in the last epoch; the released code, which counts after each epoch.
+      "pytorch_early": 1 - (e - 98) / 101, 0 in the last epoch; later versions, which count before it.
+      "lua": 1 - (e - 100) / 100, .01 in the last epoch.
+      "none": 1, as pix2pix's Lua code.
+    """
+    period = -(-steps // 200)
+    hold, decay, ahead = {
+        "pytorch": (100, 101, 1),
+        "pytorch_early": (100, 101, 2),
+        "lua": (100, 100, 0),
+        "none": (steps, 1, 0),
+    }[kind]
+    return LinearDecay(initial, hold, decay, period, ahead)
+
+
+DECAYS = ("pytorch", "pytorch_early", "lua", "none")
+
+
 def adam(name: str, learning_rate: Any, beta_1: float, beta_2: float, epsilon: float) -> keras.optimizers.Optimizer:
     """Adam; under mixed_float16 inside a loss scale that starts at 2^8.
 
