@@ -1,7 +1,9 @@
 """Pictures for training, by how they are organized; each kind is a dataclass of settings that opens a reader."""
 
+from kgan.data.labelled import Labelled, Labelling
 from kgan.data.paired import Paired
 from kgan.data.reader import Data, Reader
+from kgan.data.unlabelled import Unlabelled
 from kgan.data.unpaired import Unpaired
 
-__all__ = ["Data", "Paired", "Reader", "Unpaired"]
+__all__ = ["Data", "Labelled", "Labelling", "Paired", "Reader", "Unlabelled", "Unpaired"]

@@ -66,19 +66,19 @@ def fit_to(image: np.ndarray, size: int, fit: str) -> np.ndarray:
     return np.concatenate([images.resize(np.ascontiguousarray(part), (size, size)) for part in parts], axis=-1)
 
 
-def first(source: Source, count: int, size: int, fit: str) -> np.ndarray:
-    """The first `count` usable pictures, or as many as there are: uint8 [n, size, size, C]."""
-    found: list[np.ndarray] = []
-    for item in source.items:
+def first(source: Source, count: int, size: int, fit: str) -> dict[int, np.ndarray]:
+    """The first `count` usable pictures, or as many as there are, by index: uint8 [size, size, C]."""
+    found: dict[int, np.ndarray] = {}
+    for index, item in enumerate(source.items):
         if len(found) == count:
             break
         try:
-            found.append(fit_to(source.read(item, 2 * size), size, fit))
+            found[index] = fit_to(source.read(item, 2 * size), size, fit)
         except UserError as error:
             warnings.warn(f"A test picture is left out: {error}", stacklevel=2)
     if not found:
         raise UserError(nothing_in(source.where, 0, 1))
-    return np.stack(found)
+    return found
 
 
 def nothing_in(where: str, usable: int, least: int) -> str:

@@ -99,7 +99,16 @@ class Reader:
         self.train = {name: Pictures(train[name], self.load_size, self.fit, keep) for name in sorted(train)}
         self.test = test
         self.orders = {name: Order(len(self.train[name]), seed, stream) for stream, name in enumerate(self.train)}
+        self._first, self._position = 0, 0
         self._next = -1  # the step whose pictures are expected
+
+    def begin(self, step: int, image: int) -> None:
+        """Where batches had other sizes before: each of a step's has had `image` pictures when `step` begins."""
+        self._first, self._position = step * self.batches, image * self.batches
+
+    def position(self, number: int) -> int:
+        """Of batch `number`'s first picture in the endless order of its stream."""
+        return self._position + (number - self._first) * self.batch_size
 
     def step(self, step: int) -> tuple[Batch, ...]:
         """The batches of step `step` (0-based): uint8 pictures at load size, with crop offsets and flips."""
@@ -117,7 +126,7 @@ class Reader:
 
     def indices(self, name: str, number: int) -> np.ndarray:
         """Which pictures of a stream are in batch `number`."""
-        return self.orders[name](number * self.batch_size, self.batch_size)
+        return self.orders[name](self.position(number), self.batch_size)
 
     def batch(self, number: int) -> Batch:
         """Batch `number` since the beginning of the training."""
@@ -143,7 +152,8 @@ class Reader:
 
     def validation(self, count: int) -> dict[str, np.ndarray]:
         """The first `count` usable test pictures of each stream, or as many as there are: float32 in [-1, 1]."""
-        return {name: images.to_float(first(source, count, self.size, self.fit)) for name, source in self.test.items()}
+        found = {name: first(source, count, self.size, self.fit) for name, source in self.test.items()}
+        return {name: images.to_float(np.stack(list(pictures.values()))) for name, pictures in found.items()}
 
     def samples(self, count: int) -> dict[str, np.ndarray]:
         """As `validation`, exactly `count` of each: again from the first where there are fewer."""

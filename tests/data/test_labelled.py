@@ -1,0 +1,399 @@
+"""Labelled pictures: every layout, several sets at once, targets, and what is wrong with a table before training."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kgan import emoji
+from kgan.data import Labelled, Labelling
+from kgan.data.labelled import LabelledReader
+from kgan.errors import UserError
+from kgan.labels import Group, LabelSet
+
+
+def flat(path: Path, level: int) -> None:
+    """A picture of one grey, by which it is known again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (16, 16), (level, level, level)).save(path)
+
+
+def write(path: Path, *lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+HAIR, EYES = ("black", "blonde", "red"), ("blue", "red")
+
+
+@pytest.fixture
+def anime(tmp_path: Path) -> Path:
+    """i.png is grey i, with hair i % 3 and eyes i % 2, for i from 0 to 11; the eyes of 4.png are unknown."""
+    rows = [f"{i}.png,{HAIR[i % 3]},{'' if i == 4 else EYES[i % 2]}" for i in range(12)]
+    write(tmp_path / "anime" / "labels.csv", "file,hair,eyes", *rows)
+    for i in range(12):
+        flat(tmp_path / "anime" / "images" / f"{i}.png", i)
+    return tmp_path
+
+
+@pytest.fixture
+def both(anime: Path) -> Path:
+    """And ten faces, grey 100 to 109, of two genders; 109 is for tests."""
+    write(
+        anime / "faces" / "labels.csv",
+        "file,gender",
+        *[f"{i}.png,{('female', 'male')[i % 2]}" for i in range(100, 110)],
+    )
+    for i in range(100, 110):
+        flat(anime / "faces" / "images" / f"{i}.png", i)
+    return anime
+
+
+def reader(
+    root: Path, *folders: str, batch_size: int = 6, batches: int = 1, seed: int = 5, **changes: Any
+) -> LabelledReader:
+    sets = tuple(Labelling(folder) for folder in folders)
+    return Labelled(root=str(root), sets=sets, enlarge=1.0, **changes).open(16, batch_size, batches, seed)
+
+
+def greys(batch: dict[str, np.ndarray]) -> list[int]:
+    return batch["image"][:, 0, 0, 0].tolist()
+
+
+def of_anime(grey: int) -> list[int]:
+    """The label that the table gives it."""
+    return [*(np.arange(3) == grey % 3), *((np.arange(2) == grey % 2) & (grey != 4))]
+
+
+# --- one set -----------------------------------------------------------------------------------------------------
+
+
+def test_labels_belong_to_their_pictures(anime: Path) -> None:
+    found = reader(anime, "anime")
+    assert found.labels.sets == (LabelSet("anime", (Group("hair", HAIR), Group("eyes", EYES))),)
+    seen: list[int] = []
+    for step in range(11):
+        (batch,) = found.step(step)
+        assert {name: array.shape for name, array in batch.items()} == {
+            "image": (6, 16, 16, 3),
+            "image_offset": (6, 2),
+            "image_flip": (6,),
+            "label": (6, 5),
+            "known": (6, 5),
+            "target": (6, 5),
+            "target_known": (6, 5),
+        }
+        assert batch["label"].tolist() == [of_anime(grey) for grey in greys(batch)]
+        assert batch["known"].tolist() == [[1, 1, 1, *[grey != 4] * 2] for grey in greys(batch)]
+        seen += greys(batch)
+    assert sorted(set(seen)) == [i for i in range(12) if i != 9]  # every tenth row is a test picture
+    assert {seen.count(grey) for grey in seen} == {6}  # all equally often
+
+
+def test_targets_are_the_batch_s_labels_in_another_order(anime: Path) -> None:
+    found = reader(anime, "anime")
+    orders = set()
+    for step in range(20):
+        (batch,) = found.step(step)
+        rows = [tuple(np.concatenate(pair)) for pair in zip(batch["label"], batch["known"], strict=True)]
+        targets = [tuple(np.concatenate(pair)) for pair in zip(batch["target"], batch["target_known"], strict=True)]
+        assert sorted(rows) == sorted(targets)
+        orders.add(rows == targets)
+    assert False in orders
+
+
+def test_a_batch_depends_on_seed_and_number_alone(anime: Path) -> None:
+    straight = reader(anime, "anime", label_dropout=0.5)
+    run = [straight.step(i)[0] for i in range(4)]
+    for name, array in reader(anime, "anime", label_dropout=0.5).step(3)[0].items():
+        np.testing.assert_array_equal(array, run[3][name])
+    other = reader(anime, "anime", label_dropout=0.5, seed=6).step(3)[0]
+    assert (other["target"] != run[3]["target"]).any() or (other["image"] != run[3]["image"]).any()
+
+
+def test_prepared_batches_keep_their_labels(anime: Path) -> None:
+    found = reader(anime, "anime")
+    (batch,) = found.step(0)
+    prepared = found.prepare(batch)
+    assert list(prepared) == ["image", "label", "known", "target", "target_known"]
+    np.testing.assert_allclose(np.asarray(prepared["image"])[:, 3, 3, 1], np.array(greys(batch)) / 127.5 - 1, atol=1e-6)
+
+
+def test_dropout_leaves_groups_out_of_targets_but_never_all(anime: Path) -> None:
+    found = reader(anime, "anime", label_dropout=0.5)
+    assert found.labels.optional and not reader(anime, "anime").labels.optional
+    known = np.concatenate([found.step(i)[0]["target_known"] for i in range(100)])
+    targets = np.concatenate([found.step(i)[0]["target"] for i in range(100)])
+    assert (targets <= known).all() and known.any(1).all()
+    # Of two known groups 1/4 keeps both, 1/4 loses one, 1/4 the other, and 1/4 would lose both and is spared.
+    assert 0.68 < known[:, 0].mean() < 0.82
+    assert known[:, :3].min(1).tolist() == known[:, :3].max(1).tolist()  # a group goes as a whole
+    assert all(found.step(i)[0]["known"][:, :3].all() for i in range(20))  # the pictures' own stay
+
+
+def test_a_validation_batch_asks_for_the_neighbour_s_labels(both: Path) -> None:
+    lines = (both / "anime" / "labels.csv").read_text().splitlines()
+    split = ["split", *["test" if i in (3, 7, 8) else "train" for i in range(12)]]
+    write(both / "anime" / "labels.csv", *[f"{line},{word}" for line, word in zip(lines, split, strict=True)])
+    found = reader(both, "anime", "faces")
+    shown = found.validation(6)
+    assert np.round((shown["image"][:, 0, 0, 0] + 1) * 127.5).tolist() == [3, 109, 7, 8]  # of faces there is one
+    assert shown["label"][:, :5].tolist() == [of_anime(3), [0] * 5, of_anime(7), of_anime(8)]
+    assert shown["target"][:, :5].tolist() == [of_anime(7), [0] * 5, of_anime(8), of_anime(3)]
+    assert found.validation(1)["image"].shape == (1, 16, 16, 3)
+    assert found.samples(6)["target"].shape == (6, 9)
+
+
+def test_a_broken_test_picture_takes_its_label_with_it(anime: Path) -> None:
+    lines = (anime / "anime" / "labels.csv").read_text().splitlines()
+    split = ["split", *["test" if i in (2, 3, 7) else "train" for i in range(12)]]
+    write(anime / "anime" / "labels.csv", *[f"{line},{word}" for line, word in zip(lines, split, strict=True)])
+    (anime / "anime" / "images" / "3.png").write_bytes(b"no picture")
+    (anime / "anime" / "images" / "5.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"5\.png cannot be read"):
+        found = reader(anime, "anime", batch_size=8)
+    with pytest.warns(UserWarning, match=r"3\.png cannot be read"):
+        shown = found.validation(2)
+    assert shown["label"].tolist() == [of_anime(2), of_anime(7)]
+    for step in range(3):
+        (batch,) = found.step(step)
+        assert batch["label"].tolist() == [of_anime(grey) for grey in greys(batch)] and 5 not in greys(batch)
+
+
+def test_the_fingerprint_sees_labels(anime: Path) -> None:
+    before = reader(anime, "anime").fingerprint()
+    table = anime / "anime" / "labels.csv"
+    table.write_text(table.read_text().replace("0.png,black,blue", "0.png,black,red"))
+    after = reader(anime, "anime").fingerprint()
+    assert before["anime"]["sha256"] == after["anime"]["sha256"]
+    assert before["anime"]["labels"] != after["anime"]["labels"]
+
+
+# --- several sets ------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_two_sets_take_turns(both: Path) -> None:
+    found = reader(both, "anime", "faces", batch_size=5)
+    seen: list[int] = []
+    for step in range(36):
+        (batch,) = found.step(step)
+        numbers = greys(batch)
+        assert [grey >= 100 for grey in numbers] == [(5 * step + row) % 2 == 1 for row in range(5)]
+        assert batch["label"].shape == (5, 9) and batch["known"].shape == (5, 7)
+        for grey, label, known, target, asked in zip(
+            numbers, batch["label"], batch["known"], batch["target"], batch["target_known"], strict=True
+        ):
+            if grey >= 100:
+                assert label.tolist() == [0, 0, 0, 0, 0, grey % 2 == 0, grey % 2 == 1, 0, 1]
+                assert known.tolist() == asked.tolist() == [0, 0, 0, 0, 0, 1, 1]
+            else:
+                assert label.tolist() == [*of_anime(grey), 0, 0, 1, 0]
+                assert not known[5:].any() and not asked[5:].any()
+            assert target[7:].tolist() == label[7:].tolist()  # a target is of the same set
+        seen += numbers
+    # 90 rows each: 11 animes in 8.2 epochs, 9 faces in 10.
+    assert {seen.count(grey) for grey in range(100, 109)} == {10}
+    assert {seen.count(grey) for grey in range(12) if grey != 9} == {8, 9}
+
+
+def test_batches_of_two_sets_take_turns(both: Path) -> None:
+    found = reader(both, "anime", "faces", batch_size=3, batches=5, turns="batches")
+    seen: list[int] = []
+    for step in range(6):
+        for number, batch in enumerate(found.step(step)):
+            assert {grey >= 100 for grey in greys(batch)} == {(5 * step + number) % 2 == 1}
+            seen += greys(batch)
+    assert {seen.count(grey) for grey in range(100, 109)} == {5}
+
+
+def test_batches_in_turn_must_reach_the_generator(both: Path) -> None:
+    with pytest.raises(UserError, match=r"would never see some of the 2 sets: set data\.turns=rows, or another"):
+        reader(both, "anime", "faces", batches=4, turns="batches")
+
+
+# --- other layouts -----------------------------------------------------------------------------------------------
+
+
+CELEBA = ("Bald", "Black_Hair", "Blond_Hair", "Male")
+
+
+@pytest.fixture
+def celeba(tmp_path: Path) -> Path:
+    """Forty pictures in CelebA's format: black hair for even numbers, male for those that 3 divides, bald for none."""
+    rows = [f"{i:06d}.jpg -1 {1 - i % 2 * 2:2d} {i % 2 * 2 - 1:2d} {1 if i % 3 == 0 else -1:2d}" for i in range(1, 41)]
+    write(tmp_path / "list_attr_celeba.txt", "40", " ".join(CELEBA), *rows)
+    for i in range(1, 41):
+        flat(tmp_path / "images" / f"{i:06d}.jpg", i)
+    return tmp_path
+
+
+def open_celeba(root: Path, *groups: str) -> LabelledReader:
+    data = Labelled(root=str(root), sets=(Labelling(layout="celeba", groups=groups),), enlarge=1.0)
+    return data.open(16, 6, 1, 0)
+
+
+def test_celeba_s_attributes(celeba: Path) -> None:
+    found = open_celeba(celeba, "hair=Black_Hair|Blond_Hair", "Male")
+    groups = (Group("hair", ("Black_Hair", "Blond_Hair"), flags=True), Group("Male", ("yes",), flags=True))
+    assert found.labels.sets == (LabelSet("pictures", groups),)
+    (batch,) = found.step(0)
+    assert batch["known"].all()
+    assert batch["label"].tolist() == [[i % 2 == 0, i % 2 == 1, i % 3 == 0] for i in greys(batch)]
+
+
+def test_celeba_s_test_pictures_are_the_official_ones(celeba: Path) -> None:
+    """The official code shuffles the lines with seed 1234 and keeps back the first: 1,999, here a tenth."""
+    lines = [f"{i:06d}.jpg" for i in range(1, 41)]
+    random.seed(1234)
+    random.shuffle(lines)
+    found = open_celeba(celeba, "Male")
+    assert {path.name for path in found.test["pictures"].items} == set(lines[:4])
+    assert len(found.train["pictures"]) == 36
+
+
+def test_class_folders(tmp_path: Path) -> None:
+    for name, first in (("angry", 0), ("happy", 100)):
+        for i in range(first, first + 10):
+            flat(tmp_path / name / f"{i}.png", i)
+    found = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders"),), enlarge=1.0).open(16, 6, 1, 0)
+    assert found.labels.sets[0].groups == (Group("class", ("angry", "happy")),)
+    assert [path.name for path in found.test["pictures"].items] == ["9.png", "109.png"]
+    (batch,) = found.step(0)
+    assert batch["label"].tolist() == [[grey < 100, grey >= 100] for grey in greys(batch)]
+
+
+def test_class_folders_inside_train_and_test(tmp_path: Path) -> None:
+    for half in ("train", "test"):
+        for i, name in enumerate(("angry", "happy")):
+            flat(tmp_path / half / name / "a.png", i)
+    data = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders", groups=("mood",)),))
+    found = data.open(16, 2, 1, 0)
+    assert found.labels.sets[0].groups == (Group("mood", ("angry", "happy")),)
+    assert len(found.train["pictures"]) == len(found.test["pictures"].items) == 2
+
+
+def test_the_embedded_emoji() -> None:
+    found = Labelled(root="emoji:google:twitter").open(64, 4, 1, 0)
+    assert found.labels.sets == (LabelSet("pictures", (Group("vendor", ("google", "twitter")),)),)
+    assert len(found.train["pictures"]) == 2 * 728 and len(found.test["pictures"].items) == 2 * 83
+    assert found._vectors["pictures"][0].sum(0).tolist() == [728, 728]
+    np.testing.assert_array_equal(found.test["pictures"].items[83], emoji.load("twitter", "test")[0])
+    assert found._test_vectors["pictures"][0][83].tolist() == [0, 1]
+    assert len(Labelled(root="emoji").open(64, 4, 1, 0).train["pictures"]) == 3 * 728
+    with pytest.raises(UserError, match="No emoji by 'apple'"):
+        Labelled(root="emoji:apple").open(64, 4, 1, 0)
+
+
+def test_the_emoji_unpacked_are_the_embedded_ones(tmp_path: Path) -> None:
+    root = emoji.unpack(tmp_path / "emoji", "labelled")
+    unpacked = Labelled(root=str(root)).open(64, 4, 1, 0)
+    embedded = Labelled(root="emoji").open(64, 4, 1, 0)
+    assert unpacked.labels == embedded.labels
+    assert len(unpacked.train["pictures"]) == len(embedded.train["pictures"])
+    np.testing.assert_array_equal(unpacked._vectors["pictures"][0], embedded._vectors["pictures"][0])
+
+
+def test_a_column_of_zeros_and_ones_is_a_flag(tmp_path: Path) -> None:
+    write(tmp_path / "labels.csv", "file,smiling", *[f"{i}.png,{i % 2}" for i in range(4)])
+    for i in range(4):
+        flat(tmp_path / "images" / f"{i}.png", i)
+    found = Labelled(root=str(tmp_path)).open(16, 4, 1, 0)
+    assert found.labels.sets[0].groups == (Group("smiling", ("yes",), flags=True),)
+    (batch,) = found.step(0)
+    assert batch["label"].tolist() == [[grey % 2] for grey in greys(batch)]
+
+
+# --- what cannot be ----------------------------------------------------------------------------------------------
+
+
+def refused(root: Path, message: str, *groups: str, layout: str = "csv") -> None:
+    with pytest.raises(UserError, match=message):
+        Labelled(root=str(root), sets=(Labelling(layout=layout, groups=groups),)).open(16, 2, 1, 0)
+
+
+def test_a_table_that_does_not_fit_its_pictures(anime: Path) -> None:
+    root = anime / "anime"
+    table, rows = root / "labels.csv", (root / "labels.csv").read_text()
+    table.write_text(rows + "gone.png,red,blue\n")
+    refused(root, r"labels\.csv, line 14 labels gone\.png, and there is no picture .*images/gone\.png")
+    table.write_text(rows.replace("3.png,black,red\n", "").replace("7.png,blonde,red\n", ""))
+    refused(root, r"3\.png, 7\.png in .*images have no row in .*labels\.csv: add it, or move it away")
+    table.write_text(rows + "3.png,red,blue\n")
+    refused(root, r"line 14 labels 3\.png, which .*labels\.csv, line 5 labels already")
+    table.write_text(rows.replace("3.png,black,red", ",black,red"))
+    refused(root, r"line 5 labels no file")
+    table.write_text(rows.replace("3.png,black,red", "3.png,black"))
+    refused(root, r"labels\.csv, line 5: 2 cells, and there are 3 columns")
+    table.write_text(rows)
+    refused(root, r"labels\.csv has no column 'fur': there are hair, eyes", "hair", "fur")
+    refused(root, r"the column hair is no flag, since it holds more than 1 and 0 or -1", "both=hair|eyes")
+    refused(root, r"'x=hair' is no group of flags: write hair alone", "x=hair")
+
+
+def test_tables_without_content(tmp_path: Path) -> None:
+    refused(tmp_path, r"There is no table .*labels\.csv: a CSV file with a column 'file'")
+    write(tmp_path / "labels.csv", "name,hair", "0.png,red")
+    refused(tmp_path, r"labels\.csv has no column 'file': its columns are name, hair")
+    write(tmp_path / "labels.csv", "file,hair")
+    refused(tmp_path, r"labels\.csv has a header and no rows")
+    (tmp_path / "labels.csv").write_text("")
+    refused(tmp_path, r"has no column 'file': its columns are none")
+    write(tmp_path / "labels.csv", "file", "0.png")
+    refused(tmp_path, r"labels\.csv labels nothing: it has no column beside 'file'")
+    write(tmp_path / "labels.csv", "file,hair,split", *[f"{i}.png,red,train" for i in range(2)])
+    for i in range(2):
+        flat(tmp_path / "images" / f"{i}.png", i)
+    refused(tmp_path, "hair is red in all pictures: no choice")
+    write(tmp_path / "labels.csv", "file,hair,split", "0.png,red,train", "1.png,blue,test")
+    refused(tmp_path, "not one training picture has hair=blue")
+    write(tmp_path / "labels.csv", "file,hair,split", "0.png,red,train", "1.png,blue,val")
+    refused(tmp_path, r"line 3: split is train or test, not 'val'")
+
+
+def test_a_damaged_attribute_file(celeba: Path) -> None:
+    table = celeba / "list_attr_celeba.txt"
+    text = table.read_text()
+    refused(celeba, r"list_attr_celeba\.txt has no column 'Old': there are Bald, Black_Hair", "Old", layout="celeba")
+    refused(celeba, "not one training picture has Bald", "Bald", layout="celeba")
+    table.write_text(text.replace("40\n", "41\n", 1))
+    refused(celeba, r"should hold the number of its pictures", "Male", layout="celeba")
+    table.write_text(text.replace("000007.jpg -1", "000007.jpg", 1))
+    refused(celeba, r"line 9: 000007\.jpg should have 1 or -1 for each of 4 attributes", "Male", layout="celeba")
+    table.unlink()
+    refused(celeba, r"There is no file .*list_attr_celeba\.txt", "Male", layout="celeba")
+
+
+def test_class_folders_without_pictures(tmp_path: Path) -> None:
+    refused(tmp_path / "none", "There is no folder", layout="folders")
+    flat(tmp_path / "angry" / "a.png", 0)
+    refused(tmp_path, "holds 1 folders: at least two classes are needed", layout="folders")
+    (tmp_path / "happy").mkdir()
+    refused(tmp_path, r"happy holds no pictures", layout="folders")
+
+
+def test_settings_that_cannot_be(both: Path) -> None:
+    for data, message in [
+        (Labelled(), r"data\.root is not set"),
+        (Labelled(root=str(both), sets=()), r"data\.sets is empty"),
+        (Labelled(root=str(both), sets=(Labelling("anime"), Labelling("anime"))), "names anime twice"),
+        (Labelled(root=str(both), sets=(Labelling("anime", layout="xml"),)), r"data\.sets\[0\]\.layout is one of csv"),
+        (Labelled(root=str(both), label_dropout=1.0), r"data\.label_dropout must lie between 0 and 1, got 1\.0"),
+        (Labelled(root=str(both), turns="sets"), r"data\.turns is one of rows, batches"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            data.open(16, 2, 1, 0)
+
+
+def test_real_anime_faces(shared: Path) -> None:
+    root = shared / "data" / "animefaces"
+    if not root.is_dir():
+        pytest.skip(f"needs {root}")
+    data = Labelled(root=str(root), sets=(Labelling(groups=("hair", "eyes")),), memory="keep")
+    found = data.open(16, 4, 1, 0)
+    assert [len(group.values) for group in found.labels.sets[0].groups] == [12, 11]
+    assert len(found.train["pictures"]) == 4680 and len(found.test["pictures"].items) == 520

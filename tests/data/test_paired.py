@@ -1,0 +1,123 @@
+"""Pairs: cut and mirrored together, whatever their layout; what has no partner is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from keras import ops
+
+from kgan import images
+from kgan.data import Paired, Reader
+from kgan.errors import UserError
+
+
+def numbered(value: int, width: int = 24) -> np.ndarray:
+    """Red is the picture's number, green grows to the right."""
+    image = np.zeros((24, width, 3), np.uint8)
+    image[..., 0] = value
+    image[..., 1] = np.linspace(0, 250, width).astype(np.uint8)
+    return image
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> Path:
+    """Six pairs side by side, the right half 100 brighter in red; one of them to test on."""
+    for i in range(6):
+        pair = np.concatenate([numbered(10 * i), numbered(10 * i + 100)], axis=1)
+        images.write(tmp_path / ("test" if i == 5 else "train") / f"{i}.png", pair)
+    return tmp_path
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """The same in two folders, B twice as large."""
+    for i in range(6):
+        split = tmp_path / ("test" if i == 5 else "train")
+        images.write(split / "A" / f"{i}.png", numbered(10 * i))
+        images.write(split / "B" / f"{i}.png", images.resize(numbered(10 * i + 100), (48, 48)))
+    return tmp_path
+
+
+def reader(root: Path, **changes: object) -> Reader:
+    return Paired(root=str(root), **changes).open(size=16, batch_size=3, batches=1, seed=5)  # type: ignore[arg-type]
+
+
+def prepared(found: Reader, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """a and b of a step in uint8's range."""
+    batch = found.prepare(found.step(step)[0])
+    a, b = ((ops.convert_to_numpy(batch[name]) + 1) * 127.5 for name in "ab")
+    return a, b
+
+
+@pytest.mark.parametrize("layout", ["side_by_side", "folders"])
+def test_pairs_stay_pairs(request: pytest.FixtureRequest, layout: str) -> None:
+    root = request.getfixturevalue({"side_by_side": "sides"}.get(layout, layout))
+    found = reader(root, layout=layout, enlarge=1.5)
+    flipped = set()
+    for step in range(8):
+        a, b = prepared(found, step)
+        np.testing.assert_allclose(b[..., 0] - a[..., 0], 100, atol=1.5)
+        np.testing.assert_allclose(b[..., 1], a[..., 1], atol=8)  # the same columns, mirrored or not
+        flipped |= set((a[:, 0, 0, 1] > a[:, 0, -1, 1]).tolist())
+    assert flipped == {False, True}
+
+
+def test_the_direction_swaps_them(sides: Path) -> None:
+    (a, b), (other_a, other_b) = (prepared(reader(sides, direction=direction), 0) for direction in ("ab", "ba"))
+    np.testing.assert_array_equal(a, other_b)
+    np.testing.assert_array_equal(b, other_a)
+    samples = reader(sides, direction="ba").samples(2)
+    assert samples["a"].shape == (2, 16, 16, 3)
+    np.testing.assert_allclose((samples["a"][0, ..., 0] + 1) * 127.5, 150, atol=1)  # the sixth pair's right half
+
+
+def test_an_embedded_pair_is_the_same_emoji() -> None:
+    found = Paired(root="emoji:google:twitter", enlarge=1.0, flip=False).open(64, 4, 1, 0)
+    a, b = prepared(found, 0)
+    from kgan import emoji
+
+    google, twitter = (emoji.load(vendor, "train").astype(int) for vendor in ("google", "twitter"))
+    for one, other in zip(a, b, strict=True):
+        number = int(np.argmin(np.abs(google - np.round(one)).sum(axis=(1, 2, 3))))
+        np.testing.assert_allclose(other, twitter[number], atol=0.01)
+
+
+def test_a_single_picture_is_its_own_pair(tmp_path: Path) -> None:
+    for i in range(3):
+        images.write(tmp_path / "train" / f"{i}.png", numbered(10 * i))
+    a, b = prepared(reader(tmp_path, layout="single"), 0)
+    np.testing.assert_array_equal(a, b)
+
+
+def test_what_has_no_partner_is_named(folders: Path) -> None:
+    (folders / "train" / "B" / "3.png").unlink()
+    images.write(folders / "train" / "B" / "extra.png", numbered(1))
+    with pytest.raises(UserError, match=r"5 pictures in .*A and 5 in .*B .*A/3\.png, .*B/extra\.png have no partner"):
+        reader(folders, layout="folders")
+    (folders / "train" / "B" / "extra.png").unlink()
+    with pytest.raises(UserError, match=r"5 pictures in .*A and 4 in .*B .*A/3\.png has no partner: add or remove"):
+        reader(folders, layout="folders")
+
+
+def test_an_odd_width_cannot_be_halved(sides: Path) -> None:
+    images.write(sides / "train" / "odd.png", numbered(1, width=25))
+    with pytest.warns(UserWarning, match=r"1 of 6 pictures are left out: .*odd\.png is 25 pixels wide"):
+        assert len(reader(sides).train["pair"]) == 5
+
+
+def test_a_pair_is_usable_where_both_are(folders: Path) -> None:
+    (folders / "train" / "B" / "2.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"1 of 5 pictures are left out: .*B/2\.png cannot be read"):
+        found = reader(folders, layout="folders")
+    assert len(found.train["pair"]) == 4
+    before = found.fingerprint()
+    images.write(folders / "train" / "B" / "1.png", numbered(7))
+    with pytest.warns(UserWarning):
+        assert reader(folders, layout="folders").fingerprint() != before
+
+
+def test_missing_folders_and_words(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"There is no folder .*train"):
+        reader(tmp_path)
+    with pytest.raises(UserError, match=r"data\.layout is one of side_by_side, folders, single, not 'grid'"):
+        reader(tmp_path, layout="grid")
