@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +23,31 @@ NEEDS_JAX = pytest.mark.skipif(not HAS_JAX, reason="JAX is not installed: pip in
 Result = tuple[list[dict[str, float]], dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
-def three_steps(folder: Path, backend: str, devices: int, objective: str) -> Result:
-    """Losses of each step, and the state before and after."""
-    output = folder / f"{backend}-{devices}-{objective}.npz"
+FAST = ("ugatit", "cyclegan", "pix2pix")
+SLOW = ("ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "pix2pix_colorize", "stargan")
+# Biases before a normalization have no gradient but rounding noise, which Adam turns into steps of any size.
+HIDDEN = {
+    "ugatit": r"stem_conv|down\d_conv|encoder",
+    "cyclegan": r"generator.*(stem|down\d|block\d|up\d)_conv|discriminator.*/conv[2-9]",
+    "pix2pix": r"discriminator/conv[2-9]",
+    "stargan": r"(?!)",  # its normalized convolutions have none
+}
+
+
+def three_steps(folder: Path, backend: str, devices: int, case: str) -> Result:
+    """Losses of each step, and the state before and after. Fast cases share a process, where there is no strategy: a
+    second MirroredStrategy in a process confuses TensorFlow's collective operations."""
+    output = folder / f"{backend}-{devices}" / f"{case}.npz"
     if not output.exists():
-        command = [sys.executable, str(SCRIPT), str(devices), objective, str(output)]
+        output.parent.mkdir(exist_ok=True)
+        alone = case not in FAST or (backend, devices) == ("tensorflow", 2)
+        cases = (case,) if alone else FAST
         done = subprocess.run(
-            command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False
+            [sys.executable, str(SCRIPT), str(devices), str(output.parent), *cases],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
     with np.load(output) as archive:
@@ -38,26 +57,23 @@ def three_steps(folder: Path, backend: str, devices: int, objective: str) -> Res
     return losses, before, {name: value for name, value in arrays.items() if not name.startswith("before ")}
 
 
-def hidden_by_a_norm(path: str) -> bool:
-    """A bias before a normalization has no gradient but rounding noise, which Adam turns into steps of any size."""
-    places = ("stem_conv", "down1_conv", "down2_conv", "encoder")
-    return path.endswith("bias") and any(place in path for place in places)
-
-
-def assert_equal(found: Result, expected: Result) -> None:
+def assert_equal(folder: Path, case: str, one: tuple[str, int], other: tuple[str, int]) -> None:
+    found, expected = three_steps(folder, *one, case), three_steps(folder, *other, case)
+    hidden = re.compile(HIDDEN[case.split("_")[0]])
     # TensorFlow keeps LeakyReLU's slope as a float32, 1.5e-8 away from the 0.2 of JAX: hence not 1e-12.
-    for step, (row, other) in enumerate(zip(found[0], expected[0], strict=True)):
-        assert row == pytest.approx(other, rel=1e-6), f"step {step}"
+    for step, (row, wanted) in enumerate(zip(found[0], expected[0], strict=True)):
+        assert row == pytest.approx(wanted, rel=1e-6), f"step {step}"
     assert found[2].keys() == expected[2].keys()
-    moved = 0
+    moved = compared = 0
     for path, value in expected[2].items():
         np.testing.assert_array_equal(found[1][path], expected[1][path], err_msg=path)
-        if hidden_by_a_norm(path) or "optimizer" in path:
+        if "optimizer" in path or (path.endswith("bias") and hidden.search(path)):
             continue
         update = np.abs(value - expected[1][path]).max()
+        compared += 1
         moved += update > 0
         np.testing.assert_allclose(found[2][path], value, rtol=0, atol=1e-4 * update + 1e-12, err_msg=path)
-    assert moved > 150  # the comparison means nothing where nothing was learned
+    assert moved > 0.9 * compared > 20  # the comparison means nothing where nothing was learned
 
 
 @pytest.fixture(scope="module")
@@ -65,22 +81,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engines")
 
 
-def test_two_replicas_equal_one_device(folder: Path) -> None:
-    assert_equal(three_steps(folder, "tensorflow", 2, "lsgan"), three_steps(folder, "tensorflow", 1, "lsgan"))
+@pytest.mark.parametrize("case", FAST)
+def test_two_replicas_equal_one_device(folder: Path, case: str) -> None:
+    assert_equal(folder, case, ("tensorflow", 2), ("tensorflow", 1))
 
 
 @NEEDS_JAX
 @pytest.mark.parametrize("devices", [1, 2])
-def test_jax_equals_tensorflow(folder: Path, devices: int) -> None:
-    assert_equal(three_steps(folder, "jax", devices, "lsgan"), three_steps(folder, "tensorflow", 1, "lsgan"))
+@pytest.mark.parametrize("case", FAST)
+def test_jax_equals_tensorflow(folder: Path, case: str, devices: int) -> None:
+    assert_equal(folder, case, ("jax", devices), ("tensorflow", 1))
 
 
 @pytest.mark.slow
 @NEEDS_JAX
-@pytest.mark.parametrize("objective", ["wgan-gp", "dragan"])
+@pytest.mark.parametrize("case", SLOW)
 @pytest.mark.parametrize("backend, devices", [("tensorflow", 2), ("jax", 1), ("jax", 2)])
-def test_second_gradients_and_draws_agree_too(folder: Path, backend: str, devices: int, objective: str) -> None:
-    assert_equal(three_steps(folder, backend, devices, objective), three_steps(folder, "tensorflow", 1, objective))
+def test_second_gradients_and_draws_agree_too(folder: Path, backend: str, devices: int, case: str) -> None:
+    assert_equal(folder, case, (backend, devices), ("tensorflow", 1))
 
 
 def test_draws_depend_on_seed_step_and_number_alone() -> None:

@@ -1,15 +1,21 @@
-"""Three steps of a tiny system in float64, for tests/test_engine.py: run in a process of its own, since a process has
+"""Three steps of tiny systems in float64, for tests/test_engine.py: run in a process of its own, since a process has
 one backend and one number of devices.
 
-    KERAS_BACKEND=jax python tests/three_steps.py DEVICES OBJECTIVE OUTPUT.npz
+    KERAS_BACKEND=jax python tests/three_steps.py DEVICES FOLDER CASE ...
+
+writes FOLDER/CASE.npz for each case: losses, and the state before and after.
 """
 
+import dataclasses
 import json
 import os
 import sys
 import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-DEVICES, OBJECTIVE, OUTPUT = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+DEVICES, FOLDER, NAMES = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["JAX_ENABLE_X64"] = "1"
 # Hardly optimized code compiles in a third of the time, and three steps are soon done.
@@ -32,54 +38,121 @@ if keras.backend.backend() == "jax":
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
 
 from kgan import engine
-from kgan.systems import ugatit
+from kgan.labels import Group, Labels, LabelSet
+from kgan.systems import cyclegan, pix2pix, stargan, ugatit
+from kgan.systems.adversarial import Adversarial
 
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("float64")
 
-SETTINGS = ugatit.Settings(
-    light=True,
-    image_size=32,
-    filters=4,
-    residual_blocks=1,
-    discriminator_layers=4,
-    adversarial=OBJECTIVE,
-    ema=0.9,
-)
-BATCH = 4
+BATCH, SIZE = 4, 32
 
 
-def set_start(system: ugatit.UGATIT) -> None:
+@dataclasses.dataclass
+class Case:
+    """A system, one of its batches, and the draws of its steps by number (the same in all three steps)."""
+
+    settings: Any
+    batch: Callable[[np.random.Generator], dict[str, np.ndarray]]
+    draws: dict[int, tuple[int, ...]]
+    labels: Any = None
+
+
+def two_domains(random: np.random.Generator) -> dict[str, np.ndarray]:
+    return {name: random.uniform(-1, 1, (BATCH, SIZE, SIZE, 3)) for name in "ab"}
+
+
+def a_ugatit(objective: str) -> Case:
+    settings = ugatit.Settings(
+        light=True,
+        image_size=SIZE,
+        filters=4,
+        residual_blocks=1,
+        discriminator_layers=4,
+        adversarial=objective,
+        ema=0.9,
+    )
+    shapes = {n: (BATCH, 1, 1, 1) if n % 2 == 0 else (BATCH, SIZE, SIZE, 3) for n in range(4)}
+    return Case(settings, two_domains, shapes)
+
+
+def a_cyclegan(objective: str) -> Case:
+    """Its pools are full after the first two images, and swap from then on."""
+    small = {"filters": 4, "discriminator_filters": 4, "residual_blocks": 1, "discriminator_layers": 2, "pool": 2}
+    settings = cyclegan.Settings(image_size=SIZE, adversarial=objective, ema=0.9, **small)
+    return Case(settings, two_domains, {0: (BATCH, 2), 1: (BATCH, 2), 2: (BATCH, 1, 1, 1), 3: (BATCH, 1, 1, 1)})
+
+
+def a_pix2pix(**changes: Any) -> Case:
+    """Batch statistics over both replicas, and one layer of dropout, on maps of 2 x 2 pixels."""
+    small = {"filters": 4, "depth": 5, "dropout": "paper", "discriminator_filters": 4, "discriminator_layers": 2}
+    settings = pix2pix.Settings(image_size=SIZE, ema=0.9, **small, **changes)
+    return Case(settings, two_domains, {0: (BATCH, 2, 2, 32), 99: (BATCH, 1, 1, 1)})
+
+
+def a_stargan() -> Case:
+    """Two labelled sets, one of words and one of flags, mixed in a batch; each batch is of two."""
+    labels = Labels(
+        (
+            LabelSet("words", (Group("hair", ("black", "red", "blue")),)),
+            LabelSet("flags", (Group("age", ("young", "old"), flags=True),)),
+        )
+    )
+    known = np.array([[1, 1, 1, 0, 0], [0, 0, 0, 1, 1]] * (BATCH // 2), float)
+    mask = np.array([[1, 0], [0, 1]] * (BATCH // 2), float)
+
+    def batch(random: np.random.Generator) -> dict[str, np.ndarray]:
+        hair, age = np.eye(3)[random.integers(0, 3, (2, BATCH))], random.integers(0, 2, (2, BATCH, 2))
+        label, target = (
+            np.concatenate([np.concatenate(each, -1) * known, mask], -1) for each in zip(hair, age, strict=True)
+        )
+        image = random.uniform(-1, 1, (BATCH, SIZE, SIZE, 3))
+        return {"image": image, "label": label, "known": known, "target": target, "target_known": known}
+
+    small = {"filters": 4, "residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 3, "n_critic": 2}
+    settings = stargan.Settings(image_size=SIZE, ema=0.9, **small)
+    return Case(settings, batch, dict.fromkeys(range(2), (BATCH, 1, 1, 1)), labels)
+
+
+CASES = {
+    "ugatit": lambda: a_ugatit("lsgan"),
+    "ugatit_wgan-gp": lambda: a_ugatit("wgan-gp"),
+    "ugatit_dragan": lambda: a_ugatit("dragan"),
+    "cyclegan": lambda: a_cyclegan("lsgan"),
+    "cyclegan_wgan-gp": lambda: a_cyclegan("wgan-gp"),
+    "pix2pix": lambda: a_pix2pix(),
+    "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
+    "stargan": a_stargan,
+}
+
+
+def set_start(system: Adversarial) -> None:
     """The same weights whatever the backend: each from its own path."""
     for path, variable in system.state().items():
-        attribute = path.split("/")[0]
-        if attribute not in system.networks():
+        attribute, _, rest = path.partition("/")
+        if attribute.removeprefix("ema_") not in system.networks():
             continue
-        values = 0.1 * np.random.default_rng(zlib.crc32(path.encode())).normal(size=variable.shape)
-        variable.assign(values + 0.8 if path.endswith(("gamma", "rho")) else values)
-    system.ema_generator_ab.set_weights(system.generator_ab.get_weights())
-    system.ema_generator_ba.set_weights(system.generator_ba.get_weights())
+        seed = zlib.crc32(f"{attribute.removeprefix('ema_')}/{rest}".encode())  # an average starts where it follows
+        values = 0.1 * np.random.default_rng(seed).normal(size=variable.shape)
+        around = 0.8 if path.endswith(("gamma", "rho", "moving_variance")) else 0.0
+        variable.assign(values + around)
 
 
-def main() -> None:
+def run(case: Case, output: Path) -> None:
     random = np.random.default_rng(0)
-    size = SETTINGS.image_size
-
-    def batch() -> dict[str, np.ndarray]:
-        return {name: random.uniform(-1, 1, (BATCH, size, size, 3)) for name in "ab"}
-
-    shapes = {n: (BATCH, 1, 1, 1) if n % 2 == 0 else (BATCH, size, size, 3) for n in range(4)}
-    draws = {n: np.random.default_rng(50 + n).uniform(size=shape) for n, shape in shapes.items()}
+    draws = {n: np.random.default_rng(50 + n).uniform(size=shape) for n, shape in case.draws.items()}
     with engine.scope(DEVICES):
-        system = SETTINGS.create(steps=100, seed=0)
+        system = case.settings.create(100, 0, case.labels)
         set_start(system)
         state = system.state()
         before = {f"before {path}": value for path, value in zip(state, engine.read(list(state.values())), strict=True)}
         step = engine.Compiled(system, system.train_step, DEVICES)
+        count = case.settings.batches_per_step
         with engine.injected(draws):
-            losses = [engine.to_host(step((batch(), batch()))) for _ in range(3)]
+            losses = [engine.to_host(step(tuple(case.batch(random) for _ in range(count)))) for _ in range(3)]
         after = dict(zip(state, engine.read(list(state.values())), strict=True))
-    np.savez(OUTPUT, losses=json.dumps([{k: float(v) for k, v in row.items()} for row in losses]), **before, **after)
+    np.savez(output, losses=json.dumps([{k: float(v) for k, v in row.items()} for row in losses]), **before, **after)
 
 
-main()
+for name in NAMES:
+    run(CASES[name](), FOLDER / f"{name}.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -10,8 +11,27 @@ import keras
 from kgan import engine
 
 
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A part of a training within which nothing of the compiled step changes. Systems that do not grow have one.
+
+    Attributes:
+      first_step, first_image: how many came before.
+      image_size: pixels a side that the step sees.
+      batch_size: pictures of each stream in a batch, over all devices.
+    """
+
+    first_step: int
+    first_image: int
+    image_size: int
+    batch_size: int
+
+
 class Settings(Protocol):
-    """What the loop needs of a system's dataclass of settings."""
+    """What the loop needs of a system's dataclass of settings.
+
+    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order.
+    """
 
     image_size: int
 
@@ -34,9 +54,12 @@ class Adversarial(keras.Model):
     Networks are built in `keras.name_scope(attribute)`, so that a variable's path begins with the attribute's name.
     """
 
+    kind = "filter"  # of what it trains, as the card says it, see `kgan.card`
     fixed_size: int | None = None  # where the generators accept no other
     multiple = 4  # what the sides of their pictures must be multiples of
     smallest = 8  # what they must at least measure
+    batch_norm = ""  # as the card says it
+    dropout = False  # likewise
     critic_terms = ("discriminator", "penalty", "l2_discriminators")  # beginnings of the names of D's terms
     rate: Any  # G's learning rate by step
 
@@ -48,6 +71,9 @@ class Adversarial(keras.Model):
         self.discriminator_optimizer.build(self.discriminator_variables())
         super().compile(optimizer=None, jit_compile=False)
         self.built = True
+
+    def enter(self, stage: Stage, anew: bool = False) -> None:
+        """Called before the first step of a stage that this process takes; `anew` before the very first."""
 
     def generator_variables(self) -> list[keras.Variable]:
         raise NotImplementedError
@@ -86,6 +112,14 @@ class Adversarial(keras.Model):
 
     def filters(self) -> dict[str, keras.Model]:
         """The generators as a user wants them, by file name: the averaged ones where there are."""
+        raise NotImplementedError
+
+    def judged(self) -> dict[str, str]:
+        """For measures while the training goes on: which domain's pictures each filter's should look like."""
+        raise NotImplementedError
+
+    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """What each filter makes of a batch of test pictures: [B, H, W, 3] in [-1, 1]."""
         raise NotImplementedError
 
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -391,6 +391,16 @@ class UGATIT(Adversarial):
             return variables
         return [variable for variable in variables if variable.path.endswith("kernel")]
 
+    def judged(self) -> dict[str, str]:
+        return {"generator_ab": "b", "generator_ba": "a"}
+
+    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+        ab, ba = self.filters().values()
+        return {
+            "generator_ab": ab(batch["a"], training=False)["image"],
+            "generator_ba": ba(batch["b"], training=False)["image"],
+        }
+
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Input, attention, output and cycle of both directions."""
         ab, ba = self.filters().values()

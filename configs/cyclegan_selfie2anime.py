@@ -1,0 +1,28 @@
+"""CycleGAN on selfie2anime at 64 px, narrowed for an hour on two CPU cores.
+
+    kgan train --config=cyclegan_selfie2anime --config.data.root=selfie2anime --workdir=runs/cyclegan_anime
+
+ResNet-6 of 32 filters with resize-convolutions, a PatchGAN of two strided layers (34 pixels of 64), averaged weights.
+For the published setting take image_size 256, filters 64, residual_blocks 9, discriminator_layers 3.
+"""
+
+from kgan.data import Unpaired
+from kgan.systems.cyclegan import Settings
+from kgan.training import Config, Training
+
+
+def get_config() -> Config:
+    return Config(
+        name="cyclegan_selfie2anime",
+        system=Settings(
+            image_size=64,
+            filters=32,
+            residual_blocks=6,
+            upsampling="resize",
+            discriminator_filters=32,
+            discriminator_layers=2,
+            ema=0.999,
+        ),
+        data=Unpaired(subject="face"),
+        training=Training(steps=8_000, batch_size=1, log_every=100, sample_every=1000, save_every=500),
+    )

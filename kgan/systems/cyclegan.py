@@ -1,0 +1,281 @@
+"""CycleGAN: unpaired translation by two generators that undo each other.
+
+Zhu, Park, Isola and Efros, ICCV 2017, https://arxiv.org/abs/1703.10593. The defaults are the authors' PyTorch code
+(junyanz/pytorch-CycleGAN-and-pix2pix); `Settings.lua()` is the code of the paper (junyanz/CycleGAN).
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from kgan import engine
+from kgan.blocks import Initial
+from kgan.errors import UserError
+from kgan.layers import InstanceNormalization
+from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_penalty, l1
+from kgan.networks import patch_discriminator, resnet, unet
+from kgan.optimizers import DECAYS, adam, epoch_decay
+from kgan.pool import ImagePool
+from kgan.settings import check_choices, choice
+from kgan.systems.adversarial import Adversarial, average, named
+
+OBJECTIVES = {"lsgan": LSGAN, "gan": NON_SATURATING, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
+
+
+@dataclasses.dataclass
+class Settings:
+    """Hyper-parameters; defaults as the official PyTorch code.
+
+    Attributes:
+      image_size: pixels a side; a multiple of 4, or of 2^depth for the U-Net.
+      generator: "resnet", or "unet" with `depth` halvings.
+      filters, discriminator_filters: width of the first layer, in generators and in discriminators.
+      residual_blocks: 9 for 256 px, 6 for 128 px.
+      upsampling: "transposed" convolutions as published, or "resize" and convolve: no checkerboard.
+      discriminator_layers: strided ones; a logit sees 70 pixels with 3, one pixel with 0.
+      identity_weight: times the cycle weight of the same domain; 0.5 in both official codes, 0 in the paper's tables.
+      pool: fakes remembered for each discriminator.
+      ema: decay of the generators' moving average, 0 for none. Not in the official code.
+
+      instance_norm_affine: instance norm learns gamma, drawn from N(1, 0.02), and beta. (Lua; PyTorch does not.)
+      discriminator_weight: of D's loss. PyTorch halves it; Lua reports the half and differentiates the whole.
+      decay: of the learning rate, see `kgan.optimizers.epoch_decay`.
+    """
+
+    image_size: int = 256
+    generator: str = choice("resnet", "unet")
+    filters: int = 64
+    residual_blocks: int = 9
+    depth: int = 8
+    upsampling: str = choice("transposed", "resize")
+    discriminator_filters: int = 64
+    discriminator_layers: int = 3
+    adversarial: str = choice("lsgan", "gan", "hinge", "wgan-gp")
+    adversarial_weight: float = 1.0
+    cycle_weight_a: float = 10.0
+    cycle_weight_b: float = 10.0
+    identity_weight: float = 0.5
+    gradient_penalty_weight: float = 10.0
+    pool: int = 50
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    ema: float = 0.0
+
+    instance_norm_affine: bool = False
+    discriminator_weight: float = 0.5
+    decay: str = choice(*DECAYS)
+
+    @classmethod
+    def lua(cls, **changes: Any) -> "Settings":
+        """The code of the paper. Not carried over: its zeroed biases, which instance norm cancels anyway."""
+        paper = cls(instance_norm_affine=True, discriminator_weight=1.0, decay="lua")
+        return dataclasses.replace(paper, **changes)
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot work together."""
+        check_choices(self, "system")
+        for name in ("filters", "discriminator_filters", "residual_blocks"):
+            if getattr(self, name) < 1:
+                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("pool", "discriminator_layers"):
+            if getattr(self, name) < 0:
+                raise UserError(f"system.{name} must not be negative, got {getattr(self, name)}.")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        if self.image_size % self.multiple or self.image_size < 8:
+            raise UserError(f"system.image_size must be a multiple of {self.multiple}, got {self.image_size}.")
+        if self.image_size >> self.discriminator_layers < 3:
+            raise UserError(
+                f"{self.image_size} px are too few for a discriminator with {self.discriminator_layers} strided "
+                "layers: set system.discriminator_layers lower, or use larger pictures."
+            )
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a generator's picture must be multiples of."""
+        return 2**self.depth if self.generator == "unet" else 4
+
+    @property
+    def batches_per_step(self) -> int:
+        """One for all updates."""
+        return 1
+
+    def create(self, steps: int, seed: int, labels: Any = None) -> "CycleGAN":
+        """The system, for a training of `steps` steps."""
+        return CycleGAN(self, steps, seed)
+
+
+def _instance_norm(settings: Settings, initial: Initial) -> Any:
+    def norm(x: Any, name: str) -> Any:
+        affine = settings.instance_norm_affine
+        return InstanceNormalization(affine, affine, gamma_initializer=initial.gamma(), name=name)(x)
+
+    return norm
+
+
+def build_generator(settings: Settings, seed: int = 0, name: str = "generator") -> keras.Model:
+    """One domain to the other: [B, H, W, 3] to {"image": [B, H, W, 3]}."""
+    initial = Initial(seed)
+    norm = _instance_norm(settings, initial)
+    image = keras.Input((None, None, 3), name="image")
+    if settings.generator == "unet":
+        x, _ = unet(
+            image, 3, settings.filters, settings.depth, initial=initial, norm=norm, use_bias=True, dropout_from=0
+        )
+    else:
+        blocks, upsampling = settings.residual_blocks, settings.upsampling
+        x, _ = resnet(image, 3, settings.filters, blocks, initial=initial, norm=norm, upsampling=upsampling)
+    return keras.Model(image, {"image": x}, name=name)
+
+
+def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator") -> keras.Model:
+    """Patches: [B, H, W, 3] to logits [B, h, w, 1]; 30 x 30 at 256 px."""
+    initial = Initial(seed)
+    image = keras.Input((settings.image_size, settings.image_size, 3), name="image")
+    norm, filters = _instance_norm(settings, initial), settings.discriminator_filters
+    x = patch_discriminator(image, filters, settings.discriminator_layers, initial=initial, norm=norm)
+    return keras.Model(image, x, name=name)
+
+
+class CycleGAN(Adversarial):
+    """Two generators and two discriminators. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
+
+    def __init__(self, settings: Settings, steps: int = 200_000, seed: int = 0) -> None:
+        super().__init__(name="cyclegan")
+        settings.check()
+        self.settings = settings
+        self.objective = OBJECTIVES[settings.adversarial]
+        self.multiple = self.smallest = settings.multiple
+        if settings.generator == "resnet":
+            self.smallest = 8  # a map of one pixel cannot be padded by reflection
+
+        def generator(name: str, number: int) -> keras.Model:
+            return named(name, lambda: build_generator(settings, 4 * seed + number, name))
+
+        def discriminator(name: str, number: int) -> keras.Model:
+            return named(name, lambda: build_discriminator(settings, 4 * seed + number, name))
+
+        self.generator_ab = generator("generator_ab", 0)
+        self.generator_ba = generator("generator_ba", 1)
+        self.discriminator_a = discriminator("discriminator_a", 2)
+        self.discriminator_b = discriminator("discriminator_b", 3)
+        if settings.ema:
+            self.ema_generator_ab = generator("ema_generator_ab", 0)
+            self.ema_generator_ba = generator("ema_generator_ba", 1)
+        shape = (settings.image_size, settings.image_size, 3)
+        self.pool_a = ImagePool(settings.pool, shape, "pool_a")
+        self.pool_b = ImagePool(settings.pool, shape, "pool_b")
+
+        self.rate = rate = epoch_decay(settings.learning_rate, steps, settings.decay)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        self.generator_optimizer = adam("generator_optimizer", rate, *betas)
+        self.discriminator_optimizer = adam("discriminator_optimizer", rate, *betas)
+        self.ready(seed)
+
+    def generator_variables(self) -> list[keras.Variable]:
+        return [*self.generator_ab.trainable_variables, *self.generator_ba.trainable_variables]
+
+    def discriminator_variables(self) -> list[keras.Variable]:
+        return [*self.discriminator_a.trainable_variables, *self.discriminator_b.trainable_variables]
+
+    def filters(self) -> dict[str, keras.Model]:
+        """The generators as a user wants them: the averaged ones where there are."""
+        prefix = "ema_" if self.settings.ema else ""
+        return {name: getattr(self, prefix + name) for name in ("generator_ab", "generator_ba")}
+
+    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+        """The generators' update, then the discriminators' on the fakes made before it and on older ones."""
+        real_a, real_b = batches[0]["a"], batches[0]["b"]
+
+        generator_terms, (fake_a, fake_b) = self.minimize(
+            self.generator_optimizer,
+            self.generator_variables(),
+            lambda: self.generator_losses(real_a, real_b),
+        )
+        pooled_a = self.pool_a.exchange(fake_a, self.seed, self.step.value, 0)
+        pooled_b = self.pool_b.exchange(fake_b, self.seed, self.step.value, 1)
+        discriminator_terms, _ = self.minimize(
+            self.discriminator_optimizer,
+            self.discriminator_variables(),
+            lambda: (self.discriminator_losses(real_a, pooled_a, real_b, pooled_b), ()),
+        )
+
+        if self.settings.ema:
+            average(self.ema_generator_ab, self.generator_ab, self.settings.ema)
+            average(self.ema_generator_ba, self.generator_ba, self.settings.ema)
+        self.step.assign_add(1)
+        return generator_terms | discriminator_terms
+
+    def generator_losses(self, real_a: Any, real_b: Any) -> tuple[dict[str, Any], tuple[Any, Any]]:
+        """Fool both discriminators, come back, leave one's own target domain alone; and the fakes."""
+        settings = self.settings
+        fake_b, fake_a = self._to_b(real_a), self._to_a(real_b)
+        cycled_a, cycled_b = self._to_a(fake_b), self._to_b(fake_a)
+        terms = {
+            "adversarial_ab": settings.adversarial_weight * self._fool(self.discriminator_b, fake_b),
+            "adversarial_ba": settings.adversarial_weight * self._fool(self.discriminator_a, fake_a),
+            "cycle_a": settings.cycle_weight_a * l1(cycled_a, real_a),
+            "cycle_b": settings.cycle_weight_b * l1(cycled_b, real_b),
+        }
+        if settings.identity_weight:
+            same_a, same_b = self._to_a(real_a), self._to_b(real_b)
+            terms["identity_a"] = settings.identity_weight * settings.cycle_weight_a * l1(same_a, real_a)
+            terms["identity_b"] = settings.identity_weight * settings.cycle_weight_b * l1(same_b, real_b)
+        return terms, (fake_a, fake_b)
+
+    def discriminator_losses(self, real_a: Any, fake_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
+        """Reals against fakes, each domain on its own."""
+        settings = self.settings
+        weight = settings.discriminator_weight * settings.adversarial_weight
+        terms = {
+            "discriminator_a": weight * self._judge(self.discriminator_a, real_a, fake_a),
+            "discriminator_b": weight * self._judge(self.discriminator_b, real_b, fake_b),
+        }
+        if settings.adversarial == "wgan-gp":
+            weight = settings.adversarial_weight * settings.gradient_penalty_weight
+            terms["penalty_a"] = weight * self._penalty(self.discriminator_a, real_a, fake_a, 2)
+            terms["penalty_b"] = weight * self._penalty(self.discriminator_b, real_b, fake_b, 3)
+        return terms
+
+    def _to_a(self, image: Any) -> Any:
+        return self.generator_ba(image, training=True)["image"]
+
+    def _to_b(self, image: Any) -> Any:
+        return self.generator_ab(image, training=True)["image"]
+
+    def _fool(self, discriminator: keras.Model, fake: Any) -> Any:
+        return self.objective.generator(discriminator(fake, training=True))
+
+    def _judge(self, discriminator: keras.Model, real: Any, fake: Any) -> Any:
+        return self.objective.discriminator(discriminator(real, training=True), discriminator(fake, training=True))
+
+    def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
+        alpha = engine.uniform(self.seed, self.step.value, n, (real.shape[0], 1, 1, 1))
+        between = real + keras.ops.cast(alpha, real.dtype) * (keras.ops.cast(fake, real.dtype) - real)
+        return gradient_penalty(lambda x: discriminator(x, training=True), between)
+
+    def judged(self) -> dict[str, str]:
+        return {"generator_ab": "b", "generator_ba": "a"}
+
+    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+        ab, ba = self.filters().values()
+        return {
+            "generator_ab": ab(batch["a"], training=False)["image"],
+            "generator_ba": ba(batch["b"], training=False)["image"],
+        }
+
+    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Input, output and cycle of both directions."""
+        ab, ba = self.filters().values()
+        to_b, to_a = self.translated(batch).values()
+        return {
+            "a": batch["a"],
+            "a to b": to_b,
+            "a to b to a": ba(to_b, training=False)["image"],
+            "b": batch["b"],
+            "b to a": to_a,
+            "b to a to b": ab(to_a, training=False)["image"],
+        }

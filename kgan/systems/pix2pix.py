@@ -1,0 +1,303 @@
+"""pix2pix: translation learned from pairs, by a generator and a discriminator that sees what the picture was made from.
+
+Isola, Zhu, Zhou and Efros, CVPR 2017, https://arxiv.org/abs/1611.07004. The defaults are the authors' PyTorch code
+(junyanz/pytorch-CycleGAN-and-pix2pix); `Settings.lua()` is the code of the paper (phillipi/pix2pix).
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kgan import engine
+from kgan.blocks import Initial
+from kgan.errors import UserError
+from kgan.layers import BatchNormalization, InstanceNormalization
+from kgan.layers.batch import draw_shapes
+from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
+from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_penalty, l1
+from kgan.networks import patch_discriminator, resnet, unet
+from kgan.optimizers import DECAYS, adam, epoch_decay
+from kgan.settings import check_choices, choice
+from kgan.systems.adversarial import Adversarial, average, named
+
+OBJECTIVES = {"gan": NON_SATURATING, "lsgan": LSGAN, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
+
+
+@dataclasses.dataclass
+class Settings:
+    """Hyper-parameters; defaults as the official PyTorch code.
+
+    Attributes:
+      image_size: pixels a side; a multiple of 2^depth for the U-Net, of 4 for the ResNet.
+      generator: "unet" with `depth` halvings (8 for 256 px, 7 for 128 px), or "resnet" with `residual_blocks`.
+      task: "translate" a to b, or "colorize": a is b's lightness, and the network makes the two channels of colour.
+      filters, discriminator_filters: width of the first layer, in generator and in discriminator.
+      norm: "batch", or "instance" without gamma and beta.
+      discriminator_layers: strided ones; a logit sees 70 pixels with 3, one pixel with 0.
+      dropout: the generator's only noise. Which layers have it: the PyTorch code's second to fourth of the U-Net's
+        doublings, or the first to third as the paper's. The ResNet has it in every block.
+      test_statistics: what a batch norm uses at test: the "batch" at hand, as official, or "moving" averages.
+      test_dropout: drop out at test too, as official. Exported files never do.
+      ema: decay of the generator's moving average, 0 for none. Not in the official code.
+
+      conv_bias: convolutions before a batch norm have a bias. (Lua; PyTorch does not.)
+      discriminator_weight: of D's loss. PyTorch halves it; Lua reports the half and differentiates the whole.
+      decay: of the learning rate, see `kgan.optimizers.epoch_decay`.
+    """
+
+    image_size: int = 256
+    generator: str = choice("unet", "resnet")
+    task: str = choice("translate", "colorize")
+    filters: int = 64
+    depth: int = 8
+    residual_blocks: int = 9
+    norm: str = choice("batch", "instance")
+    discriminator_filters: int = 64
+    discriminator_layers: int = 3
+    adversarial: str = choice("gan", "lsgan", "hinge", "wgan-gp")
+    adversarial_weight: float = 1.0
+    l1_weight: float = 100.0
+    gradient_penalty_weight: float = 10.0
+    dropout: str = choice("pytorch", "paper", "none")
+    test_statistics: str = choice("batch", "moving")
+    test_dropout: bool = True
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    ema: float = 0.0
+
+    conv_bias: bool = False
+    discriminator_weight: float = 0.5
+    decay: str = choice(*DECAYS)
+
+    @classmethod
+    def lua(cls, **changes: Any) -> "Settings":
+        """The code of the paper. Not carried over: its zeroed biases, and G's step on D's outputs from before D's."""
+        paper = cls(dropout="paper", conv_bias=True, discriminator_weight=1.0, decay="none")
+        return dataclasses.replace(paper, **changes)
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot work together."""
+        check_choices(self, "system")
+        for name in ("filters", "discriminator_filters", "residual_blocks"):
+            if getattr(self, name) < 1:
+                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.depth < 2:
+            raise UserError(f"system.depth must be at least 2, got {self.depth}.")
+        if self.discriminator_layers < 0:
+            raise UserError(f"system.discriminator_layers must not be negative, got {self.discriminator_layers}.")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        if self.image_size % self.multiple or self.image_size < 8:
+            deepest = (self.image_size & -self.image_size).bit_length() - 1
+            remedy = f": or set system.depth to {deepest}" if self.generator == "unet" and deepest > 1 else ""
+            raise UserError(f"system.image_size must be a multiple of {self.multiple}, got {self.image_size}{remedy}.")
+        if self.image_size >> self.discriminator_layers < 3:
+            raise UserError(
+                f"{self.image_size} px are too few for a discriminator with {self.discriminator_layers} strided "
+                "layers: set system.discriminator_layers lower, or use larger pictures."
+            )
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of the generator's picture must be multiples of."""
+        return 2**self.depth if self.generator == "unet" else 4
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of the generator's input and output."""
+        return (1, 2) if self.task == "colorize" else (3, 3)
+
+    @property
+    def batches_per_step(self) -> int:
+        """One for all updates."""
+        return 1
+
+    def create(self, steps: int, seed: int, labels: Any = None) -> "Pix2Pix":
+        """The system, for a training of `steps` steps."""
+        return Pix2Pix(self, steps, seed)
+
+
+def _norm(settings: Settings, initial: Initial) -> Any:
+    def norm(x: Any, name: str) -> Any:
+        if settings.norm == "instance":
+            return InstanceNormalization(center=False, scale=False, name=name)(x)
+        return BatchNormalization(settings.test_statistics, gamma_initializer=initial.gamma(), name=name)(x)
+
+    return norm
+
+
+def build_generator(settings: Settings, seed: int = 0, name: str = "generator") -> keras.Model:
+    """{"image": [B, H, W, C_in], and dropout's draws, each optional} to {"image": [B, H, W, C_out]}."""
+    initial = Initial(seed)
+    given, made = settings.channels
+    image = keras.Input((None, None, given), name="image")
+    parts: dict[str, Any] = {"initial": initial, "norm": _norm(settings, initial)}
+    parts["use_bias"] = settings.conv_bias or settings.norm == "instance"
+    if settings.generator == "unet":
+        start = {"pytorch": 2, "paper": 1, "none": 0}[settings.dropout]
+        x, draws = unet(image, made, settings.filters, settings.depth, dropout_from=start, **parts)
+    else:
+        dropout = settings.dropout != "none"
+        x, draws = resnet(image, made, settings.filters, settings.residual_blocks, dropout=dropout, **parts)
+    inputs = {tensor.name: tensor for tensor in (image, *draws)} if draws else image
+    return keras.Model(inputs, {"image": x}, name=name)
+
+
+def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator") -> keras.Model:
+    """Patches: input and output of G, [B, H, W, C_in + C_out], to logits [B, h, w, 1]; 30 x 30 at 256 px."""
+    initial = Initial(seed)
+    pair = keras.Input((settings.image_size, settings.image_size, sum(settings.channels)), name="pair")
+    norm, bias = _norm(settings, initial), settings.conv_bias or settings.norm == "instance"
+    filters, layers = settings.discriminator_filters, settings.discriminator_layers
+    x = patch_discriminator(pair, filters, layers, initial=initial, norm=norm, use_bias=bias)
+    return keras.Model(pair, x, name=name)
+
+
+def build_colorizer(generator: keras.Model, name: str) -> keras.Model:
+    """A picture to the same in other colours, [B, H, W, 3] to {"image": [B, H, W, 3]}, around a generator of colour."""
+    image = keras.Input((None, None, 3), name="image")
+    draws = {
+        tensor.name: keras.Input(tensor.shape[1:], name=tensor.name, optional=True)
+        for tensor in generator.inputs
+        if tensor.name != "image"
+    }
+    colour = generator(_inputs(generator, Lightness(name="lightness")(image), draws))["image"]
+    wide = keras.config.dtype_policy().variable_dtype
+    outputs = {"image": Colored(dtype=wide, name="colored")(image, colour)}
+    return keras.Model({"image": image, **draws} if draws else image, outputs, name=name)
+
+
+def _inputs(generator: keras.Model, image: Any, draws: dict[str, Any]) -> Any:
+    """What a generator is called with; dropout's inputs stay empty where there are no draws."""
+    names = [tensor.name for tensor in generator.inputs]
+    return image if len(names) == 1 else {name: image if name == "image" else draws.get(name) for name in names}
+
+
+class Pix2Pix(Adversarial):
+    """One generator and one discriminator. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
+
+    def __init__(self, settings: Settings, steps: int = 80_000, seed: int = 0) -> None:
+        super().__init__(name="pix2pix")
+        settings.check()
+        self.settings = settings
+        self.objective = OBJECTIVES[settings.adversarial]
+        self.multiple = self.smallest = settings.multiple
+        if settings.generator == "resnet":
+            self.smallest = 8  # a map of one pixel cannot be padded by reflection
+
+        self.batch_norm = settings.test_statistics if settings.norm == "batch" else ""
+        self.dropout = settings.test_dropout and settings.dropout != "none"
+
+        def generator(name: str) -> keras.Model:
+            return named(name, lambda: build_generator(settings, 2 * seed, name))
+
+        self.generator = generator("generator")
+        self.discriminator = named("discriminator", lambda: build_discriminator(settings, 2 * seed + 1))
+        if settings.ema:
+            self.ema_generator = generator("ema_generator")
+        averaged = self.ema_generator if settings.ema else self.generator
+        self._filter = build_colorizer(averaged, "generator") if settings.task == "colorize" else averaged
+
+        self.rate = rate = epoch_decay(settings.learning_rate, steps, settings.decay)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        self.generator_optimizer = adam("generator_optimizer", rate, *betas)
+        self.discriminator_optimizer = adam("discriminator_optimizer", rate, *betas)
+        self.ready(seed)
+
+    def generator_variables(self) -> list[keras.Variable]:
+        return list(self.generator.trainable_variables)
+
+    def discriminator_variables(self) -> list[keras.Variable]:
+        return list(self.discriminator.trainable_variables)
+
+    def filters(self) -> dict[str, keras.Model]:
+        """The generator as a user wants it: from RGB to RGB, the averaged one where there is."""
+        return {"generator": self._filter}
+
+    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+        """The discriminator's update, then the generator's against the new discriminator, both on the same fakes."""
+        real_a, real_b = self.pair(batches[0])
+
+        fake_b, pull_back = engine.forward(lambda: self.generate(real_a), self.generator_variables())
+        discriminator_terms, _ = self.minimize(
+            self.discriminator_optimizer,
+            self.discriminator_variables(),
+            lambda: (self.discriminator_losses(real_a, real_b, fake_b), ()),
+        )
+        generator_terms, slope = engine.slope(
+            lambda fake_b: self.generator_losses(real_a, real_b, fake_b), fake_b, self.generator_optimizer
+        )
+        engine.apply(self.generator_optimizer, pull_back(slope), self.generator_variables())
+
+        if self.settings.ema:
+            average(self.ema_generator, self.generator, self.settings.ema)
+        self.step.assign_add(1)
+        return generator_terms | discriminator_terms
+
+    def pair(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+        """What G is given and what it should make."""
+        if self.settings.task == "translate":
+            return batch["a"], batch["b"]
+        lab = rgb_to_lab(batch["b"])
+        return lab[..., :1], lab[..., 1:]
+
+    def generate(self, real_a: Any) -> Any:
+        """G's output in training, half of some maps dropped."""
+        shapes = draw_shapes(self.generator, *real_a.shape[:3])
+        draws = {
+            name: engine.uniform(self.seed, self.step.value, n, shape) for n, (name, shape) in enumerate(shapes.items())
+        }
+        return self.generator(_inputs(self.generator, real_a, draws), training=True)["image"]
+
+    def discriminator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
+        """Is b made from a the real one?"""
+        settings = self.settings
+        weight = settings.discriminator_weight * settings.adversarial_weight
+        real, fake = self._judge(real_a, real_b), self._judge(real_a, fake_b)
+        terms = {"discriminator": weight * self.objective.discriminator(real, fake)}
+        if settings.adversarial == "wgan-gp":
+            alpha = engine.uniform(self.seed, self.step.value, 99, (real_b.shape[0], 1, 1, 1))
+            between = real_b + ops.cast(alpha, real_b.dtype) * (ops.cast(fake_b, real_b.dtype) - real_b)
+            weight = settings.adversarial_weight * settings.gradient_penalty_weight
+            terms["penalty"] = weight * gradient_penalty(lambda x: self._judge(real_a, x), between)
+        return terms
+
+    def generator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
+        """Fool D, and stay close to the true counterpart."""
+        settings = self.settings
+        return {
+            "adversarial": settings.adversarial_weight * self.objective.generator(self._judge(real_a, fake_b)),
+            "l1": settings.l1_weight * l1(fake_b, real_b),
+        }
+
+    def _judge(self, a: Any, b: Any) -> Any:
+        return self.discriminator(ops.concatenate([a, ops.cast(b, a.dtype)], axis=-1), training=True)
+
+    def judged(self) -> dict[str, str]:
+        return {"generator": "b"}
+
+    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+        given = ops.convert_to_tensor(batch["b"] if self.settings.task == "colorize" else batch["a"])
+        return {
+            "generator": self._filter(_inputs(self._filter, given, self._test_draws(given)), training=False)["image"]
+        }
+
+    def _test_draws(self, image: Any) -> dict[str, Any]:
+        """The same at every call, so that sheets compare."""
+        if not self.settings.test_dropout:
+            return {}
+        random = np.random.default_rng(0)
+        shapes = draw_shapes(self.generator, *image.shape[:3])
+        return {name: ops.convert_to_tensor(random.random(shape, np.float32)) for name, shape in shapes.items()}
+
+    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Input, output and truth."""
+        given, _ = self.pair(batch)
+        if self.settings.task == "colorize":
+            given = lab_to_rgb(ops.pad(given, [[0, 0]] * 3 + [[0, 2]]))  # grey
+        return {"a": given, "a to b": self.translated(batch)["generator"], "b": batch["b"]}
