@@ -1,11 +1,12 @@
-"""How fast kgan is on this machine. Takes about five minutes on two cores; nothing is downloaded.
+"""How fast kgan is on this machine. Takes about ten minutes on two cores; nothing is downloaded.
 
-  python -m benchmarks --only=training,input,export --output=build/bench.json
+  python -m benchmarks --only=training,input,export,metrics --output=build/bench.json
 
-training: U-GAT-IT light at 64 px under TensorFlow and JAX, each case in a process of its own: speed, the share it
+training: every system at 64 or 128 px under TensorFlow and JAX, each case in a process of its own: speed, the share it
           reaches of what one convolution reaches on this machine, and peak memory beside what `kgan train` says before
 input:    pictures read, resized and batched with training switched off, and how many times faster that is
 export:   time of one picture of 256 px through the exported .tflite files
+metrics:  speed of `kgan evaluate`'s features beside plain `predict` of Inception, whose weights it needs
 
 Other programs slow the times down; ratios are of neighbours in time, and bear some of that.
 """
@@ -23,11 +24,11 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks import data, export, training
+from benchmarks import data, export, metrics, training
 from kgan import commands, images
 from kgan.errors import UserError
 
-PARTS = {"training": training.COLUMNS, "input": data.COLUMNS, "export": export.COLUMNS}
+PARTS = {"training": training.COLUMNS, "input": data.COLUMNS, "export": export.COLUMNS, "metrics": metrics.COLUMNS}
 ONLY = flags.DEFINE_list("only", list(PARTS), "Which parts to run.")
 OUTPUT = flags.DEFINE_string("output", "build/bench.json", "Where to write all figures as JSON.")
 
@@ -45,13 +46,14 @@ def bench(parts: Sequence[str], output: str | Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if "training" in parts:
-            side, size = data.SIZES[0]
-            assert size == training.SYSTEM["image_size"]
+            side, _ = data.SIZES[0]
             found["training"] = show("training", training.rows(data.make(folder / "training", side)))
         if "input" in parts:
             found["input"] = show("input", data.rows(folder / "input", found.get("training", [])))
         if "export" in parts:
             found["export"] = show("export", export.rows())
+        if "metrics" in parts:
+            found["metrics"] = show("metrics", metrics.rows())
     images.write_bytes(output, (json.dumps(found, indent=2) + "\n").encode())
     print(f"\nAll figures are in {output}.")
     return found

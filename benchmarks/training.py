@@ -1,7 +1,9 @@
-"""Training: U-GAT-IT light from JPEG files that are decoded anew for every step, as `kgan train` does it."""
+"""Training: each system at its small budget's size, as `kgan train` does it: pictures prepared anew for every step."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import importlib.util
 import resource
 import sys
@@ -13,10 +15,17 @@ from typing import Any
 
 from benchmarks import alone
 
-# At 64 px the official six layers of the global discriminator do not fit.
-SYSTEM = {"light": True, "image_size": 64, "filters": 32, "discriminator_layers": 5}
-CASES = (("float32", 1), ("mixed_bfloat16", 1), ("mixed_bfloat16", 4))
+JPEGS = "JPEGS"  # stands for the folder of files that the benchmark makes
+CASES = (  # config, data.root, precision, batch
+    ("ugatit_light_selfie2anime_64", JPEGS, "float32", 1),
+    ("ugatit_light_selfie2anime_64", JPEGS, "mixed_bfloat16", 1),
+    ("ugatit_light_selfie2anime_64", JPEGS, "mixed_bfloat16", 4),
+    ("cyclegan_selfie2anime", JPEGS, "mixed_bfloat16", 1),
+    ("pix2pix_facades", "emoji:fluent3d:google", "mixed_bfloat16", 1),
+    ("stargan_emoji", "emoji", "mixed_bfloat16", 8),
+)
 COLUMNS = {
+    "config": "",
     "engine": "",
     "precision": "",
     "batch": "d",
@@ -32,19 +41,27 @@ COLUMNS = {
 }
 
 
-def rows(folder: Path, cases: Any = CASES, system: Mapping[str, Any] = SYSTEM, seconds: float = 6.0) -> Iterator[dict]:
-    """One for each engine and (precision, batch size); an engine that is not installed has one that says so."""
+def rows(
+    folder: Path, cases: Any = CASES, changes: Mapping[str, Any] | None = None, seconds: float = 6.0
+) -> Iterator[dict]:
+    """One for each engine and case; an engine that is not installed has one that says so.
+
+    `changes` are made to the settings of every case's system.
+    """
     for engine in ("tensorflow", "jax"):
         if importlib.util.find_spec(engine) is None:
             yield {"engine": engine, "skipped": f'{engine} is not installed: pip install "kgan[{engine}]" brings it'}
             continue
-        for precision, batch in cases:
-            arguments = {"folder": str(folder), "precision": precision, "batch": batch, "system": system}
+        for config, root, precision, batch in cases:
+            case = {"config": config, "root": str(folder) if root == JPEGS else root}
+            arguments = {**case, "precision": precision, "batch": batch, "changes": changes or {}}
             yield {"engine": engine} | alone.run("training", engine, **arguments, seconds=seconds)
 
 
-def measure(folder: str, precision: str, batch: int, system: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Train for about `seconds` and at least three steps, in the engine of this process.
+def measure(
+    config: str, root: str, precision: str, batch: int, changes: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Train for about `seconds` and at least three steps, in the engine of this process; at its last level if it grows.
 
     Returns:
       images/s: pictures of each domain that one update of G or D sees in a second, as log.jsonl counts them;
@@ -59,14 +76,17 @@ def measure(folder: str, precision: str, batch: int, system: dict[str, Any], sec
     """
     import keras
 
-    from kgan import engine
-    from kgan.data import Unpaired
-    from kgan.systems.ugatit import Settings
+    from kgan import engine, training
 
     keras.config.set_dtype_policy(precision)
-    settings = Settings(**system)
-    model = settings.create(steps=1000, seed=0)
-    reader = Unpaired(root=folder, memory="stream").open(settings.image_size, batch, settings.batches_per_step, seed=0)
+    experiment: training.Config = importlib.import_module(f"kgan.configs.{config}").get_config()
+    experiment.system = dataclasses.replace(experiment.system, **changes)  # type: ignore[type-var]
+    experiment.data = dataclasses.replace(experiment.data, root=root, memory="stream")
+    experiment.training.batch_size = batch
+    stage = training.stages(experiment)[-1]
+    reader = training.open_data(experiment, stage)
+    model = experiment.system.create(1000, 0, reader.labels)
+    model.enter(stage, anew=True)
     step = engine.Compiled(model, lambda batches: model.train_step(tuple(map(reader.prepare, batches))))
 
     start = time.perf_counter()
@@ -91,6 +111,7 @@ def measure(folder: str, precision: str, batch: int, system: dict[str, Any], sec
 
     typical, peak = median(steps), resident()
     return {
+        "config": config,
         "precision": precision,
         "batch": batch,
         "images/s": batch / typical,

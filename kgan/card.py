@@ -12,6 +12,7 @@ from typing import Any
 
 from kgan import images
 from kgan.errors import UserError
+from kgan.labels import Labels
 
 CROPS = ("face", "center", "none")
 
@@ -23,10 +24,17 @@ class Card:
     Attributes:
       name: what people call the filter.
       system: the module in kgan.systems that trained it.
+      kind: "filter" from picture to picture, or "generator" from noise to picture.
       image_size: the square size in pixels that it was trained at.
       size: (height, width) where the file accepts only that, None where any multiple of `multiple` will do.
       multiple: sides that the network divides exactly; smallest: what they must at least measure.
       crop: how its training pictures were cut: "face", "center" or "none".
+      labels: what may be asked of it, where it takes a label: all values of all groups of all sets in the order of the
+        label's numbers, 1 for what is asked and 0 for the rest; with several sets, a number each follows that says
+        which set is meant.
+      batch_norm: what its batch normalization uses: "batch", the picture's own statistics where it comes alone, as
+        pix2pix's official test has it, or "moving" averages from the training; "" where it has none.
+      dropout: the .keras file drops out at test too, by the same draws for every picture. Exported files never do.
       range: pixel values of input and output; RGB, channels last.
       training: steps, settings and data, for people.
       export: recipe, sha256, versions and verification of an exported file.
@@ -34,11 +42,15 @@ class Card:
 
     name: str = "filter"
     system: str = ""
+    kind: str = "filter"
     image_size: int = 256
     size: tuple[int, int] | None = None
     multiple: int = 4
     smallest: int = 8
     crop: str = "none"
+    labels: Labels | None = None
+    batch_norm: str = ""
+    dropout: bool = False
     range: tuple[float, float] = (-1.0, 1.0)
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     export: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -65,7 +77,8 @@ def read(model: str | Path) -> Card | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         known = {field.name for field in dataclasses.fields(Card)}
         card = Card(**{key: value for key, value in values.items() if key in known})
-    except (ValueError, TypeError, AttributeError) as error:
+        card.labels = Labels.from_json(values["labels"]) if values.get("labels") else None
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{path} is not a kgan card: {error}.") from error
     card.size = (int(card.size[0]), int(card.size[1])) if card.size else None
     card.range = (float(card.range[0]), float(card.range[1]))

@@ -24,7 +24,8 @@ from kgan.logs import Log
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Settings
+from kgan.systems.adversarial import Settings, Stage
+from kgan.validation import Measures, Validation, best_of, better, measures_of
 
 
 @dataclasses.dataclass
@@ -39,6 +40,8 @@ class Training:
       devices: how many of the machine's devices share each batch.
       log_every, sample_every, save_every: steps between log lines, sample sheets and checkpoints.
       samples: rows of a sample sheet.
+      evaluate_every: steps between measurements of the filters by KID and FID, which keep the best; 0 for never.
+      evaluate_count: test pictures at most that are measured.
       keep: checkpoints that stay.
       tensorboard: also write event files.
       init_from: a folder whose generators (.keras) start a new run.
@@ -53,6 +56,8 @@ class Training:
     sample_every: int = 1000
     save_every: int = 1000
     samples: int = 4
+    evaluate_every: int = 0
+    evaluate_count: int = 100
     keep: int = 3
     tensorboard: bool = True
     init_from: str = ""
@@ -81,6 +86,8 @@ FREE = {
     "training.sample_every",
     "training.save_every",
     "training.samples",
+    "training.evaluate_every",
+    "training.evaluate_count",
     "training.keep",
     "training.tensorboard",
     "training.init_from",
@@ -98,12 +105,14 @@ def train(config: Config, workdir: str | Path) -> Path:
     settings, training = config.system, config.training
     _check(training)
     settings.check()
+    validation = Validation(training.evaluate_count) if training.evaluate_every else None
     workdir.mkdir(parents=True, exist_ok=True)
     with files.locked(workdir), _policy(training.precision), engine.scope(training.devices):
-        batches = settings.batches_per_step
-        reader = config.data.open(settings.image_size, training.batch_size, batches, training.seed)
+        reader = open_data(config, stages(config)[0])
         system = settings.create(training.steps, training.seed, reader.labels)
-        about = {"kgan": __version__, "config": dataclasses.asdict(config), "data": reader.fingerprint()}
+        # Through JSON, as a checkpoint keeps it: tuples become lists.
+        settled = json.loads(json.dumps(dataclasses.asdict(config)))
+        about = {"kgan": __version__, "config": settled, "data": reader.fingerprint()}
         start = restore(system, workdir, about)
         if start >= training.steps:
             print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
@@ -113,13 +122,25 @@ def train(config: Config, workdir: str | Path) -> Path:
         files.sweep(workdir)
         images.write_bytes(workdir / "config.json", (json.dumps(about["config"], indent=2) + "\n").encode())
 
-        step = engine.Compiled(
-            system, lambda batches: system.train_step(tuple(map(reader.prepare, batches))), training.devices
-        )
         print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
-        print(summary(system, step, reader.step(start), training, start), flush=True)
-        _Run(config, workdir, system, reader, step, about).loop(start)
+        print(parameters(system), flush=True)
+        _Run(config, workdir, system, reader, about, validation).loop(start)
     return workdir
+
+
+def stages(config: Config) -> tuple[Stage, ...]:
+    """What a training goes through: a growing system's levels, or one stage for all."""
+    own = getattr(config.system, "stages", None)
+    batch_size = config.training.batch_size
+    return own(batch_size) if own else (Stage(0, 0, config.system.image_size, batch_size),)
+
+
+def open_data(config: Config, stage: Stage) -> Any:
+    """The reader of a stage's batches."""
+    batches, seed = config.system.batches_per_step, config.training.seed
+    reader = config.data.open(stage.image_size, stage.batch_size, batches, seed)
+    reader.begin(stage.first_step, stage.first_image)
+    return reader
 
 
 @contextmanager
@@ -138,8 +159,11 @@ def _check(training: Training) -> None:
     for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
         if getattr(training, name) < 1:
             raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
-    if training.seed < 0:
-        raise UserError(f"training.seed must not be negative, got {training.seed}.")
+    for name in ("seed", "evaluate_every"):
+        if getattr(training, name) < 0:
+            raise UserError(f"training.{name} must not be negative, got {getattr(training, name)}.")
+    if training.evaluate_count < 2:
+        raise UserError(f"training.evaluate_count must be at least 2, got {training.evaluate_count}.")
     if training.batch_size % training.devices:
         raise UserError(
             f"training.batch_size ({training.batch_size}) must be a multiple of training.devices ({training.devices})."
@@ -166,7 +190,8 @@ def restore(system: Any, workdir: Path, about: dict[str, Any]) -> int:
         if was != now:
             raise UserError(
                 f"{workdir} began with other pictures: {name} had {was and was['pictures']} and now has "
-                f"{now['pictures']}, or their names changed. Restore the folder, or begin anew in another --workdir."
+                f"{now['pictures']}, or their names or labels changed. Restore the folder, or begin anew in another "
+                "--workdir."
             )
     variables = system.state()
     checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(saved[-1]))
@@ -192,8 +217,10 @@ def _init_from(system: Any, folder: Path) -> None:
         path = folder / f"{name}.keras"
         if not path.is_file():
             raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")
+        network = getattr(system, name, None)
+        if network is None:
+            raise UserError(f"training.init_from={folder}: {type(system).__name__} grows from nothing, leave it empty.")
         given = legacy.load_model(path)
-        network = getattr(system, name)
         shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
         arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(given.weights, given.get_weights(), strict=True))}
         checkpoint.check_fit(arrays, shapes, str(path))
@@ -206,22 +233,26 @@ def _init_from(system: Any, folder: Path) -> None:
 # --- what a user is told first -----------------------------------------------------------------------------------
 
 
-def summary(system: Any, step: engine.Compiled, batches: engine.Batches, training: Training, start: int) -> str:
-    """Parameters, memory, and time to finish, before the first step."""
+def parameters(system: Any) -> str:
+    """Of each network."""
     lines = []
     for name, network in system.networks().items():
         count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
         lines.append(f"  {name:<24} {count:>13,} parameters")
+    return "\n".join(lines)
+
+
+def summary(step: engine.Compiled, batches: engine.Batches, steps: int) -> str:
+    """Memory, and time for the next `steps` steps, before the first of them."""
     with quiet():  # TensorFlow's profiler announces that it is deprecated
         operations, memory = step.cost(batches)
     rate = engine.convolution_rate()
-    seconds = (training.steps - start) * operations / (rate * TYPICAL_SHARE)
-    lines.append(
+    seconds = steps * operations / (rate * TYPICAL_SHARE)
+    return (
         f"  a step: {operations / 1e9:,.0f} GFLOP, about {memory / 2**30:.1f} GiB; "
-        f"{training.steps - start:,} steps: about {duration(seconds)} on this {engine.device_name()} "
+        f"{steps:,} steps: about {duration(seconds)} on this {engine.device_name()} "
         f"(convolutions at {rate / 1e9:,.0f} GFLOP/s, of which training reaches about {TYPICAL_SHARE:.0%})"
     )
-    return "\n".join(lines)
 
 
 TYPICAL_SHARE = 0.4  # of the measured convolution rate; `make bench` measures it
@@ -241,18 +272,50 @@ class _Run:
     """A run from its first step in this sitting to its last."""
 
     def __init__(
-        self, config: Config, workdir: Path, system: Any, reader: Any, step: engine.Compiled, about: dict[str, Any]
+        self,
+        config: Config,
+        workdir: Path,
+        system: Any,
+        reader: Any,
+        about: dict[str, Any],
+        validation: Validation | None = None,
     ) -> None:
-        self.config, self.workdir, self.system, self.reader = config, workdir, system, reader
-        self.step, self.about = step, about
+        self.config, self.workdir, self.system, self.reader, self.about = config, workdir, system, reader, about
+        self.validation = validation
+        self.stages = stages(config)
+        self.stage = self.stages[0]  # whose reader that is
         self.saved = next(reversed(checkpoint.found(workdir)), None)
+
+    def enter(self, done: int) -> None:
+        """Make ready what holds from step `done` to the end of its stage: level, pictures, compiled step."""
+        start = time.monotonic()
+        training, system = self.config.training, self.system
+        stage = max((each for each in self.stages if each.first_step <= done), key=lambda each: each.first_step)
+        if stage != self.stage:
+            self.reader = open_data(self.config, stage)
+        self.stage, self.entered, reader = stage, done, self.reader
+        self.until = min([each.first_step for each in self.stages if each.first_step > done], default=training.steps)
+        self.shown = reader.samples(training.samples)
+        if self.validation:
+            self.validation.read(reader)
+        system.enter(stage, anew=done == stage.first_step)
+        self.step = engine.Compiled(
+            system, lambda batches: system.train_step(tuple(map(reader.prepare, batches))), training.devices
+        )
+        if len(self.stages) > 1:
+            tqdm.write(f"  {stage.image_size} px, batches of {stage.batch_size}, to step {self.until:,}:")
+        tqdm.write(summary(self.step, reader.step(done), min(self.until, training.steps) - done))
+        self.since += time.monotonic() - start
 
     def loop(self, start: int) -> None:
         training = self.config.training
         self.log = Log(self.workdir, start, training.tensorboard)
-        self.shown = self.reader.samples(training.samples)
         self.pending: list[dict[str, Any]] = []
+        self.images = 0
         self.since = time.monotonic()
+        # A new run has none, whatever lies in its folder.
+        self.best = {name: measures_of(self.workdir, name) if start else None for name in self.system.filters()}
+        self.enter(start)
         if start == 0:
             self.sample(0)
         done = start
@@ -260,16 +323,22 @@ class _Run:
         with closing(self.log), _signals() as stopped:
             with bar:
                 while done < training.steps and not stopped():
-                    with quiet() if done == start else nullcontext():  # TensorFlow remarks on a graph's first run
+                    if done == self.until:
+                        self.enter(done)
+                    begun = time.monotonic()
+                    with quiet() if done == self.entered else nullcontext():  # TensorFlow's remarks on a first run
                         self.pending.append(self.step(self.reader.step(done)))
+                    if done == self.entered:
+                        self.since += time.monotonic() - begun  # it compiles
+                    self.images += self.stage.batch_size
                     done += 1
                     bar.update()
-                    if done == start + 1:
-                        self.since = time.monotonic()  # the first step compiles
                     if done % training.log_every == 0:
                         bar.set_postfix_str(self.flush(done))
                     if done % training.sample_every == 0:
                         self.sample(done)
+                    if self.validation and (done % training.evaluate_every == 0 or done == training.steps):
+                        self.validate(self.validation, done)
                     if done % training.save_every == 0:
                         self.save(done)
             if done % training.save_every or done == start:
@@ -292,11 +361,11 @@ class _Run:
             for name, value in row.items():
                 if not np.isfinite(value):
                     raise UserError(f"The loss term {name} became {value} at step {number}. {self._kept()}")
-        seconds = time.monotonic() - self.since
-        self.since = time.monotonic()
+        seconds, images = time.monotonic() - self.since, self.images
+        self.since, self.images = time.monotonic(), 0
         means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
-        speed = len(rows) * self.config.training.batch_size / seconds
+        speed = images / max(seconds, 1e-9)
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
         critic = sum(value for name, value in means.items() if name.startswith(self.system.critic_terms))
         return f"G {sum(means.values()) - critic:.3g}, D {critic:.3g}"
@@ -316,6 +385,21 @@ class _Run:
         self.log.picture(done, "samples", sheet)
         self.since += time.monotonic() - start
 
+    def validate(self, validation: Validation, done: int) -> None:
+        """Flush (so that nothing is measured after a bad loss), measure the filters, keep those better than before."""
+        self.flush(done)
+        start = time.monotonic()
+        try:
+            found = validation.measure(self.system, self.stage.batch_size)
+        except UserError as error:
+            raise UserError(f"After step {done} {error} {self._kept()}") from error
+        self.log.scalars(done, {f"{key}_{name}": found[name][key] for name in found for key in ("kid", "fid")})
+        for name, measures in found.items():
+            if better(measures, self.best[name]):
+                self.best[name] = measures
+                self.write(best_of(self.workdir, name), name, done, measures)
+        self.since += time.monotonic() - start
+
     def save(self, done: int) -> None:
         """Flush (so that no checkpoint follows a bad loss), then the checkpoint, then the generators alone."""
         self.flush(done)
@@ -326,13 +410,18 @@ class _Run:
             if not np.isfinite(array).all():
                 raise UserError(f"{path} is no longer finite after step {done}. {self._kept()}")
         self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
-        for name, network in self.system.filters().items():
-            path = self.workdir / f"{name}.keras"
-            with files.replacing(path) as temporary:
-                float32_copy(network).save(temporary)
-            self.card(name, done).write(path)
+        for name in self.system.filters():
+            self.write(self.workdir / f"{name}.keras", name, done)
         self.log.flush()
         self.since += time.monotonic() - start
+
+    def write(self, path: Path, name: str, done: int, measures: Measures | None = None) -> None:
+        """A filter and its card, with what it reached where that was measured."""
+        with files.replacing(path) as temporary:
+            float32_copy(self.system.filters()[name]).save(temporary)
+        card = self.card(name, done)
+        card.training |= {"validation": {"step": done, **measures}} if measures else {}
+        card.write(path)
 
     def card(self, name: str, done: int) -> Card:
         settings, data = self.config.system, self.config.data
@@ -341,11 +430,15 @@ class _Run:
         return Card(
             name=f"{self.config.name} {name.removeprefix('generator_')}",
             system=type(settings).__module__.rsplit(".", 1)[-1],
-            image_size=settings.image_size,
+            kind=self.system.kind,
+            image_size=self.stage.image_size,
             size=(size, size) if size else None,
             multiple=self.system.multiple,
             smallest=self.system.smallest,
+            batch_norm=self.system.batch_norm,
+            dropout=self.system.dropout,
             crop=data.subject,
+            labels=self.reader.labels,
             training={"steps": done, "kgan": __version__, **engine.versions(), "config": config},
         )
 

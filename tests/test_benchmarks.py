@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import alone, data, export, training
+from benchmarks import alone, data, export, metrics, training
 from kgan.errors import UserError
+from kgan.metrics import weights
 
 TINY = {
     "light": True,
@@ -40,7 +41,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """One start of TensorFlow for all."""
 
     def run(module: str, engine: str = "tensorflow", **arguments: Any) -> Any:
-        measure = {"data": data, "export": export}[module].measure
+        measure = {"data": data, "export": export, "metrics": metrics}[module].measure
         return json.loads(json.dumps(measure(**json.loads(json.dumps(arguments)))))
 
     monkeypatch.setattr(alone, "run", run)
@@ -50,7 +51,8 @@ def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
     folder = data.make(tmp_path, side=40, count=4)
-    measured, skipped = training.rows(folder, cases=[("float32", 2)], system=TINY, seconds=0.1)
+    cases = [("ugatit_light_selfie2anime_64", training.JPEGS, "float32", 2)]
+    measured, skipped = training.rows(folder, cases, changes=TINY, seconds=0.1)
     check([measured], training.COLUMNS)
     assert (measured["engine"], measured["precision"], measured["batch"]) == ("tensorflow", "float32", 2)
     assert measured["images/s"] == pytest.approx(2 / (measured["ms a step"] / 1000))
@@ -61,7 +63,10 @@ def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_this_process")
 def test_input(tmp_path: Path) -> None:
-    trained = [{"engine": "jax", "skipped": ""}, {"batch": 1, "ms a step": 500.0}, {"batch": 1, "ms a step": 250.0}]
+    trained = [
+        {"engine": "jax", "skipped": ""},
+        *({"config": data.TRAINED, "batch": 1, "ms a step": ms} for ms in (500.0, 250.0)),
+    ]
     rows = list(data.rows(tmp_path, trained, sizes=((40, 32), (64, 48)), seconds=0.05))
     check(rows[:2], data.COLUMNS)
     assert [(row["pictures"], row["resized to"], row["from"]) for row in rows] == [
@@ -86,6 +91,17 @@ def test_export() -> None:
     assert [row["of 1 thread"] for row in rows[::2]] == [1, 1, 1]
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_metrics(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(weights.VARIABLE, str(shared / "weights"))
+    rows = list(metrics.rows(count=2, rounds=1))
+    check(rows, metrics.COLUMNS)
+    assert [row["features"] for row in rows] == ["resize clean", "resize legacy"]
+    monkeypatch.setenv(weights.VARIABLE, str(shared))
+    (skipped,) = metrics.rows()
+    assert "weights fid_inception_2015.npz are missing" in skipped["skipped"]
+
+
 def test_a_measurement_that_fails_says_why() -> None:
     with pytest.raises(RuntimeError, match=r"benchmarks\.nothing failed under tensorflow: [\s\S]*ModuleNotFoundError"):
         alone.run("nothing")
@@ -108,5 +124,5 @@ def test_bench_prints_tables_and_writes_json(
 
 
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no benchmark 'speed': --only takes some of training, input, export"):
+    with pytest.raises(UserError, match="no benchmark 'speed': --only takes some of training, input, export, metrics"):
         main.bench(["speed"], tmp_path / "bench.json")

@@ -33,22 +33,30 @@ MAY_IMPORT = {
     "layers": BASICS,
     "losses": BASICS | {"engine"},
     "optimizers": BASICS | {"engine"},
-    "card": BASICS | {"images"},
+    "labels": {"errors"},
+    "card": BASICS | {"images", "labels"},
     "emoji": BASICS | {"images"},
     "faces": BASICS | {"images"},
     "logs": BASICS | {"images"},
     "checkpoint": BASICS,
     "loading": BASICS | {"images", "layers", "card"},
+    "generators": BASICS | {"layers", "card"},
     "metrics": BASICS,
+    "evaluation": BASICS | {"images", "card", "loading", "generators", "metrics", "data"},
+    "validation": BASICS | {"images", "card", "engine", "metrics"},
     "blocks": BASICS | {"layers", "losses"},
-    "systems": BASICS | {"engine", "layers", "losses", "optimizers", "blocks"},
-    "data": BASICS | {"images", "emoji", "engine"},
+    "networks": BASICS | {"layers", "blocks"},
+    "pool": BASICS | {"engine"},
+    "systems": BASICS | {"engine", "layers", "losses", "optimizers", "blocks", "networks", "pool", "labels"},
+    "data": BASICS | {"images", "emoji", "engine", "labels"},
     "training": BASICS
-    | {"kgan", "images", "card", "logs", "engine", "layers", "losses", "optimizers", "checkpoint", "systems", "data"},
+    | {"kgan", "images", "card", "logs", "engine", "layers", "losses", "optimizers", "checkpoint", "systems", "data"}
+    | {"validation"},
     "configs": {"systems", "data", "training"},
     "export": BASICS | {"kgan", "images", "layers", "card", "loading"},
 }
-COMMANDS = {"__main__", "train", "translate", "evaluate", "demo", "export.__main__"}  # may import everything
+# These may import everything.
+COMMANDS = {"__main__", "train", "translate", "generate", "evaluate", "demo", "export.__main__"}
 
 TENSORFLOW_AT_IMPORT = {"engine", "export"}
 TENSORFLOW_LATER = TENSORFLOW_AT_IMPORT | {"loading"}

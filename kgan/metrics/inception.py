@@ -103,7 +103,12 @@ def features(network: keras.Model, pictures: Iterable[np.ndarray], resize: str =
         batch[filled] = resizing.METHODS[resize](picture, SIZE)
         filled += 1
         if filled == BATCH:
-            yield np.asarray(network.predict_on_batch(batch))
+            yield _features(network, batch, filled)
             filled = 0
     if filled:
-        yield np.asarray(network.predict_on_batch(batch))[:filled]
+        yield _features(network, batch, filled)
+
+
+def _features(network: keras.Model, batch: np.ndarray, count: int) -> np.ndarray:
+    """Of the first `count`; in a strategy's scope the rows come once from each of its devices."""
+    return np.asarray(network.predict_on_batch(batch))[:count]

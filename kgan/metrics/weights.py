@@ -23,7 +23,7 @@ def find(name: str, sha256: str, given: str | Path | None = None) -> Path:
     if not path.is_file():
         raise UserError(
             f"The weights {name} are missing: there is no file {path}. Put the file (sha256 {sha256[:12]}...) into "
-            f"{CACHE}, or say where it lies with --weights=PATH or with the folder in ${VARIABLE}."
+            f"{CACHE}, or name the folder where it lies in ${VARIABLE}, or to kgan evaluate in --weights=PATH."
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -41,7 +41,7 @@ def test_a_path_goes_before_the_variable_and_that_before_the_cache(
 
 def test_missing_weights_say_what_to_do(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=rf"no file {cache / 'net.npz'}.*sha256 {SHA256[:12]}.*--weights=PATH.*KGAN_WEI"
+        UserError, match=rf"no file {cache / 'net.npz'}.*sha256 {SHA256[:12]}.*KGAN_WEIGHTS.*--weights=PATH"
     ):
         weights.find("net.npz", SHA256)
     with pytest.raises(UserError, match=r"no file .*gone\.npz"):

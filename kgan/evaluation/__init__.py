@@ -1,0 +1,255 @@
+"""Measuring sets of pictures: what filters make of a folder, and finished folders, against a folder of real ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kgan import card as cards
+from kgan import generators, images
+from kgan.errors import UserError
+from kgan.evaluation.generators import OF_LATENTS, Latents, drawn
+from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
+from kgan.evaluation.pictures import Pictures, inspect, partners, translated
+from kgan.loading import load
+from kgan.metrics import path_length, report, resizing, weights
+
+METRICS = tuple(report.HOW)
+DEFAULT = ("fid", "kid")
+NO_FILTER = "no filter"
+REFERENCE = "the reference"
+ENOUGH = 10_000  # pictures for precision and recall, which the paper measures with 50,000
+ON_SHEET = 8
+
+
+def evaluate(
+    reference: str | Path | None,
+    generated: Sequence[str | Path] = (),
+    models: Sequence[str | Path] = (),
+    source: str | Path | None = None,
+    metrics: Sequence[str] = DEFAULT,
+    resize: str = "clean",
+    seed: int = 0,
+    weights_path: str | Path | None = None,
+    cache: Path = weights.CACHE,
+    sheet: str | Path | None = None,
+    label: str | None = None,
+    count: int = 10_000,
+    crop: str = "none",
+    labelled: str | Path | None = None,
+) -> dict[str, Any]:
+    """Measure the pictures of `source` as they are, every model on them, and every folder in `generated`.
+
+    Memory does not grow with the number of pictures: features are kept on disk, 8 KiB a picture, and what models make
+    lies there meanwhile.
+
+    Args:
+      reference: folder of real pictures, such as the filter should make; for measures of pairs each has the name of
+        its input. Diversity and flicker do without.
+      generated: folders of finished pictures.
+      models: filters, as `kgan.load` takes them, which need `source`; or generators, whose card says that they are.
+      source: folder of pictures for the models; for flicker, of the frames before the filter.
+      metrics: some of METRICS.
+      resize: "clean" or "legacy", see `kgan.metrics.resizing`.
+      seed: of KID's subsets and of diversity's pairs.
+      weights_path: of the networks, see `kgan.metrics.weights.find`.
+      cache: features and diversity of folders stay here, by the content of their files.
+      sheet: a picture to write, of the first inputs and what each model makes of them.
+      label: what filters and generators with labels draw, such as "hair=blonde".
+      count: pictures that a generator draws, without truncation, and steps of its path lengths.
+      crop: of path lengths, see `kgan.metrics.path_length`.
+      labelled: folder of labelled pictures, of whose attributes separability is measured.
+
+    Returns:
+      {"protocol", "folders", "results", "warnings"}, fit for JSON.
+
+    Raises:
+      UserError: settings that do not fit each other, a missing folder, model or weights, fewer than two readable
+        pictures in a folder, pictures that do not pair.
+    """
+    made_of_noise = [model for model in models if (card := cards.read(model)) and card.kind == "generator"]
+    models = [model for model in models if model not in made_of_noise]
+    _check(reference, [*generated, *made_of_noise], models, source, metrics, resize)
+    _check_latents(made_of_noise, metrics, crop, count, labelled)
+    real = inspect(reference) if reference else None
+    inputs = inspect(source) if source else None
+    finished = [inspect(folder) for folder in generated]
+    _check_pairs(real, inputs, finished, metrics)
+    filters = {str(model): load(model).asked(label) for model in models}
+    drawing = {str(model): generators.load(model) for model in made_of_noise}
+    asked = {name: generator.label(label) for name, generator in drawing.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder)
+        measures = Measures(metrics, real, resize, seed, weights_path, cache.expanduser() / "features", temporary)
+        sides = []
+        if inputs:
+            sides = [dataclasses.replace(inputs, name=NO_FILTER)]
+            for number, (name, picture_filter) in enumerate(filters.items()):
+                sides.append(translated(picture_filter, name, inputs, temporary / str(number)))
+        if sheet and filters:
+            images.write(sheet, _sheet(sides))
+        sides += finished
+        sides += [drawn(each, name, count, asked[name], temporary / name) for name, each in drawing.items()]
+        latents = Latents(metrics, count, crop, seed, labelled, weights_path)
+        results = [
+            {"name": side.name, "count": len(side), "sizes": side.sizes}
+            | measures.distances(side)
+            | measures.likeness(side)
+            | measures.flicker(side, inputs)
+            | measures.diversity(side)
+            | (latents.measure(drawing[side.name], asked[side.name]) if side.name in drawing else {})
+            for side in sides
+        ]
+        if real and "lpips_diversity" in metrics:
+            row = {"name": REFERENCE, "count": len(real), "sizes": real.sizes}
+            results.append(row | measures.diversity(dataclasses.replace(real, name=REFERENCE)))
+    folders = [pictures for pictures in (real, inputs, *finished) if pictures]
+    return {
+        "protocol": {
+            "measures": {metric: report.HOW[metric] for metric in metrics},
+            "networks": measures.networks,
+            "resize": f"{resize}, to 299 x 299 without regard to the aspect",
+            "model_input": "the centred square, resized (bicubic, antialiased) to the size that the model's card names",
+            "model_output": "uint8, without loss",
+            "generators": f"seeds 0 to {count - 1}, no truncation; crop of path lengths: {crop}" if drawing else "",
+            "label": label,
+            "pairs": "of one name; resized (bicubic, antialiased) to the reference, a model's to its centred square",
+            "seed": seed,
+            "versions": _versions(),
+        },
+        "folders": [_summary(pictures) for pictures in folders],
+        "results": results,
+        "warnings": [
+            *_about_counts(sides, real, metrics),
+            *_about_sizes(sides, real),
+            *_about_colours(folders),
+            *latents.about_classifiers(),
+        ],
+    }
+
+
+def _check(
+    reference: str | Path | None,
+    generated: Sequence[str | Path],
+    models: Sequence[str | Path],
+    source: str | Path | None,
+    metrics: Sequence[str],
+    resize: str,
+) -> None:
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    if unknown or not metrics:
+        raise UserError(f"--metrics={','.join(unknown)} is unknown: it takes some of {', '.join(METRICS)}.")
+    if resize not in resizing.METHODS:
+        raise UserError(f"--resize={resize} is unknown: it is one of {', '.join(resizing.METHODS)}.")
+    comparing = [metric for metric in metrics if metric in (*OF_FEATURES, *OF_PAIRS)]
+    if comparing and not reference:
+        raise UserError(f"--reference=FOLDER is missing: the real pictures that {comparing[0]} compares with.")
+    if models and not source:
+        raise UserError("--model=... needs --input=FOLDER, the pictures for the model to translate.")
+    if "flicker" in metrics and not source:
+        raise UserError("--metrics=flicker needs --input=FOLDER, the frames before the filter.")
+    if not (generated or source):
+        raise UserError("There is nothing to measure: give --model=... and --input=FOLDER, or --generated=FOLDER.")
+
+
+def _check_latents(
+    made_of_noise: Sequence[str | Path], metrics: Sequence[str], crop: str, count: int, labelled: str | Path | None
+) -> None:
+    latent = [metric for metric in metrics if metric in OF_LATENTS]
+    if latent and not made_of_noise:
+        raise UserError(f"--metrics={latent[0]} measures generators: name one in --model, with its card beside it.")
+    if "separability" in metrics and not labelled:
+        raise UserError("--metrics=separability needs --labelled=FOLDER: labels.csv, and beside it the folder images.")
+    if crop not in path_length.CROPS:
+        raise UserError(f"--crop={crop} is unknown: it is one of {', '.join(path_length.CROPS)}.")
+    if count < 2:
+        raise UserError(f"--count={count} is too small: sets are compared, of two pictures at the very least.")
+
+
+def _check_pairs(
+    real: Pictures | None, inputs: Pictures | None, finished: Sequence[Pictures], metrics: Sequence[str]
+) -> None:
+    """A `UserError` before hours of work, where pictures that should pair do not."""
+    of_pairs = [metric for metric in metrics if metric in OF_PAIRS]
+    for pictures in (*([inputs] if inputs else []), *finished):
+        if real and of_pairs:
+            partners(pictures, real, of_pairs)
+        if inputs and "flicker" in metrics:
+            partners(pictures, inputs, ["flicker"])
+
+
+def _sheet(sides: Sequence[Pictures]) -> np.ndarray:
+    """Inputs in the first column, and what each filter makes of them beside it."""
+    inputs, *made = sides
+    side = max(max(pictures.shapes[0]) for pictures in made)
+    rows = []
+    for number in range(min(ON_SHEET, len(inputs))):
+        row = [images.center_square(inputs.read(number)), *(pictures.read(number) for pictures in made)]
+        rows.append([images.resize(picture, (side, side)) for picture in row])
+    return images.grid(rows, ["input", *(Path(pictures.name).stem for pictures in made)])
+
+
+def _about_counts(sides: Sequence[Pictures], real: Pictures | None, metrics: Sequence[str]) -> Iterator[str]:
+    least = min(len(pictures) for pictures in (*sides, real) if pictures)
+    if "fid" in metrics and least < DIMENSIONS:
+        yield (
+            f"FID of {least} pictures is biased upward, as of all sets below {DIMENSIONS}, the number of features: "
+            "compare it at equal counts only. KID has no such bias."
+        )
+    if "precision_recall" in metrics and least < ENOUGH:
+        yield (
+            f"Precision and recall of {least} pictures are coarse: the paper takes 50,000 of each. They move with the "
+            "counts: compare them at equal ones only."
+        )
+    if {"fid", "precision_recall"} & set(metrics) and len({len(side) for side in sides}) > 1:
+        yield "The rows have different counts: their FID, precision and recall do not compare."
+
+
+def _about_sizes(sides: Sequence[Pictures], real: Pictures | None) -> Iterator[str]:
+    for side in sides:
+        if real and set(side.sizes) != set(real.sizes):
+            yield (
+                f"{side.name} has pictures of {_shown(side.sizes)} pixels, the reference of {_shown(real.sizes)}: "
+                "part of the distance is sharpness."
+            )
+
+
+def _about_colours(folders: Sequence[Pictures]) -> Iterator[str]:
+    for pictures in folders:
+        grey, clear = pictures.colours.get("greyscale", 0), pictures.colours.get("with transparency", 0)
+        if grey:
+            yield f"{pictures.name} holds {grey} in greyscale: R, G and B are equal in them."
+        if clear:
+            yield f"{pictures.name} holds {clear} with transparency: they were laid on white."
+
+
+def _shown(sizes: dict[str, int]) -> str:
+    return next(iter(sizes)) if len(sizes) == 1 else f"{len(sizes)} sizes"
+
+
+def _summary(pictures: Pictures) -> dict[str, Any]:
+    """What the report says of a folder, in which every picture may have a size of its own."""
+    sizes = dict(Counter(pictures.sizes).most_common(5))
+    left = len(pictures) - sum(sizes.values())
+    return {
+        "folder": pictures.name,
+        "count": len(pictures),
+        "sizes": {**sizes, **({"others": left} if left else {})},
+        "kinds": dict(Counter(path.suffix.lower() for path in pictures.paths)),
+        "colours": pictures.colours,
+        "skipped": pictures.broken,
+        "sha256": pictures.sha256,
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("kgan", "keras", "numpy", "pillow")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}

@@ -1,0 +1,154 @@
+"""Measures of generators of noise: their pictures as a set like any other, path lengths, and separability."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from kgan import images
+from kgan.errors import UserError
+from kgan.evaluation.pictures import Pictures
+from kgan.generators import BATCH, Generator
+from kgan.metrics import path_length, separability
+
+PATHS = {f"ppl_{space}{sampling}": (space, sampling) for space in "zw" for sampling in ("full", "end")}
+OF_LATENTS = (*PATHS, "separability")
+GRID = 16  # squares a side whose colours are features
+
+Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float [B, H, W, 3] to maps [B, h, w, c]
+
+
+def drawn(generator: Generator, name: str, count: int, label: np.ndarray | None, folder: Path) -> Pictures:
+    """The pictures of seeds 0 to count - 1 without truncation, as PNG files in `folder`."""
+    paths, digest = [], hashlib.sha256()
+    for seeds in _batches(count, f"{name}: pictures"):
+        for seed, picture in zip(seeds, generator(seeds, 1.0, label), strict=True):
+            data = images.encode(images.to_uint8(picture))
+            digest.update(hashlib.sha256(data).digest())
+            paths.append(folder / f"{seed:08d}.png")
+            images.write_bytes(paths[-1], data)
+    shapes = [(generator.image_size, generator.image_size)] * count
+    names = [path.stem for path in paths]
+    return Pictures(name, paths, names, shapes, [], {"colour": count}, digest.hexdigest(), made=True)
+
+
+class Latents:
+    """The measures among `metrics` that look at latents; arguments as of `kgan.evaluation.evaluate`."""
+
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        count: int,
+        crop: str,
+        seed: int,
+        labelled: str | Path | None,
+        weights_path: str | Path | None,
+    ) -> None:
+        self.metrics, self.count, self.crop, self.seed, self.labelled = metrics, count, crop, seed, labelled
+        self._classifiers: dict[int, list[separability.Classifier]] = {}
+        if set(metrics) & set(OF_LATENTS):
+            from kgan.metrics import lpips  # here: mistakes are told before an engine starts
+
+            self._lpips = lpips.load(weights_path)
+
+    def measure(self, generator: Generator, label: np.ndarray | None) -> dict[str, Any]:
+        """What a generator's row gains."""
+        separable = self._separability(generator) if "separability" in self.metrics else {}
+        return self._path_lengths(generator, label) | separable
+
+    def _path_lengths(self, generator: Generator, label: np.ndarray | None) -> dict[str, float]:
+        from kgan.metrics import lpips
+
+        def mapping(z: np.ndarray) -> np.ndarray:
+            return generator.w(z, None if label is None else np.repeat(label[None], len(z), 0))
+
+        def draw(w: np.ndarray) -> np.ndarray:
+            return generator.draw(generator.ws(w))
+
+        def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            return lpips.distance(self._lpips, a, b)
+
+        found, half = {}, BATCH // 2
+        for metric in (metric for metric in self.metrics if metric in PATHS):
+            space, sampling = PATHS[metric]
+            pairs = path_length.steps(mapping, generator.latent_size, self.count, space, sampling, half, self.seed)
+            bar = tqdm(pairs, metric, total=-(-self.count // half), unit="batch")
+            found[metric] = path_length.trimmed_mean(path_length.lengths(draw, distance, bar, self.crop))
+        return found
+
+    def _separability(self, generator: Generator) -> dict[str, Any]:
+        """Scores in z and w, and each attribute's classifier and entropies, of the pictures of seeds 0, 1, ..."""
+        if generator.label_size:
+            raise UserError("Separability asks what latents alone tell: it is not for generators that take a label.")
+        network, size = self._lpips.predict_on_batch, generator.image_size
+        if size not in self._classifiers:
+            self._classifiers[size] = taught(self.labelled or "", size, network)
+        classifiers = self._classifiers[size]
+        latents: dict[str, list[np.ndarray]] = {"z": [], "w": []}
+        logits = []
+        for seeds in _batches(self.count, "separability"):
+            z = generator.z(seeds)
+            w = generator.w(z)
+            seen = features(generator.draw(generator.ws(w)), network)
+            latents["z"].append(z)
+            latents["w"].append(w)
+            logits.append(np.stack([each.logits(seen) for each in classifiers], -1))
+        truth = np.concatenate(logits)
+        scores = {space: separability.separability(np.concatenate(x), truth) for space, x in latents.items()}
+        attributes = {
+            each.name: {
+                "pictures": each.pictures,
+                "accuracy": each.accuracy,
+                "balanced_accuracy": each.balanced,
+                **{f"entropy_{space}": float(entropies[i]) for space, (_, entropies) in scores.items()},
+            }
+            for i, each in enumerate(classifiers)
+        }
+        return {**{f"separability_{space}": score for space, (score, _) in scores.items()}, "attributes": attributes}
+
+    def about_classifiers(self) -> Iterable[str]:
+        """A sentence for each size: what separability took for the truth."""
+        for size, classifiers in self._classifiers.items():
+            told = ", ".join(f"{c.name} {c.accuracy:.1%} ({c.balanced:.1%})" for c in classifiers)
+            yield (
+                f"Separability is of {len(classifiers)} attributes, told at {size} px by classifiers that were right "
+                f"on pictures held back (and on average of those with and those without the attribute): {told}."
+            )
+
+
+def features(pictures: np.ndarray, network: Network) -> np.ndarray:
+    """float [B, H, W, 3] in [-1, 1] to [B, F]: the colours of 16 x 16 squares, and the means of LPIPS' maps."""
+    height, width = pictures.shape[1] // GRID, pictures.shape[2] // GRID
+    squares = pictures[:, : height * GRID, : width * GRID].reshape(-1, GRID, height, GRID, width, 3).mean(axis=(2, 4))
+    return np.concatenate([squares.reshape(len(pictures), -1), *(m.mean(axis=(1, 2)) for m in network(pictures))], -1)
+
+
+def taught(root: str | Path, size: int, network: Network) -> list[separability.Classifier]:
+    """A classifier for each attribute of the pictures in `root` (labels.csv beside a folder `images`) at `size` px."""
+    from kgan.data import Labelled
+
+    reader = Labelled(root=str(root), enlarge=1.0, flip=False).open(size, BATCH, 1, 0)
+    labels = reader.labels
+    count = sum(len(pictures) for pictures in reader.train.values())
+    seen, rows = [], []
+    for number in tqdm(range(count // BATCH), "labelled pictures", unit="batch"):
+        batch = reader.batch(number)
+        seen.append(features(images.to_float(batch["image"]), network))
+        rows.append((batch["label"][:, : labels.classes], batch["known"]))
+    label, known = (np.concatenate(each) for each in zip(*rows, strict=True))
+    names = [
+        place.group.name if len(place.group.values) == 1 else f"{place.group.name}={value}"
+        for place in labels.places()
+        for value in place.group.values
+    ]
+    return separability.classifiers(np.concatenate(seen), label, known, names)
+
+
+def _batches(count: int, what: str) -> Iterable[range]:
+    starts = tqdm(range(0, count, BATCH), what, unit="batch")
+    return (range(start, min(count, start + BATCH)) for start in starts)

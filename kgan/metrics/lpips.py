@@ -1,0 +1,115 @@
+"""LPIPS (Zhang et al. 2018, arXiv:1801.03924), version 0.1 on VGG16: how different two pictures look.
+
+Maps of five layers of VGG16, each pixel's features brought to length one; the squared differences of two pictures,
+weighted by channel, averaged over pixels and summed over layers. Pictures compare at equal size only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kgan.errors import UserError
+from kgan.metrics import weights
+
+NAME = "lpips_vgg16.npz"
+SHA256 = "37e07f9d3b4e9e7a5461f4161267c9f2807b0923f6d2683835dbed5f8c44c9f0"
+SMALLEST = 16  # pixels a side, of which the last of four pools leaves one
+CONVOLUTIONS = (2, 2, 3, 3, 3)  # before each of the five taps
+
+
+def load(path: str | Path | None = None) -> keras.Model:
+    """The network, float32 [B, H, W, 3] in [-1, 1] to five maps [B, h, w, c], for the functions below.
+
+    Args:
+      path: of lpips_vgg16.npz or its folder; by default as `weights.find` looks for it.
+
+    Raises:
+      UserError: the weights are missing or others.
+    """
+    with np.load(weights.find(NAME, SHA256, path)) as arrays:
+        return build({name: arrays[name] for name in arrays.files})
+
+
+def build(arrays: dict[str, np.ndarray]) -> keras.Model:
+    """The network with the weights `arrays`: 13 convolutions' kernels [3, 3, in, out] and biases, five of [1, 1, c, 1].
+
+    The five linear layers stand, as their square roots, before the difference that is squared: in a picture's own maps.
+    """
+
+    def conv(x: Any, number: int) -> Any:
+        kernel, bias = (arrays[f"VGG16_0.Conv_{number}.{part}"] for part in ("kernel", "bias"))
+        layer = layers.Conv2D(
+            kernel.shape[-1], 3, padding="same", activation="relu", dtype="float32", name=f"conv_{number}"
+        )
+        x = layer(x)
+        layer.set_weights([kernel.astype(np.float32), bias])
+        return x
+
+    def linear(x: Any, number: int) -> Any:
+        layer = layers.DepthwiseConv2D(1, use_bias=False, dtype="float32", name=f"linear_{number}")
+        x = layer(x)
+        layer.set_weights([np.sqrt(arrays[f"NetLinLayer_{number}.Conv_0.kernel"])])
+        return x
+
+    picture = keras.Input((None, None, 3), dtype="float32", name="picture")
+    x = (picture - np.array([-0.030, -0.088, -0.188], "f4")) / np.array([0.458, 0.448, 0.450], "f4")
+    maps, number = [], 0
+    for tap, count in enumerate(CONVOLUTIONS):
+        if tap:
+            x = layers.MaxPooling2D(2, dtype="float32")(x)
+        for _ in range(count):
+            x = conv(x, number)  # [B, H / 2^tap, W / 2^tap, 64 to 512]
+            number += 1
+        length = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True))
+        maps.append(linear(x / (length + 1e-10), tap))
+    return keras.Model(picture, maps, name="lpips_vgg16", trainable=False)
+
+
+def distance(network: keras.Model, x: Any, y: Any) -> np.ndarray:
+    """LPIPS [B], float32, of each picture of x [B, H, W, 3] to that of y; float in [-1, 1].
+
+    Raises:
+      UserError: they differ in shape, or are smaller than 16 pixels.
+    """
+    return _between(_maps(network, x), _maps(network, y))
+
+
+def neighbours(network: keras.Model, pictures: Iterable[np.ndarray]) -> Iterator[float]:
+    """LPIPS of each picture, float [H, W, 3] in [-1, 1], to the one before it, from the second on."""
+    for before, after in pairwise(_maps(network, picture[None]) for picture in pictures):
+        yield float(_between(before, after)[0])
+
+
+def circle(count: int, most: int, seed: int = 0) -> np.ndarray:
+    """A random order of `count` pictures, the first once more at its end, cut to `most` pairs of neighbours.
+
+    Their mean LPIPS is an unbiased estimate of that of all pairs, and needs each picture's maps once: "diversity".
+
+    Raises:
+      UserError: there are fewer than two.
+    """
+    if count < 2:
+        raise UserError(f"Diversity needs at least two pictures, got {count}.")
+    order = np.random.default_rng(seed).permutation(count)
+    return (np.append(order, order[0]) if count > 2 else order)[: most + 1]
+
+
+def _maps(network: keras.Model, x: Any) -> list[np.ndarray]:
+    if min(x.shape[1:3]) < SMALLEST:
+        raise UserError(f"LPIPS needs {SMALLEST} pixels a side, got pictures of {x.shape[1]} x {x.shape[2]}.")
+    # In a strategy's scope the rows come once from each of its devices.
+    return [np.asarray(found)[: len(x)] for found in network.predict_on_batch(x)]
+
+
+def _between(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:
+    if a[0].shape != b[0].shape:
+        (*_, height, width, _), (*_, height_b, width_b, _) = a[0].shape, b[0].shape
+        raise UserError(f"LPIPS compares pictures of one size, not {height} x {width} with {height_b} x {width_b}.")
+    return np.sum([np.square(x - y).sum(axis=-1).mean(axis=(1, 2)) for x, y in zip(a, b, strict=True)], axis=0)

@@ -1,0 +1,45 @@
+"""Every system goes on from a checkpoint bit for bit; `tests/test_training.py` shows the same for kills and engines."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgan import checkpoint, training
+from kgan.data import Data, Labelled, Paired, Unpaired
+from kgan.systems import cyclegan, pix2pix, stargan
+
+SMALL: dict[str, Any] = {"image_size": 16, "filters": 2, "discriminator_filters": 2, "discriminator_layers": 2}
+EXPERIMENTS: dict[str, tuple[Any, Data]] = {
+    "cyclegan": (
+        cyclegan.Settings(**SMALL, residual_blocks=1, pool=2, ema=0.9),
+        Unpaired(root="emoji:fluent3d:google"),
+    ),
+    "stargan": (
+        stargan.Settings(**SMALL, residual_blocks=1, n_critic=2, ema=0.9),
+        Labelled(root="emoji:google:twitter", label_dropout=0.5),
+    ),
+    "pix2pix": (pix2pix.Settings(**SMALL, depth=4, ema=0.9), Paired(root="emoji:fluent3d:google")),
+}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, name: str) -> None:
+    settings, data = EXPERIMENTS[name]
+    schedule = training.Training(
+        steps=6, batch_size=2, save_every=3, sample_every=6, log_every=3, samples=1, tensorboard=False
+    )
+    config = training.Config(name, settings, data, schedule)
+    straight = training.train(config, tmp_path / "straight")
+    resumed = tmp_path / "resumed"
+    resumed.mkdir()
+    shutil.copy(straight / "checkpoint-00000003.npz", resumed)
+    training.train(config, resumed)
+    ends = [checkpoint.load(folder / "checkpoint-00000006.npz") for folder in (straight, resumed)]
+    assert ends[0][1]["sha256"] == ends[1][1]["sha256"]
+    assert ends[0][1]["sha256"] != checkpoint.load(straight / "checkpoint-00000003.npz")[1]["sha256"]
+    for file in straight.glob("*.keras"):
+        assert (resumed / file.name).is_file()
