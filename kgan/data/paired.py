@@ -87,6 +87,15 @@ def halves(folder: Path) -> Source:
     return Source(str(folder), images.find(folder), read, paired=True)
 
 
+def split(folder: str | Path, left: str | Path, right: str | Path) -> None:
+    """Write the halves of the files in `folder` into two folders, as PNG under equal names: what evaluation reads."""
+    source = halves(Path(folder))
+    for path in source.items:
+        pair = source.read(path, 0)
+        for half, target in ((pair[..., :3], left), (pair[..., 3:], right)):
+            images.write(Path(target) / f"{path.stem}.png", half)
+
+
 def twice(folder: Path) -> Source:
     """Each picture with itself."""
 

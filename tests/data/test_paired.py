@@ -8,6 +8,7 @@ from keras import ops
 
 from kgan import images
 from kgan.data import Paired, Reader
+from kgan.data.paired import split
 from kgan.errors import UserError
 
 
@@ -97,6 +98,14 @@ def test_what_has_no_partner_is_named(folders: Path) -> None:
     (folders / "train" / "B" / "extra.png").unlink()
     with pytest.raises(UserError, match=r"5 pictures in .*A and 4 in .*B .*A/3\.png has no partner: add or remove"):
         reader(folders, layout="folders")
+
+
+def test_halves_become_folders_of_pairs(sides: Path) -> None:
+    split(sides / "train", sides / "as_folders" / "train" / "A", sides / "as_folders" / "train" / "B")
+    for one, other in zip(
+        prepared(reader(sides), 0), prepared(reader(sides / "as_folders", layout="folders"), 0), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_an_odd_width_cannot_be_halved(sides: Path) -> None:
