@@ -117,7 +117,7 @@ def unet(
 def patch_discriminator(
     x: Any, filters: int, layers: int, *, initial: Initial, norm: Norm, use_bias: bool = True
 ) -> Any:
-    """Logits of overlapping patches: [B, H, W, C] to [B, h, w, 1], h = H / 2^layers - 2.
+    """Logits of overlapping patches: [B, H, W, C] to [B, h, w, 1], h = H / 2^layers - 2, H with no layers.
 
     Args:
       filters: width of the first layer; at most eight times as wide further down.

@@ -15,18 +15,20 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     Args:
       initial: the first learning rate.
       hold, decay: periods at full rate, and periods after which nothing would be left.
-      period: steps in a period: an epoch's length, or 1 for a decay by step.
-      ahead: periods by which the official code's counter runs ahead of the number completed (0 or 1).
+      period: steps in `of` periods: an epoch's length, or 1 for a decay by step.
+      ahead: periods by which the official code's counter runs ahead of the number completed (0 to 2).
+      of: how many periods `period` counts; the last step times this must stay below 2^31.
     """
 
-    def __init__(self, initial: float, hold: float, decay: float, period: int = 1, ahead: int = 0) -> None:
+    def __init__(self, initial: float, hold: float, decay: float, period: int = 1, ahead: int = 0, of: int = 1) -> None:
         if decay <= 0 or period < 1:
             raise ValueError(f"LinearDecay: decay and period must be positive, got {decay} and {period}.")
-        self.initial, self.hold, self.decay, self.period, self.ahead = initial, hold, decay, period, ahead
+        self.initial, self.hold, self.decay = initial, hold, decay
+        self.period, self.ahead, self.of = period, ahead, of
 
     def __call__(self, step: Any) -> Any:
         # Whole periods in integers: float32 cannot count past 16.8 million steps.
-        passed = ops.cast(ops.cast(step, "int32") // self.period + self.ahead, "float32")
+        passed = ops.cast(ops.cast(step, "int32") * self.of // self.period + self.ahead, "float32")
         return self.initial * ops.clip(1 - (passed - self.hold) / self.decay, 0.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
@@ -42,14 +44,14 @@ def epoch_decay(initial: float, steps: int, kind: str) -> LinearDecay:
       "lua": 1 - (e - 100) / 100, .01 in the last epoch.
       "none": 1, as pix2pix's Lua code.
     """
-    period = -(-steps // 200)
+    period, of = (steps, 200) if steps < 10_000_000 else (steps // 200, 1)
     hold, decay, ahead = {
         "pytorch": (100, 101, 1),
         "pytorch_early": (100, 101, 2),
         "lua": (100, 100, 0),
-        "none": (steps, 1, 0),
+        "none": (201, 1, 0),
     }[kind]
-    return LinearDecay(initial, hold, decay, period, ahead)
+    return LinearDecay(initial, hold, decay, period, ahead, of)
 
 
 DECAYS = ("pytorch", "pytorch_early", "lua", "none")

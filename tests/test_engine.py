@@ -131,6 +131,21 @@ def test_gradients_return_terms_tensors_and_the_slope_of_the_sum() -> None:
     np.testing.assert_allclose(ops.convert_to_numpy(kept), [21.0, -14.0])
 
 
+def test_a_fake_is_made_once_and_learned_from_later() -> None:
+    """fake = w x; G's loss fake^2 + 3 fake has the slope 2 fake + 3, and so w gets (2 w x + 3) x."""
+    w, x = keras.Variable(2.0), 5.0
+    fake, pull_back = engine.forward(lambda: w * x, [w])
+    terms, slope = engine.slope(lambda fake: {"square": fake**2, "line": 3 * fake}, fake, keras.optimizers.SGD())
+    assert {name: float(value) for name, value in terms.items()} == {"square": 100.0, "line": 30.0}
+    assert float(slope) == 23.0
+    assert [float(each) for each in pull_back(slope)] == [115.0]
+
+
+def test_one_device_has_the_whole_batch() -> None:
+    x = ops.ones((4, 2))
+    assert engine.gather(x) is x and engine.own_share(x) is x
+
+
 def test_input_gradients_are_of_the_sum() -> None:
     x = ops.convert_to_tensor([[1.0, 2.0], [3.0, 4.0]])
     np.testing.assert_allclose(ops.convert_to_numpy(engine.input_gradients(lambda x: x**3, x)), [[3, 12], [27, 48]])

@@ -22,7 +22,10 @@ EXPERIMENTS: dict[str, tuple[Any, Data]] = {
         stargan.Settings(**SMALL, residual_blocks=1, n_critic=2, ema=0.9),
         Labelled(root="emoji:google:twitter", label_dropout=0.5),
     ),
-    "pix2pix": (pix2pix.Settings(**SMALL, depth=4, ema=0.9), Paired(root="emoji:fluent3d:google")),
+    "pix2pix": (
+        pix2pix.Settings(**SMALL | {"image_size": 32}, depth=5, dropout="paper", ema=0.9),
+        Paired(root="emoji:fluent3d:google"),
+    ),
 }
 
 

@@ -87,7 +87,7 @@ def a_pix2pix(**changes: Any) -> Case:
     """Batch statistics over both replicas, and one layer of dropout, on maps of 2 x 2 pixels."""
     small = {"filters": 4, "depth": 5, "dropout": "paper", "discriminator_filters": 4, "discriminator_layers": 2}
     settings = pix2pix.Settings(image_size=SIZE, ema=0.9, **small, **changes)
-    return Case(settings, two_domains, {0: (BATCH, 2, 2, 32), 99: (BATCH, 1, 1, 1)})
+    return Case(settings, two_domains, {0: (BATCH, 2, 2, 32), 1000: (BATCH, 1, 1, 1)})
 
 
 def a_stargan() -> Case:

@@ -78,7 +78,7 @@ def halves(folder: Path) -> Source:
     """Files whose left and right halves are a pair."""
 
     def read(item: Path, least: int) -> np.ndarray:
-        both = images.read(item, least=2 * least)
+        both = images.read(item)  # whole: a JPEG that is decoded smaller may round its width
         if both.shape[1] < 2 or both.shape[1] % 2:
             raise UserError(f"{item} is {both.shape[1]} pixels wide, which cannot be halved into a pair.")
         left, right = np.split(both, 2, axis=1)
@@ -105,9 +105,20 @@ def twice(folder: Path) -> Source:
     return Source(str(folder), images.find(folder), read, paired=True)
 
 
+def _by_stem(folder: Path) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for path in images.find(folder):
+        if path.stem in paths:
+            raise UserError(
+                f"{paths[path.stem]} and {path} have the same name but for the suffix: which is the pair's?"
+            )
+        paths[path.stem] = path
+    return paths
+
+
 def aligned(a: Path, b: Path) -> Source:
     """Two folders in which equal names are pairs; a `UserError` that names whatever has no partner."""
-    found = [{path.stem: path for path in images.find(folder)} for folder in (a, b)]
+    found = [_by_stem(folder) for folder in (a, b)]
     alone = [
         f"{folder / paths[stem].name}"
         for folder, paths, others in ((a, found[0], found[1]), (b, found[1], found[0]))

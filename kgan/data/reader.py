@@ -34,7 +34,7 @@ class Data:
     Attributes:
       root: the folder that holds everything else; "emoji:..." means the embedded set.
       fit: "crop" cuts the centred square before resizing; "stretch" ignores the aspect, as the official codes do.
-      enlarge: pictures are resized to this times the training size, then cropped at random (286 / 256 = 1.12).
+      enlarge: pictures are resized to this times the training size, then cropped at random.
       flip: mirror half of the pictures.
       memory: "auto" keeps decoded pictures where all of them take less than a quarter of the memory that is free.
       subject: how the pictures are cut, for the filter's card: "face", "center" or "none".
@@ -42,7 +42,7 @@ class Data:
 
     root: str = ""
     fit: str = choice(*FITS)
-    enlarge: float = 1.12
+    enlarge: float = 286 / 256  # the official load and crop sizes
     flip: bool = True
     memory: str = choice("auto", "keep", "stream")
     subject: str = choice("none", "face", "center")

@@ -133,6 +133,18 @@ class Dropout(keras.layers.Layer):
         return {**super().get_config(), "rate": self.rate, "stride": self.stride}
 
 
+def statistics(network: keras.Model) -> str:
+    """What a network's batch normalization uses at test, "moving" or "batch"; "" where it has none."""
+    for layer in network.layers:
+        if isinstance(layer, BatchNormalization):
+            return layer.at_test
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return "moving"
+        if isinstance(layer, keras.Model) and (found := statistics(layer)):
+            return found
+    return ""
+
+
 def dropout(x: Any, stride: int, name: str) -> tuple[Any, Any]:
     """x with half of it dropped, and the optional input, `name`_draws, that says which half."""
     draws = keras.Input(x.shape[1:], name=f"{name}_draws", optional=True)

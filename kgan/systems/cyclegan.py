@@ -34,7 +34,10 @@ class Settings:
       residual_blocks: 9 for 256 px, 6 for 128 px.
       upsampling: "transposed" convolutions as published, or "resize" and convolve: no checkerboard.
       discriminator_layers: strided ones; a logit sees 70 pixels with 3, one pixel with 0.
+      adversarial: objective on the logits; "gan" is the codes' "vanilla".
+      cycle_weight_a, cycle_weight_b: of a to b to a, and of b to a to b.
       identity_weight: times the cycle weight of the same domain; 0.5 in both official codes, 0 in the paper's tables.
+      gradient_penalty_weight: of wgan-gp, against D's loss of weight 1.
       pool: fakes remembered for each discriminator.
       ema: decay of the generators' moving average, 0 for none. Not in the official code.
 
@@ -52,7 +55,6 @@ class Settings:
     discriminator_filters: int = 64
     discriminator_layers: int = 3
     adversarial: str = choice("lsgan", "gan", "hinge", "wgan-gp")
-    adversarial_weight: float = 1.0
     cycle_weight_a: float = 10.0
     cycle_weight_b: float = 10.0
     identity_weight: float = 0.5
@@ -70,7 +72,10 @@ class Settings:
 
     @classmethod
     def lua(cls, **changes: Any) -> "Settings":
-        """The code of the paper. Not carried over: its zeroed biases, which instance norm cancels anyway."""
+        """The code of the paper. Not carried over: its biases, kept at zero, and its four updates one after another.
+
+        Its own defaults are smaller: pictures of 128 px and 6 blocks.
+        """
         paper = cls(instance_norm_affine=True, discriminator_weight=1.0, decay="lua")
         return dataclasses.replace(paper, **changes)
 
@@ -80,13 +85,18 @@ class Settings:
         for name in ("filters", "discriminator_filters", "residual_blocks"):
             if getattr(self, name) < 1:
                 raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        if self.depth < 2:
+            raise UserError(f"system.depth must be at least 2, got {self.depth}.")
         for name in ("pool", "discriminator_layers"):
             if getattr(self, name) < 0:
                 raise UserError(f"system.{name} must not be negative, got {getattr(self, name)}.")
         if not 0 <= self.ema < 1:
             raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
         if self.image_size % self.multiple or self.image_size < 8:
-            raise UserError(f"system.image_size must be a multiple of {self.multiple}, got {self.image_size}.")
+            least = max(8, self.multiple)
+            raise UserError(
+                f"system.image_size must be a multiple of {self.multiple}, {least} at least, got {self.image_size}."
+            )
         if self.image_size >> self.discriminator_layers < 3:
             raise UserError(
                 f"{self.image_size} px are too few for a discriminator with {self.discriminator_layers} strided "
@@ -215,8 +225,8 @@ class CycleGAN(Adversarial):
         fake_b, fake_a = self._to_b(real_a), self._to_a(real_b)
         cycled_a, cycled_b = self._to_a(fake_b), self._to_b(fake_a)
         terms = {
-            "adversarial_ab": settings.adversarial_weight * self._fool(self.discriminator_b, fake_b),
-            "adversarial_ba": settings.adversarial_weight * self._fool(self.discriminator_a, fake_a),
+            "adversarial_ab": self._fool(self.discriminator_b, fake_b),
+            "adversarial_ba": self._fool(self.discriminator_a, fake_a),
             "cycle_a": settings.cycle_weight_a * l1(cycled_a, real_a),
             "cycle_b": settings.cycle_weight_b * l1(cycled_b, real_b),
         }
@@ -229,13 +239,13 @@ class CycleGAN(Adversarial):
     def discriminator_losses(self, real_a: Any, fake_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
         """Reals against fakes, each domain on its own."""
         settings = self.settings
-        weight = settings.discriminator_weight * settings.adversarial_weight
+        weight = settings.discriminator_weight
         terms = {
             "discriminator_a": weight * self._judge(self.discriminator_a, real_a, fake_a),
             "discriminator_b": weight * self._judge(self.discriminator_b, real_b, fake_b),
         }
         if settings.adversarial == "wgan-gp":
-            weight = settings.adversarial_weight * settings.gradient_penalty_weight
+            weight = weight * settings.gradient_penalty_weight
             terms["penalty_a"] = weight * self._penalty(self.discriminator_a, real_a, fake_a, 2)
             terms["penalty_b"] = weight * self._penalty(self.discriminator_b, real_b, fake_b, 3)
         return terms

@@ -37,8 +37,11 @@ class Settings:
       filters, discriminator_filters: width of the first layer, in generator and in discriminator.
       norm: "batch", or "instance" without gamma and beta.
       discriminator_layers: strided ones; a logit sees 70 pixels with 3, one pixel with 0.
+      adversarial: objective on the logits; "gan" is the codes' "vanilla". G's loss adds l1_weight times the distance.
+      gradient_penalty_weight: of wgan-gp, against D's loss of weight 1.
       dropout: the generator's only noise. Which layers have it: the PyTorch code's second to fourth of the U-Net's
-        doublings, or the first to third as the paper's. The ResNet has it in every block.
+        doublings, or the first to third as the paper's, as far as they have eight times the filters: those of depth 5
+        and less have none in the PyTorch code. The ResNet has it in every block.
       test_statistics: what a batch norm uses at test: the "batch" at hand, as official, or "moving" averages.
       test_dropout: drop out at test too, as official. Exported files never do.
       ema: decay of the generator's moving average, 0 for none. Not in the official code.
@@ -58,7 +61,6 @@ class Settings:
     discriminator_filters: int = 64
     discriminator_layers: int = 3
     adversarial: str = choice("gan", "lsgan", "hinge", "wgan-gp")
-    adversarial_weight: float = 1.0
     l1_weight: float = 100.0
     gradient_penalty_weight: float = 10.0
     dropout: str = choice("pytorch", "paper", "none")
@@ -93,9 +95,13 @@ class Settings:
         if not 0 <= self.ema < 1:
             raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
         if self.image_size % self.multiple or self.image_size < 8:
+            least = max(8, self.multiple)
             deepest = (self.image_size & -self.image_size).bit_length() - 1
             remedy = f": or set system.depth to {deepest}" if self.generator == "unet" and deepest > 1 else ""
-            raise UserError(f"system.image_size must be a multiple of {self.multiple}, got {self.image_size}{remedy}.")
+            raise UserError(
+                f"system.image_size must be a multiple of {self.multiple}, {least} at least, got {self.image_size}"
+                f"{remedy}."
+            )
         if self.image_size >> self.discriminator_layers < 3:
             raise UserError(
                 f"{self.image_size} px are too few for a discriminator with {self.discriminator_layers} strided "
@@ -191,7 +197,7 @@ class Pix2Pix(Adversarial):
             self.smallest = 8  # a map of one pixel cannot be padded by reflection
 
         self.batch_norm = settings.test_statistics if settings.norm == "batch" else ""
-        self.dropout = settings.test_dropout and settings.dropout != "none"
+        shape = (settings.image_size, settings.image_size)
 
         def generator(name: str) -> keras.Model:
             return named(name, lambda: build_generator(settings, 2 * seed, name))
@@ -201,6 +207,7 @@ class Pix2Pix(Adversarial):
         if settings.ema:
             self.ema_generator = generator("ema_generator")
         averaged = self.ema_generator if settings.ema else self.generator
+        self.dropout = settings.test_dropout and bool(draw_shapes(self.generator, 1, *shape))
         self._filter = build_colorizer(averaged, "generator") if settings.task == "colorize" else averaged
 
         self.rate = rate = epoch_decay(settings.learning_rate, steps, settings.decay)
@@ -257,13 +264,14 @@ class Pix2Pix(Adversarial):
     def discriminator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
         """Is b made from a the real one?"""
         settings = self.settings
-        weight = settings.discriminator_weight * settings.adversarial_weight
+        weight = settings.discriminator_weight
         real, fake = self._judge(real_a, real_b), self._judge(real_a, fake_b)
         terms = {"discriminator": weight * self.objective.discriminator(real, fake)}
         if settings.adversarial == "wgan-gp":
-            alpha = engine.uniform(self.seed, self.step.value, 99, (real_b.shape[0], 1, 1, 1))
+            # Its number comes after those of all layers of dropout.
+            alpha = engine.uniform(self.seed, self.step.value, 1000, (real_b.shape[0], 1, 1, 1))
             between = real_b + ops.cast(alpha, real_b.dtype) * (ops.cast(fake_b, real_b.dtype) - real_b)
-            weight = settings.adversarial_weight * settings.gradient_penalty_weight
+            weight = weight * settings.gradient_penalty_weight
             terms["penalty"] = weight * gradient_penalty(lambda x: self._judge(real_a, x), between)
         return terms
 
@@ -271,7 +279,7 @@ class Pix2Pix(Adversarial):
         """Fool D, and stay close to the true counterpart."""
         settings = self.settings
         return {
-            "adversarial": settings.adversarial_weight * self.objective.generator(self._judge(real_a, fake_b)),
+            "adversarial": self.objective.generator(self._judge(real_a, fake_b)),
             "l1": settings.l1_weight * l1(fake_b, real_b),
         }
 
@@ -283,9 +291,14 @@ class Pix2Pix(Adversarial):
 
     def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
         given = ops.convert_to_tensor(batch["b"] if self.settings.task == "colorize" else batch["a"])
-        return {
-            "generator": self._filter(_inputs(self._filter, given, self._test_draws(given)), training=False)["image"]
-        }
+        if self.batch_norm != "batch":
+            return {"generator": self._translate(given)}
+        # One at a time, as the official test and every filter do: statistics are then the picture's own.
+        alone = [self._translate(given[i : i + 1]) for i in range(given.shape[0])]
+        return {"generator": ops.concatenate(alone)}
+
+    def _translate(self, image: Any) -> Any:
+        return self._filter(_inputs(self._filter, image, self._test_draws(image)), training=False)["image"]
 
     def _test_draws(self, image: Any) -> dict[str, Any]:
         """The same at every call, so that sheets compare."""

@@ -336,13 +336,15 @@ def test_a_table_that_does_not_fit_its_pictures(anime: Path) -> None:
 
 
 def test_tables_without_content(tmp_path: Path) -> None:
-    refused(tmp_path, r"There is no table .*labels\.csv: a CSV file with a column 'file'")
+    refused(tmp_path, r"There is no file .*labels\.csv: a CSV file with a column 'file'")
     write(tmp_path / "labels.csv", "name,hair", "0.png,red")
     refused(tmp_path, r"labels\.csv has no column 'file': its columns are name, hair")
     write(tmp_path / "labels.csv", "file,hair")
     refused(tmp_path, r"labels\.csv has a header and no rows")
     (tmp_path / "labels.csv").write_text("")
     refused(tmp_path, r"has no column 'file': its columns are none")
+    (tmp_path / "labels.csv").write_bytes("file,hair\n0.png,doré".encode("latin-1"))
+    refused(tmp_path, r"labels\.csv is no text in UTF-8")
     write(tmp_path / "labels.csv", "file", "0.png")
     refused(tmp_path, r"labels\.csv labels nothing: it has no column beside 'file'")
     write(tmp_path / "labels.csv", "file,hair,split", *[f"{i}.png,red,train" for i in range(2)])

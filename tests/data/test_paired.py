@@ -108,6 +108,12 @@ def test_halves_become_folders_of_pairs(sides: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_two_files_of_one_name_are_no_pair(folders: Path) -> None:
+    images.write(folders / "train" / "A" / "1.jpg", numbered(1))
+    with pytest.raises(UserError, match=r"A/1\.jpg and .*A/1\.png have the same name but for the suffix"):
+        reader(folders, layout="folders")
+
+
 def test_an_odd_width_cannot_be_halved(sides: Path) -> None:
     images.write(sides / "train" / "odd.png", numbered(1, width=25))
     with pytest.warns(UserWarning, match=r"1 of 6 pictures are left out: .*odd\.png is 25 pixels wide"):

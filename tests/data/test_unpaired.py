@@ -47,7 +47,7 @@ def assert_same(batches: tuple, others: tuple) -> None:
 def test_batches_have_the_promised_shapes(folders: Path) -> None:
     batches = reader(folders).step(0)
     assert len(batches) == 2
-    assert batches[0]["a"].shape == (3, 18, 18, 3) and batches[0]["a"].dtype == np.uint8  # 16 * 1.12 = 18
+    assert batches[0]["a"].shape == (3, 18, 18, 3) and batches[0]["a"].dtype == np.uint8  # 16 * 286 / 256
     assert batches[0]["a_offset"].shape == (3, 2) and batches[0]["a_offset"].max() <= 2
     prepared = reader(folders).prepare(batches[0])
     assert prepared.keys() == {"a", "b"}

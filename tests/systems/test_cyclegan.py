@@ -79,7 +79,7 @@ def test_the_generator_takes_any_size() -> None:
 # --- settings: each changes what it says -------------------------------------------------------------------------
 
 
-def test_the_lua_preset_names_every_difference() -> None:
+def test_the_lua_preset() -> None:
     ours, paper = Settings(), Settings.lua(image_size=128)
     changed = {name: value for name, value in vars(paper).items() if value != getattr(ours, name)}
     assert changed == {
@@ -115,6 +115,13 @@ def test_the_official_rate_at_every_epoch(kind: str, expected: dict[int, float])
             assert float(rate(step)) == pytest.approx(2e-4 * share, rel=1e-4, abs=1e-12)
 
 
+@pytest.mark.parametrize("steps", [201, 300, 1500, 123_457])
+def test_the_epochs_fill_any_number_of_steps(steps: int) -> None:
+    rate = Settings(**TINY).create(steps=steps, seed=0).rate
+    assert float(rate(steps - 1)) == pytest.approx(2e-4 / 101, rel=1e-3)
+    assert float(rate(steps // 2 - 1)) == pytest.approx(2e-4)
+
+
 def test_the_last_epoch_of_the_released_code() -> None:
     assert float(Settings(**TINY).create(steps=200, seed=0).rate(199)) == pytest.approx(1.98e-6, rel=1e-3)
 
@@ -122,11 +129,16 @@ def test_the_last_epoch_of_the_released_code() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 30}, "system.image_size must be a multiple of 4, got 30"),
-        ({"generator": "unet", "depth": 5, "image_size": 48}, "system.image_size must be a multiple of 32, got 48"),
+        ({"image_size": 30}, "system.image_size must be a multiple of 4, 8 at least, got 30"),
+        (
+            {"generator": "unet", "depth": 5, "image_size": 48},
+            "system.image_size must be a multiple of 32, 32 at least, got 48",
+        ),
         ({"adversarial": "wgan"}, "system.adversarial is one of lsgan, gan, hinge, wgan-gp, not 'wgan'"),
         ({"upsampling": "bilinear"}, "system.upsampling is one of transposed, resize, not 'bilinear'"),
         ({"decay": "cosine"}, "system.decay is one of pytorch, pytorch_early, lua, none"),
+        ({"image_size": 4}, "a multiple of 4, 8 at least, got 4"),
+        ({"generator": "unet", "depth": 0}, "system.depth must be at least 2, got 0"),
         ({"filters": 0}, "system.filters must be at least 1, got 0"),
         ({"pool": -1}, "system.pool must not be negative, got -1"),
         ({"ema": 1.0}, "system.ema must lie between 0 and 1, got 1.0"),
@@ -198,7 +210,7 @@ def test_without_identity_there_is_no_such_term() -> None:
 
 def test_the_penalty_of_a_critic_without_slope_is_its_weight() -> None:
     terms = by_hand(adversarial="wgan-gp").discriminator_losses(*(pictures(seed=i) for i in range(4)))
-    assert float(terms["penalty_a"]) == pytest.approx(10.0, rel=1e-4)  # (0 - 1)^2
+    assert float(terms["penalty_a"]) == pytest.approx(0.5 * 10.0, rel=1e-4)  # (0 - 1)^2, and half of D's loss
 
 
 # --- steps -------------------------------------------------------------------------------------------------------
