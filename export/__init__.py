@@ -23,6 +23,7 @@ from kgan.quiet import quiet
 if TYPE_CHECKING:
     from kgan.export.verify import Measurement
 
+LABELS = 3  # with which a picture is drawn
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -42,7 +43,8 @@ def export(
     Args:
       model: a `.keras` file; its card, beside it, says how it was made.
       output: the folder to write to.
-      pictures: real ones, uint8 [H, W, 3] of any sizes: every file is run on each, resized to `size`.
+      pictures: real ones, uint8 [H, W, 3] of any sizes: every file is run on each, resized to `size`, and with several
+        labels where the network takes one: all values that there are, if the pictures are enough.
       size: (height, width) or a square's side for the `.tflite`, whose size is fixed; None: as it was trained.
       recipes: names in `kgan.export.recipes.RECIPES`.
       saved_model: write that too.
@@ -62,6 +64,7 @@ def export(
     from kgan.export import recipes as known
     from kgan.export import saved_model as saving
     from kgan.export import tflite, verify
+    from kgan.layers.batch import statistics
     from kgan.loading import inputs_of, keras_runner, load_keras
     from kgan.precision import float32_copy
 
@@ -72,11 +75,21 @@ def export(
     network = float32_copy(load_keras(model))
     card = cards.read(model) or Card(name=model.stem)
     _, height, width, _ = inputs_of(network)["image"]
-    card.size = (height, width) if height and width else None
+    used = statistics(network)
+    if card.batch_norm and card.batch_norm != used:
+        raise UserError(
+            f"The card {cards.path_of(model)} says batch_norm {card.batch_norm!r}, but the network uses {used!r}: it "
+            "is the card of another filter."
+        )
+    size_ = (height, width) if height and width else None
+    card = dataclasses.replace(card, size=size_, batch_norm=used, dropout=False)
     height, width = _static_size(size, card)
     pictures = [images.resize(picture, (height, width)) for picture in pictures]
     run = keras_runner(network)
-    expected = [run(images.to_float(picture)[None])[0] for picture in pictures]
+    labels = _labels(inputs_of(network), card, len(pictures))
+    pictures = [picture for picture in pictures for _ in range(LABELS if labels else 1)]
+    asked = [[label[None]] for label in labels] or [[]] * len(pictures)
+    expected = [run(images.to_float(p)[None], *label)[0] for p, label in zip(pictures, asked, strict=True)]
 
     measurements: list[Measurement] = []
     output.mkdir(parents=True, exist_ok=True)
@@ -84,18 +97,22 @@ def export(
         for recipe in chosen:
             made = Path(temporary) / f"{model.stem}_{recipe.name}.tflite"
             made.write_bytes(tflite.convert(network, (height, width), recipe))
-            measured = verify.measure_tflite(made, pictures, expected, recipe.floor)
+            measured = verify.measure_tflite(made, pictures, expected, recipe.floor, labels)
             measurements.append(measured)
             tensor = {"name": "image", "shape": [1, height, width, 3], "dtype": "float32"}
             facts = {"recipe": recipe.name, "input": tensor, "output": tensor}
+            if labels:
+                facts["label"] = {"name": "label", "shape": [1, labels[0].size], "dtype": "float32"}
             dataclasses.replace(card, size=(height, width), export=_facts(facts, [measured])).write(made)
             _settle(made, output, not measured.problems)
         if saved_model:
             made = Path(temporary) / f"{model.stem}_saved_model"
             saving.write(network, made, card.multiple, card.smallest)
-            measured_all = verify.measure_saved_model(made, pictures, expected)
+            measured_all = verify.measure_saved_model(made, pictures, expected, labels)
             measurements += measured_all
             facts = {"recipe": "saved_model", "signatures": saving.describe(card.size)}
+            if labels:
+                facts["label"] = saving.describe_label(labels[0].size)
             dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
             _settle(made, output, not any(measured.problems for measured in measured_all))
 
@@ -103,6 +120,7 @@ def export(
         "model": model.name,
         "sha256": verify.digest(model)[1],
         "size": [height, width],
+        "batch_norm": card.batch_norm,
         "versions": _versions(),
         "measurements": [dataclasses.asdict(measured) for measured in measurements],
     }
@@ -126,6 +144,19 @@ def _static_size(size: int | tuple[int, int] | None, card: Card) -> tuple[int, i
             f"{card.multiple}, {card.smallest} at least."
         )
     return height, width
+
+
+def _labels(inputs: dict[str, Any], card: Card, pictures: int) -> list[np.ndarray]:
+    """For each picture `LABELS` of the card's labels in turn, float32 [C]; none where the network takes none."""
+    if "label" not in inputs:
+        return []
+    if card.labels is None or card.labels.width != inputs["label"][1]:
+        raise UserError(
+            f"The model takes a label of {inputs['label'][1]} numbers, and its card does not name as many: keep the "
+            ".json file that its training wrote beside it."
+        )
+    examples = card.labels.examples()
+    return [examples[i % len(examples)] for i in range(LABELS * pictures)]
 
 
 def _versions() -> dict[str, str]:

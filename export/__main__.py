@@ -11,9 +11,10 @@ writes into exported/:
   generator_ab_saved_model/     for TensorFlow Serving: pictures as floats, as uint8, or as bytes of JPEG or PNG files
   verification.json             every file run on real pictures and compared with Keras
 
-A .tflite has one fixed size, float32 input and output in [-1, 1], [1, H, W, 3], RGB. A file whose pictures differ from
-Keras' by more than its recipe allows (PSNR 100, 60 and 40 dB for float32, float16 and dynamic, peak 2), or that holds
-operations which phones have no kernel for, is not kept, and the command ends with 2.
+A .tflite has one fixed size, float32 input and output in [-1, 1], [1, H, W, 3], RGB, and for a model with labels a
+second input `label`, whose numbers the card explains. A file whose pictures differ from Keras' by more than its recipe
+allows (PSNR 100, 60 and 40 dB for float32, float16 and dynamic, peak 2), or that holds operations which phones have no
+kernel for, is not kept, and the command ends with 2.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@
 | `serving_uint8`   | `image` uint8 [B, H, W, 3]                   | `image`, the same                         |
 | `serving_bytes`   | `image_bytes` string [B], JPEGs and PNGs     | `image_bytes` string [B], PNGs as large   |
 
+A network that takes a label has the input `label` beside each of these, float32 [B, C], a row a picture.
 H and W are free for a network that is: sides are reflected up to its multiple and cropped back. For a network of a
 fixed size they are that size, and only `serving_bytes` resizes (bicubic, antialiased) there and back. TensorFlow cannot
 read EXIF: `serving_bytes` takes pictures as they are stored; transparency goes on white.
@@ -19,6 +20,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kgan.layers.batch import statistics
 from kgan.loading import apply, inputs_of
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
@@ -34,14 +36,22 @@ def describe(size: tuple[int, int] | None) -> dict[str, Any]:
     }
 
 
+def describe_label(width: int | None) -> dict[str, Any]:
+    """The second input of every signature, for a network that takes one."""
+    return {"name": "label", "shape": [None, width], "dtype": "float32"}
+
+
 class Serving:
     """The functions behind the signatures; `multiple` and `smallest` are those of the filter's card."""
 
     def __init__(self, model: keras.Model, multiple: int, smallest: int) -> None:
         self.model = model
         self.multiple, self.smallest = multiple, smallest
-        height, width = inputs_of(model)["image"][1:3]
+        inputs = inputs_of(model)
+        height, width = inputs["image"][1:3]
         self.size: tuple[int, int] | None = (height, width) if height and width else None
+        self.alone = statistics(model) == "batch"
+        self.label = [tf.TensorSpec(**describe_label(inputs["label"][1]))] if "label" in inputs else []
 
     def signatures(self) -> dict[str, Any]:
         """Name to concrete function."""
@@ -51,32 +61,38 @@ class Serving:
             "serving_bytes": self.translate_bytes,
         }
         specs = {name: tf.TensorSpec(**spec) for name, spec in describe(self.size).items()}
-        return {name: tf.function(call).get_concrete_function(specs[name]) for name, call in calls.items()}
+        return {name: tf.function(call).get_concrete_function(specs[name], *self.label) for name, call in calls.items()}
 
-    def translate(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": self._translate(image)}
+    def translate(self, image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return {"image": self._translate(image, label)}
 
-    def translate_uint8(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": _to_uint8(self._translate(_to_float(image)))}
+    def translate_uint8(self, image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return {"image": _to_uint8(self._translate(_to_float(image), label))}
 
-    def translate_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def translate_bytes(self, image_bytes: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         # One at a time: pictures differ in size, and ten at once, the default, would need ten times the memory.
-        encoded = tf.map_fn(self._one, image_bytes, parallel_iterations=1, fn_output_signature=tf.string)
+        given = (image_bytes,) if label is None else (image_bytes, label)
+        encoded = tf.map_fn(lambda one: self._one(*one), given, parallel_iterations=1, fn_output_signature=tf.string)
         return {"image_bytes": encoded}
 
-    def _translate(self, image: tf.Tensor) -> tf.Tensor:
+    def _translate(self, image: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
         """Float [B, H, W, 3] to the same, whatever the sides where the network leaves them free."""
         height, width = tf.shape(image)[1], tf.shape(image)[2]
         if not self.size:
             image = tf.gather(image, _reflected(height, self.multiple, self.smallest), axis=1)
             image = tf.gather(image, _reflected(width, self.multiple, self.smallest), axis=2)
-        return apply(self.model, image)[:, :height, :width]
+        if self.alone:  # else a picture's normalization, and so the answer, would depend on its company in the batch
+            drawn = tf.map_fn(lambda one: apply(self.model, one[None])[0], image, fn_output_signature=tf.float32)
+        else:
+            drawn = apply(self.model, image, label)
+        return drawn[:, :height, :width]
 
-    def _one(self, data: tf.Tensor) -> tf.Tensor:
-        """The bytes of a picture to those of its translation."""
+    def _one(self, data: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """The bytes of a picture, and its label [C], to those of its translation."""
+        label = None if label is None else label[None]
         image = _to_float(_decode(data))[None]
         size = tf.shape(image)[1:3]
-        image = self._translate(_resize(image, self.size) if self.size else image)
+        image = self._translate(_resize(image, self.size) if self.size else image, label)
         image = _resize(image, size) if self.size else image
         return tf.io.encode_png(_to_uint8(image)[0])
 

@@ -8,7 +8,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
 from kgan.export.recipes import Recipe
-from kgan.loading import apply
+from kgan.loading import apply, inputs_of
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 
@@ -22,7 +22,8 @@ def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
       recipe: what to do to the weights.
 
     Returns:
-      The bytes of a `.tflite` whose signature `serving_default` takes "image" float32 [1, *size, 3] to "image".
+      The bytes of a `.tflite` whose signature `serving_default` takes "image" float32 [1, *size, 3], and where the
+      model has one "label" float32 [1, C], to "image".
 
     Raises:
       UserError: the network holds an operation that `.tflite` has no kernel for.
@@ -33,9 +34,13 @@ def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
     holder.weights = [variable.value for variable in model.variables]
 
     # The batch of 1 is fixed here: left open, it would bring SHAPE, PACK and RESHAPE into the file.
-    @tf.function(input_signature=[tf.TensorSpec((1, *size, 3), tf.float32, name="image")])
-    def translate(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": tf.ensure_shape(apply(model, image), (1, *size, 3))}
+    specs = [tf.TensorSpec((1, *size, 3), tf.float32, name="image")]
+    if "label" in (inputs := inputs_of(model)):
+        specs.append(tf.TensorSpec((1, inputs["label"][1]), tf.float32, name="label"))
+
+    @tf.function(input_signature=specs)
+    def translate(image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return {"image": tf.ensure_shape(apply(model, image, label), (1, *size, 3))}
 
     with quiet():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([translate.get_concrete_function()], holder)

@@ -31,6 +31,7 @@ OPERATIONS = frozenset((
     "PRELU", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "RESIZE_BILINEAR",
     "RESIZE_NEAREST_NEIGHBOR", "ROUND", "RSQRT", "SIN", "SLICE", "SOFTMAX", "SPACE_TO_DEPTH", "SPLIT", "SQRT",
     "SQUARE", "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV",
+    "GREATER", "POW", "SELECT", "SELECT_V2",  # colorizers need a few; each has a plain kernel
 ))
 # fmt: on
 MAXIMUM_RANK = 4
@@ -131,7 +132,11 @@ def compare(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> tuple[
 
 
 def measure_tflite(
-    path: Path, pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], floor: float
+    path: Path,
+    pictures: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
+    floor: float,
+    labels: Sequence[np.ndarray] = (),
 ) -> Measurement:
     """Measure a `.tflite` in LiteRT.
 
@@ -140,6 +145,7 @@ def measure_tflite(
       pictures: uint8 [H, W, 3] of the size that the file takes.
       expected: what Keras makes of each, float32 [H, W, 3].
       floor: the least PSNR in dB.
+      labels: of each picture, float32 [C], where the file takes one.
     """
     counts, rank = operations(path.read_bytes())
     problems = []
@@ -153,11 +159,17 @@ def measure_tflite(
         return dataclasses.replace(known, problems=tuple(problems))
     with quiet():
         loaded = load(path)
-    return _judge(known, expected, [loaded(images.to_float(picture)) for picture in pictures])
+    asked = [loaded.asked(label) for label in labels] or [loaded] * len(pictures)
+    made = [drawn(images.to_float(picture)) for drawn, picture in zip(asked, pictures, strict=True)]
+    return _judge(known, expected, made)
 
 
 def measure_saved_model(
-    folder: Path, pictures: Sequence[np.ndarray], expected: Sequence[np.ndarray], floor: float = FLOAT_FLOOR
+    folder: Path,
+    pictures: Sequence[np.ndarray],
+    expected: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray] = (),
+    floor: float = FLOAT_FLOOR,
 ) -> list[Measurement]:
     """Measure each signature of a SavedModel in TensorFlow; arguments as `measure_tflite`."""
     import tensorflow as tf
@@ -166,17 +178,19 @@ def measure_saved_model(
     signatures = loaded.signatures
     rounded = [images.to_float(images.to_uint8(image)) for image in expected]
 
-    def floats(picture: np.ndarray) -> np.ndarray:
-        return signatures["serving_default"](image=images.to_float(picture)[None])["image"][0].numpy()
+    def floats(picture: np.ndarray, **label: np.ndarray) -> np.ndarray:
+        return signatures["serving_default"](image=images.to_float(picture)[None], **label)["image"][0].numpy()
 
-    def pixels(picture: np.ndarray) -> np.ndarray:
-        return images.to_float(signatures["serving_uint8"](image=picture[None])["image"][0].numpy())
+    def pixels(picture: np.ndarray, **label: np.ndarray) -> np.ndarray:
+        return images.to_float(signatures["serving_uint8"](image=picture[None], **label)["image"][0].numpy())
 
-    def encoded(picture: np.ndarray) -> np.ndarray:
-        answer = signatures["serving_bytes"](image_bytes=tf.constant([images.encode(picture)]))["image_bytes"]
+    def encoded(picture: np.ndarray, **label: np.ndarray) -> np.ndarray:
+        data = tf.constant([images.encode(picture)])
+        answer = signatures["serving_bytes"](image_bytes=data, **label)["image_bytes"]
         return images.to_float(images.decode(answer[0].numpy()))
 
-    ways: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Sequence[np.ndarray], float]] = {
+    asked = [{"label": label[None]} for label in labels] or [{}] * len(pictures)
+    ways: dict[str, tuple[Callable[..., np.ndarray], Sequence[np.ndarray], float]] = {
         "serving_default": (floats, expected, floor),
         "serving_uint8": (pixels, rounded, min(floor, ROUNDED_FLOOR)),
         "serving_bytes": (encoded, rounded, min(floor, ROUNDED_FLOOR)),
@@ -185,7 +199,8 @@ def measure_saved_model(
     measurements = []
     for name, (call, wanted, least) in ways.items():
         known = Measurement(folder.name, name, *sized, len(pictures), least)
-        measurements.append(_judge(known, wanted, [call(picture) for picture in pictures]))
+        made = [call(picture, **label) for picture, label in zip(pictures, asked, strict=True)]
+        measurements.append(_judge(known, wanted, made))
     return measurements
 
 

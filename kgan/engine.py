@@ -1,9 +1,9 @@
 """The one place that knows which backend computes gradients, compiles a step and spreads it over devices.
 
-A system calls `gradients`, `apply`, `input_gradients`, `uniform`, `normal` and `gather` inside its `train_step`;
-whoever runs it makes one `Compiled` and calls it at every step. Under TensorFlow that is a tape in a `tf.function`,
-inside `strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the system's state,
-which is donated and returned: variables are read from a `keras.StatelessScope` and written to it.
+A system calls `gradients`, `apply`, `forward`, `slope`, `input_gradients`, `uniform`, `normal` and `gather` inside its
+`train_step`; whoever runs it makes one `Compiled` and calls it at every step. Under TensorFlow that is a tape in a
+`tf.function`, inside `strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the
+system's state, which is donated and returned: variables are read from a `keras.StatelessScope` and written to it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def forward(function: Callable[[], Any], variables: list[keras.Variable]) -> tup
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             result = function()
-        return ops.stop_gradient(result), lambda slope: tape.gradient(result, values, output_gradients=slope)
+        zero = tf.UnconnectedGradients.ZERO
+        return ops.stop_gradient(result), lambda slope: tape.gradient(result, values, slope, unconnected_gradients=zero)
 
     def pure(values: list[Any]) -> tuple[Any, list[Any]]:
         with _scope(zip(variables, values, strict=True)) as changes:

@@ -64,22 +64,45 @@ def binary_cross_entropy(logits: Any, label: bool) -> Any:
     return _softplus_mean(-logits if label else logits)
 
 
+def cross_entropy(logits: Any, label: Any, known: Any) -> Any:
+    """Mean over images of the cross-entropy of softmax(logits) [B, K] and one-hot labels; 0 where known [B, K] is 0."""
+    logits, label, known = wide(logits), wide(label), wide(known)
+    return ops.mean(known[:, 0] * (ops.logsumexp(logits, axis=-1) - ops.sum(label * logits, axis=-1)))
+
+
+def flags_cross_entropy(logits: Any, label: Any, known: Any) -> Any:
+    """Mean over images of the binary cross-entropies of sigmoid(logits) [B, K], summed over those that are known."""
+    logits, label, known = wide(logits), wide(label), wide(known)
+    return ops.mean(ops.sum(known * (ops.softplus(logits) - label * logits), axis=-1))
+
+
 def l2(variables: list[keras.Variable]) -> Any:
     """Sum over variables of half their squared norm: its gradient is the variable itself (tf.nn.l2_loss)."""
     return sum(ops.sum(ops.square(wide(variable))) / 2 for variable in variables)
 
 
-def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = False) -> Any:
-    """Mean over images of (|gradient of critic at x| - 1)^2, the norm taken over all pixels and channels.
+def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = False, scale: float = 1.0) -> Any:
+    """Mean over images of (scale |gradient of critic at x| - 1)^2, the norm taken over all pixels and channels.
 
     Args:
       critic: [B, H, W, C] to logits with the batch first; logits of one image are summed before differentiation.
       one_sided: only norms above 1 cost (WGAN-LP, Petzka et al. 2018, arXiv 1709.08894).
+      scale: 2^-k where x stands for a picture 2^k times as large, each pixel a block, in which the gradient is meant.
 
     Source: Gulrajani et al. 2017, arXiv 1704.00028.
     """
     gradient = wide(engine.input_gradients(critic, x))
     # Not ops.norm: its derivative at zero is not a number, and a dead critic's gradient is zero.
     norm = ops.sqrt(ops.sum(gradient * gradient, axis=tuple(range(1, len(gradient.shape)))) + 1e-12)
+    norm = norm * scale
     excess = ops.relu(norm - 1) if one_sided else norm - 1
     return ops.mean(excess * excess)
+
+
+def r1_penalty(critic: Callable[[Any], Any], x: Any) -> Any:
+    """Mean over images of |gradient of critic at x|^2, summed over all pixels and channels, at real pictures.
+
+    The usual weight is gamma / 2. Source: Mescheder et al. 2018, arXiv 1801.04406, equation 9.
+    """
+    gradient = wide(engine.input_gradients(critic, x))
+    return ops.mean(ops.sum(gradient * gradient, axis=tuple(range(1, len(gradient.shape)))))

@@ -80,6 +80,8 @@ FREE = {
     "data.root",  # the data's fingerprint is compared instead
     "data.memory",
     "data.subject",
+    "system.test_dropout",  # how a filter is used, not what is trained
+    "system.test_statistics",
     "training.steps",
     "training.devices",
     "training.log_every",

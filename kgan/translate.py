@@ -2,6 +2,7 @@
 
   kgan translate --model=runs/anime/generator_ab.keras --input=photo.jpg --output=anime.png
   kgan translate --model=anime.tflite --input=photos --output=filtered --crop=face --paste
+  kgan translate --model=faces.keras --input=photo.jpg --output=blonde.png --label=hair=blonde
 
 A face filter cuts out every face as its training pictures were cut (the model's card says how) and writes one picture
 a face: photo.png, or photo_1.png, photo_2.png where there are several, the largest first. --paste blends them back into
@@ -23,7 +24,7 @@ from tqdm import tqdm
 from kgan import commands, faces, images, tiling
 from kgan.card import CROPS
 from kgan.errors import UserError
-from kgan.loading import Filter, load
+from kgan.loading import Filter, Label, load
 
 TILE = 1024
 SMALLEST_TILE = 64
@@ -36,6 +37,7 @@ def translate(
     paste: bool = False,
     size: int | None = None,
     tile: int = TILE,
+    label: Label | None = None,
 ) -> list[np.ndarray]:
     """Run a filter over one picture.
 
@@ -48,13 +50,15 @@ def translate(
       size: side of a crop in pixels; by default what the filter accepts or was trained at.
       tile: pictures with a longer side than this are done in tiles that overlap (`kgan.tiling`), where the filter takes
         any size. A filter of one size gets the whole picture fitted into it, and the result is as small.
+      label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
 
     Returns:
       The results, uint8 [h, w, 3]: one a face (the largest first) with crop "face" and no `paste`, else one.
 
     Raises:
-      UserError: no face was found, or the settings do not fit each other.
+      UserError: no face was found, or the settings do not fit each other or the filter.
     """
+    picture_filter = picture_filter.asked(label)
     crop, side = _plan(picture_filter, crop, paste, size, tile)
     if crop == "none":
         return [_apply(picture_filter, image, tile)]
@@ -128,11 +132,12 @@ def translate_files(
     paste: bool = False,
     size: int | None = None,
     tile: int = TILE,
+    label: Label | None = None,
 ) -> Summary:
     """Run a filter over a file, or over each picture directly in a folder, and write what it gives.
 
     Args:
-      picture_filter, crop, paste, size, tile: as in `translate`.
+      picture_filter, crop, paste, size, tile, label: as in `translate`.
       source: a picture or a folder.
       output: a folder (made where missing), or for one picture also the file to write. In a folder crops are named
         after their picture with the suffix .png, whole photos exactly as it.
@@ -142,13 +147,14 @@ def translate_files(
         an error only where none is left.
     """
     source, output = Path(source), Path(output)
+    picture_filter.asked(label)  # a mistake is told before any picture is read
     crop, _ = _plan(picture_filter, crop, paste, size, tile)
     whole = paste or crop == "none"
 
     def results(path: Path) -> list[np.ndarray]:
         image = images.read(path)
         try:
-            return translate(picture_filter, image, crop, paste, size, tile)
+            return translate(picture_filter, image, crop, paste, size, tile, label)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
@@ -223,6 +229,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "The file or the folder to write."
 _CROP = flags.DEFINE_enum("crop", "auto", ["auto", *CROPS], "What is taken of a photo; auto: as the model's card says.")
 _PASTE = flags.DEFINE_bool("paste", False, "Blend filtered faces back into the photo.")
 _SIZE = flags.DEFINE_integer("size", None, "Side of a crop in pixels; default: as the filter was trained.")
+_LABEL = flags.DEFINE_string("label", None, "For a filter that takes labels, which to draw: hair=blonde,eyes=blue.")
 _TILE = flags.DEFINE_integer("tile", TILE, "Larger photos are done in overlapping tiles of this side in pixels.")
 
 
@@ -236,7 +243,7 @@ def main() -> None:
     if picture_filter.size:
         height, width = picture_filter.size
         print(f"{_MODEL.value} accepts {width} x {height} pixels only: pictures are resized to that.")
-    settings = _CROP.value, _PASTE.value, _SIZE.value, _TILE.value
+    settings = _CROP.value, _PASTE.value, _SIZE.value, _TILE.value, _LABEL.value
     summary = translate_files(picture_filter, _INPUT.value, _OUTPUT.value, *settings)
     if len(summary.written) == 1:
         print(f"Wrote {summary.written[0]}.")

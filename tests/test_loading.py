@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan import emoji, images, loading
+from kgan import card, emoji, images, loading
 from kgan.card import Card
 from kgan.errors import UserError
 from kgan.export import export
-from kgan.layers import InstanceNormalization, NearestUpsampling2D, ReflectionPadding2D
+from kgan.labels import Group, Labels, LabelSet
+from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D, ReflectionPadding2D
 
 
 def network(size: int | None) -> keras.Model:
@@ -196,6 +197,76 @@ def test_foreign_keras_models_are_named(tmp_path: Path) -> None:
     keras.Model(inputs, [inputs, inputs]).save(tmp_path / "two.keras")
     with pytest.raises(UserError, match=r"two\.keras is no filter"):
         loading.load(tmp_path / "two.keras")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """labelled.keras, of any size, with its exports: its labels are three hues."""
+    keras.utils.set_random_seed(1)
+    folder = tmp_path_factory.mktemp("labelled")
+    inputs = {"image": keras.Input((None, None, 3), name="image"), "label": keras.Input((3,), name="label")}
+    x = AppendLabel(name="labelled")([inputs["image"], inputs["label"]])
+    x = keras.layers.Conv2D(3, 3, padding="same", activation="tanh", name="out")(x)
+    keras.Model(inputs, {"image": x}).save(folder / "labelled.keras")
+    labels = Labels((LabelSet("set", (Group("hue", ("red", "green", "blue")),)),))
+    Card(name="hues", image_size=32, labels=labels).write(folder / "labelled.keras")
+    export(folder / "labelled.keras", folder, list(emoji.load("fluent3d", "test")[:2]), recipes=["float32"])
+    return folder
+
+
+@pytest.mark.parametrize("name", ["labelled.keras", "labelled_float32.tflite", "labelled_saved_model"])
+def test_all_kinds_take_labels(labelled: Path, name: str) -> None:
+    picture_filter = kgan.load(labelled / name)
+    picture = emoji.load("google", "test")[0][:32, :32]
+    network = loading.load_keras(labelled / "labelled.keras")
+    drawn = {}
+    for number, hue in enumerate(("red", "green", "blue")):
+        given = {"image": images.to_float(picture)[None], "label": np.eye(3, dtype=np.float32)[None, number]}
+        wanted = images.to_uint8(keras.ops.convert_to_numpy(network(given)["image"])[0])
+        drawn[hue] = picture_filter(picture, f"hue={hue}")
+        assert np.abs(drawn[hue].astype(int) - wanted).max() <= 1
+        np.testing.assert_array_equal(drawn[hue], picture_filter(picture, np.eye(3)[number]))
+        np.testing.assert_array_equal(drawn[hue], picture_filter.asked(f"hue={hue}")(picture))
+    assert np.abs(drawn["red"].astype(int) - drawn["blue"]).max() > 20
+    green = picture_filter.asked("hue=green")
+    np.testing.assert_array_equal(green(picture, "hue=red"), drawn["red"])  # the call has the last word
+    np.testing.assert_array_equal(green(picture), drawn["green"])
+    for label, words in [
+        (None, r"The filter hues needs a label, such as hue=red\. There are hue \(red, green, blue\)"),
+        ("hue=grey", "hue is never 'grey': it is red, green or blue. Did you mean green"),
+        ([1, 0], r"has 3 numbers, got an array of shape \[2\]"),
+    ]:
+        with pytest.raises(UserError, match=words):
+            picture_filter(picture, label)  # type: ignore[arg-type]
+
+
+def test_a_label_for_a_filter_that_takes_none(folder: Path, photo: np.ndarray) -> None:
+    with pytest.raises(UserError, match=r"The filter the any filter takes no label"):
+        loading.load(folder / "any.keras")(photo, "hue=red")
+
+
+def test_labels_without_a_card_have_no_names(labelled: Path, tmp_path: Path) -> None:
+    (tmp_path / "bare.keras").write_bytes((labelled / "labelled.keras").read_bytes())
+    bare = loading.load(tmp_path / "bare.keras")
+    picture = emoji.load("google", "test")[0]
+    assert bare(picture, [1, 0, 0]).shape == (64, 64, 3)
+    with pytest.raises(UserError, match="The labels of the filter bare have no names"):
+        bare(picture, "hue=red")
+    with pytest.raises(UserError, match="The filter bare needs a label, which its card lacks"):
+        bare(picture)
+    with pytest.raises(UserError, match="takes a label of 3 numbers, and its card does not name as many"):
+        export(tmp_path / "bare.keras", tmp_path, [picture])
+    two = Labels((LabelSet("set", (Group("hue", ("red", "blue")),)),))
+    Card(labels=two).write(tmp_path / "bare.keras")
+    with pytest.raises(UserError, match=r"bare\.json names labels of 2 numbers, and bare\.keras takes 3"):
+        loading.load(tmp_path / "bare.keras")
+
+
+def test_damaged_labels_make_no_card(tmp_path: Path) -> None:
+    for text in ('{"labels": {"sets": 1}}', '{"labels": {"optional": true}}', '{"labels": [1]}'):
+        (tmp_path / "filter.json").write_text(text)
+        with pytest.raises(UserError, match=r"filter\.json is not a kgan card"):
+            card.read(tmp_path / "filter.keras")
 
 
 def without(module: str, code: str, **environment: str) -> str:

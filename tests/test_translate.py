@@ -15,6 +15,7 @@ from kgan import commands, faces, images
 from kgan import translate as command
 from kgan.card import Card
 from kgan.errors import UserError
+from kgan.labels import Group, Labels, LabelSet
 from kgan.loading import Filter
 from kgan.translate import translate, translate_files
 
@@ -118,6 +119,51 @@ def test_settings_that_do_not_fit_are_refused() -> None:
     ]:
         with pytest.raises(UserError, match=said):
             translate(picture_filter, np.zeros((50, 50, 3), np.uint8), **settings)  # type: ignore[arg-type]
+
+
+# Labels.
+
+
+def labelled(**card: object) -> Filter:
+    """Red or blue: a filter that adds the label's numbers to the first and the third channel."""
+    labels = Labels((LabelSet("set", (Group("hue", ("red", "blue")),)),))
+
+    def run(pixels: np.ndarray, label: np.ndarray) -> np.ndarray:
+        return pixels + np.stack([label[:, 0], 0 * label[:, 0], label[:, 1]], -1)[:, None, None]
+
+    return Filter(run, Card(labels=labels, **card), label_size=2)  # type: ignore[arg-type]
+
+
+def test_every_way_to_take_a_photo_keeps_the_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faces, "find", two_faces)
+    monkeypatch.setattr(faces, "crop", lambda image, face, size: np.zeros((size, size, 3), np.uint8))
+    monkeypatch.setattr(faces, "blend", lambda image, result, face: result)
+    black = np.zeros((100, 140, 3), np.uint8)
+    any_size = labelled(crop="face", image_size=16)
+    for picture_filter, settings in [
+        (any_size, {}),
+        (any_size, {"paste": True}),
+        (any_size, {"crop": "center"}),
+        (any_size, {"crop": "none"}),
+        (any_size, {"crop": "none", "tile": 64}),
+        (labelled(size=(32, 32)), {}),
+    ]:
+        for label in ("hue=blue", [0, 1]):
+            for result in translate(picture_filter, black, label=label, **settings):  # type: ignore[arg-type]
+                assert (result == [0, 0, 128]).all(), settings
+    with pytest.raises(UserError, match="The filter filter needs a label, such as hue=red"):
+        translate(any_size, black)
+
+
+def test_a_wrong_label_is_told_before_any_picture_is_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"")
+    for picture_filter, label, said in [
+        (labelled(), "hue=green", "hue is never 'green': it is red or blue"),
+        (labelled(), None, r"There are hue \(red, blue\)"),
+        (toy(), "hue=red", "The filter filter takes no label"),
+    ]:
+        with pytest.raises(UserError, match=said):
+            translate_files(picture_filter, tmp_path / "broken.png", tmp_path / "out.png", label=label)
 
 
 # Real faces.
@@ -253,6 +299,22 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     said = capsys.readouterr().out
     assert "x.tflite accepts 32 x 32 pixels only" in said and f"Wrote {tmp_path / 'b.png'}." in said
     assert images.read(tmp_path / "b.png").shape == (32, 32, 3)
+
+
+def test_the_command_passes_the_label_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "load", lambda path: labelled())
+    images.write(tmp_path / "a.png", np.zeros((16, 16, 3), np.uint8))
+    arguments = ["--model=x.keras", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}"]
+    with pytest.raises(SystemExit) as status:
+        run(*arguments, "--label=hue=red")
+    assert not status.value.code
+    assert (images.read(tmp_path / "b.png") == [128, 0, 0]).all()
+    with pytest.raises(SystemExit) as status:
+        run(*arguments, "--label=hue=rad")
+    assert status.value.code == 2
+    assert "kgan: hue is never 'rad': it is red or blue. Did you mean red?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class Labelled(Data):
     def _embedded(self) -> "Found":
         vendors = self.root.split(":")[1:] or list(emoji.VENDORS)
         pictures = {split: [emoji.load(vendor, split) for vendor in vendors] for split in ("train", "test")}
-        answers = {
+        answers: dict[str, list[Answers]] = {
             split: [{"vendor": (v,)} for v, drawn in zip(vendors, each, strict=True) for _ in drawn]
             for split, each in pictures.items()
         }
@@ -169,7 +169,8 @@ class LabelledReader(Reader):
             if len(chosen):
                 batch["image"][rows] = pictures.take(chosen)
                 items = np.array(pictures.kept)[chosen]
-                self._fill(batch, rows, *(each[items] for each in self._vectors[name]), draws.permutation(len(chosen)))
+                label, known = self._vectors[name]
+                self._fill(batch, rows, label[items], known[items], draws.permutation(len(chosen)))
         if self.dropout:
             self._drop(batch, draws)
         return batch
@@ -213,7 +214,8 @@ class LabelledReader(Reader):
         for k, (name, source) in list(enumerate(self.test.items()))[:count]:
             pictures = first(source, len(range(k, count, len(self.names))), self.size, self.fit)
             items, rows = list(pictures), self._empty(len(pictures))
-            self._fill(rows, ..., *(each[items] for each in self._test_vectors[name]), np.roll(range(len(items)), -1))
+            label, known = self._test_vectors[name]
+            self._fill(rows, ..., label[items], known[items], np.roll(range(len(items)), -1))
             parts.append({"image": images.to_float(np.stack(list(pictures.values()))), **rows})
         turns = sorted((row, k) for k, part in enumerate(parts) for row in range(len(part["image"])))
         return {name: np.stack([parts[k][name][row] for row, k in turns]) for name in parts[0]}
@@ -239,31 +241,24 @@ def _table(root: Path, each: Labelling) -> Found:
 
 def _csv(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, cells by column) of each row; a `UserError` where there is none, or one has other columns."""
-    if not table.is_file():
-        raise UserError(f"There is no table {table}: a CSV file with a column 'file' and a column a group of labels.")
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file)
-        header = [cell.strip() for cell in next(rows, [])]
-        if "file" not in header:
-            raise UserError(f"{table} has no column 'file': its columns are {', '.join(header) or 'none'}.")
-        empty = True
-        for cells in filter(None, rows):
-            empty = False
-            if len(cells) != len(header):
-                raise UserError(
-                    f"{table}, line {rows.line_num}: {len(cells)} cells, and there are {len(header)} columns."
-                )
-            yield rows.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        if empty:
-            raise UserError(f"{table} has a header and no rows: each picture needs one.")
+    rows = csv.reader(_text(table, "a CSV file with a column 'file' and a column a group of labels").splitlines())
+    header = [cell.strip() for cell in next(rows, [])]
+    if "file" not in header:
+        raise UserError(f"{table} has no column 'file': its columns are {', '.join(header) or 'none'}.")
+    empty = True
+    for cells in filter(None, rows):
+        empty = False
+        if len(cells) != len(header):
+            raise UserError(f"{table}, line {rows.line_num}: {len(cells)} cells, and there are {len(header)} columns.")
+        yield rows.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    if empty:
+        raise UserError(f"{table} has a header and no rows: each picture needs one.")
 
 
 def _celeba(root: Path, each: Labelling) -> Found:
     """CelebA's attribute file: how many, the names of the attributes, and a line a picture with 1 or -1 for each."""
     table = root / (each.table or "list_attr_celeba.txt")
-    if not table.is_file():
-        raise UserError(f"There is no file {table}: CelebA's attributes were looked for.")
-    lines = [line.split() for line in table.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split() for line in _text(table, "CelebA's attributes").splitlines()]
     if len(lines) < 3 or lines[0] != [str(len(lines) - 2)]:
         raise UserError(f"{table} should hold the number of its pictures, the attributes' names, and a line a picture.")
     columns = lines[1]
@@ -305,6 +300,15 @@ def _folders(root: Path, each: Labelling) -> Found:
             answers += [{group.name: (name,)}] * len(found)
             tests += [half.name == "test" if len(halves) > 1 else i % 10 == 9 for i in range(len(found))]
     return _split(root, [group], paths, answers, tests)
+
+
+def _text(table: Path, what: str) -> str:
+    if not table.is_file():
+        raise UserError(f"There is no file {table}: {what} was looked for.")
+    try:
+        return table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{table} is no text in UTF-8: save it as such.") from error
 
 
 def _asked(
@@ -359,8 +363,8 @@ def _pictures(folder: Path, known: list[tuple[str, str, Answers]], table: Path) 
 
 def _split(root: Path, groups: list[Group], paths: list[Path], answers: list[Answers], tests: list[bool]) -> Found:
     """Training and test pictures, and the groups with the values that occur."""
-    train, test = ([i for i, held in enumerate(tests) if held == wanted] for wanted in (False, True))
-    test = test or train
+    train = [i for i, held in enumerate(tests) if not held]
+    halves = {"train": train, "test": [i for i, held in enumerate(tests) if held] or train}
     filled = []
     for group in groups:
         counts = Counter(value for i in train for value in answers[i].get(group.name, ()))
@@ -372,8 +376,9 @@ def _split(root: Path, groups: list[Group], paths: list[Path], answers: list[Ans
                 name = group.name if values == ("yes",) else f"{group.name}={value}"
                 raise UserError(f"{root}: not one training picture has {name}. Add some, or take that value out.")
         filled.append(dataclasses.replace(group, values=values))
-    sources = (Source(str(root), [paths[i] for i in half], _picture) for half in (train, test))
-    return Found(tuple(filled), *sources, [answers[i] for i in train], [answers[i] for i in test])
+    source = {half: Source(str(root), [paths[i] for i in rows], _picture) for half, rows in halves.items()}
+    known = {half: [answers[i] for i in rows] for half, rows in halves.items()}
+    return Found(tuple(filled), source["train"], source["test"], known["train"], known["test"])
 
 
 def _picture(item: Path, least: int) -> np.ndarray:

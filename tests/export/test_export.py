@@ -15,8 +15,11 @@ import pytest
 
 from kgan import card, emoji, images
 from kgan.errors import UserError
-from kgan.export import export, recipes
+from kgan.export import export, recipes, verify
 from kgan.export.verify import VerificationError
+from kgan.labels import Group, Labels, LabelSet
+from kgan.loading import keras_runner
+from kgan.systems.stargan import Settings, build_generator
 
 NAMES = ["generator_ab_dynamic", "generator_ab_float16", "generator_ab_float32"]
 
@@ -117,6 +120,45 @@ def test_wrong_arguments_are_refused_before_anything_is_written(
     with pytest.raises(UserError, match="Keras runs on jax: unset KERAS_BACKEND"):
         export(path, tmp_path / "out", pictures)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_labelled_model_is_verified_on_every_label(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    """Of two sets, so that its labels hold a mask too; one real label is drawn wrongly, and that is found."""
+    groups = (Group("hair", ("black", "blonde", "red")), Group("male", ("yes",), flags=True))
+    labels = Labels((LabelSet("anime", groups[:1]), LabelSet("faces", groups[1:])))
+    model = build_generator(Settings(image_size=32, filters=4, residual_blocks=1), labels.width)
+    random = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(variable + random.normal(0, 0.1, variable.shape))
+    path = tmp_path / "generator.keras"
+    model.save(path)
+    card.Card(name="tiny", image_size=32, labels=labels).write(path)
+    measurements = export(path, tmp_path / "out", pictures)
+    assert len(measurements) == 6 and {m.pictures for m in measurements} == {9}  # three labels each
+    assert not any(m.problems for m in measurements)
+    assert max(m.rank or 0 for m in measurements) == 4
+    read = card.read(tmp_path / "out" / "generator_float16.tflite")
+    assert read is not None and read.labels == labels
+    assert read.export["label"] == {"name": "label", "shape": [1, 6], "dtype": "float32"}
+    read = card.read(tmp_path / "out" / "generator_saved_model")
+    assert read is not None
+    assert read.export["label"] == {"name": "label", "shape": [None, 6], "dtype": "float32"}
+
+    kernel = model.get_layer("stem_conv").kernel
+    changed = keras.ops.convert_to_numpy(kernel).copy()
+    changed[:, :, 3 + 2] += 0.3  # of red hair, which neither other label of pictures 0 and 1 has
+    kernel.assign(changed)
+    run = keras_runner(model)
+    examples = labels.examples()
+    asked = [examples[i % len(examples)] for i in range(9)]
+    drawn = [images.resize(picture, (32, 32)) for picture in pictures for _ in range(3)]
+    expected = [run(images.to_float(p)[None], x[None])[0] for p, x in zip(drawn, asked, strict=True)]
+    made = tmp_path / "out" / "generator_float32.tflite"
+    (problem,) = verify.measure_tflite(made, drawn, expected, 100, asked).problems
+    assert "under the floor of 100 dB" in problem
+    some = [i for i, label in enumerate(asked) if not label[2]]
+    only = [[each[i] for i in some] for each in (drawn, expected, asked)]
+    assert not verify.measure_tflite(made, only[0], only[1], 100, only[2]).problems
 
 
 def test_command_exports_and_prints_a_table(tmp_path: Path) -> None:

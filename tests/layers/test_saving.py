@@ -16,6 +16,7 @@ from kgan.layers import (
     LIN,
     AdaIN,
     AdaLIN,
+    AppendLabel,
     Heatmap,
     InstanceNormalization,
     NearestUpsampling2D,
@@ -35,6 +36,7 @@ def _model(size: int | None) -> keras.Model:
     x = AdaIN(epsilon=1e-4, unbiased=True, name="adain")(x, gamma, beta)
     x = AdaLIN(0.9, 0.2, epsilon=1e-4, unbiased=True, name="adalin")(x, gamma, beta)
     x = NearestUpsampling2D(name="up")(x)
+    x = AppendLabel(name="labelled")([x, style])
     x = LIN(0.4, epsilon=1e-4, unbiased=True, name="lin")(x)
     return keras.Model(inputs, {"map": x, "heatmap": Heatmap(name="heatmap")(x), "cam_logits": logits})
 
