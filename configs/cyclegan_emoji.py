@@ -1,6 +1,10 @@
 """CycleGAN on the embedded emoji: 3D renderings to flat drawings and back, in minutes on two CPU cores.
 
     kgan train --config=cyclegan_emoji --workdir=runs/cyclegan_emoji
+
+Expect the outlines of the 3D renderings with flatter, stronger colours. After 1,500 steps (three minutes) the mean
+distance of unseen emoji from their true flat drawings, which no step ever sees, is 39.7 grey levels; 40.4 for the
+input.
 """
 
 from kgan.data import Unpaired

@@ -1,9 +1,10 @@
-"""CycleGAN on selfie2anime at 64 px, narrowed for an hour on two CPU cores.
+"""CycleGAN on selfie2anime at 64 px, narrowed for two CPU cores.
 
     kgan train --config=cyclegan_selfie2anime --config.data.root=selfie2anime --workdir=runs/cyclegan_anime
 
 ResNet-6 of 32 filters with resize-convolutions, a PatchGAN of two strided layers (34 pixels of 64), averaged weights.
-For the published setting take image_size 256, filters 64, residual_blocks 9, discriminator_layers 3.
+After 8,000 steps (half an hour on two free cores) expect recoloured faces with large dark eyes and speckle, and a KID
+x 100 near 29, worse than no filter (23). For the published setting begin with cyclegan_horse2zebra.
 """
 
 from kgan.data import Unpaired

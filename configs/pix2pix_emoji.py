@@ -1,6 +1,9 @@
 """pix2pix on the embedded emoji: 3D renderings to the flat drawings of the same things, in minutes on two CPU cores.
 
     kgan train --config=pix2pix_emoji --workdir=runs/pix2pix_emoji
+
+Vendors draw the same thing in other poses, so that expect blurred shapes in the right colours: after 3,000 steps (two
+minutes) the mean distance from the true drawing of unseen emoji is 34.8 grey levels, 40.4 for the input itself.
 """
 
 from kgan.data import Paired

@@ -2,10 +2,10 @@
 
     kgan train --config=pix2pix_facades --config.data.root=facades --workdir=runs/facades
 
-400 pairs side by side, photograph left and label map right, hence the direction. 80 epochs of batch 1, 20 minutes on two
-free cores: expect windows, cornices and shop fronts where the map has them, in flat light with a fine grid, and on the
-106 test pairs a KID x 100 near 18 and an L1 near 46 grey levels (the map itself: 53 and 102). The published setting is
---config.system.image_size=256 --config.system.depth=8 --config.system.filters=64
+400 pairs side by side, photograph left and label map right, hence the direction. 80 epochs of batch 1, 20 minutes on
+two free cores: expect windows, cornices and shop fronts where the map has them, in flat light with a fine grid, and
+on the 106 test pairs a KID x 100 near 18 and an L1 near 46 grey levels (the map itself: 53 and 102). The published
+setting is --config.system.image_size=256 --config.system.depth=8 --config.system.filters=64
 --config.system.discriminator_filters=64 --config.training.steps=80000.
 """
 

@@ -3,9 +3,11 @@
     kgan train --config=stargan_animefaces --config.data.root=animefaces --workdir=runs/stargan
 
 `root` holds the folder images and a table labels.csv with the columns file, hair and eyes. Smaller than the official
-networks (24 filters, 3 residual blocks, five layers in the discriminator), two updates of the discriminator for one of
-the generator, three times the learning rate, half the batch. A quarter of the labels are left out of the targets, so
-that `kgan translate --label=hair=blue` may ask for hair alone.
+networks (24 filters, 3 residual blocks, five layers in the discriminator), two updates of the discriminator for one
+of the generator, three times the learning rate, half the batch. A quarter of the labels are left out of the targets,
+so that `kgan translate --label=hair=blue` may ask for hair alone. After 2,400 steps (half an hour on two free cores)
+expect hair in every colour and mostly eyes too, under a fine grid of speckle: a KID x 100 near 29 against other
+faces.
 """
 
 from kgan.data import Labelled, Labelling
@@ -28,6 +30,6 @@ def get_config() -> Config:
         ),
         data=Labelled(sets=(Labelling(groups=("hair", "eyes")),), label_dropout=0.25),
         training=Training(
-            steps=6000, batch_size=8, precision="float32", log_every=50, sample_every=500, save_every=250
+            steps=2400, batch_size=8, precision="float32", log_every=50, sample_every=500, save_every=250
         ),
     )

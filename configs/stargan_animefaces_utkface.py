@@ -19,6 +19,7 @@ def get_config() -> Config:
             image_size=64,
             filters=24,
             residual_blocks=3,
+            upsampling="resize",
             discriminator_filters=32,
             discriminator_layers=5,
             n_critic=2,

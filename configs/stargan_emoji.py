@@ -15,6 +15,7 @@ def get_config() -> Config:
             image_size=64,
             filters=16,
             residual_blocks=2,
+            upsampling="resize",
             discriminator_filters=16,
             discriminator_layers=5,
             n_critic=2,

@@ -2,8 +2,9 @@
 
   kgan demo --output=demo
 
-trains U-GAT-IT to turn 3D renderings into flat drawings (kgan.configs.ugatit_emoji), exports the generator to .tflite,
-compares every file with Keras, and runs the .tflite on emoji that the training never saw. Interrupted, it goes on.
+trains CycleGAN to turn 3D renderings into flat drawings (kgan.configs.cyclegan_emoji), exports the generator to
+.tflite, compares every file with Keras, and runs the .tflite on emoji that the training never saw. Interrupted, it goes
+on.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ def main() -> None:
 def demo(output: str | Path, steps: int | None = None) -> Path:
     """Run it all in the folder `output`; returns the before/after picture."""
     with quiet():
-        from kgan.configs import ugatit_emoji
+        from kgan.configs import cyclegan_emoji
         from kgan.export import export, verify
         from kgan.training import duration, train
     output, start = Path(output), time.monotonic()
-    config = ugatit_emoji.get_config()
+    config = cyclegan_emoji.get_config()
     if steps:
         config.training = dataclasses.replace(config.training, steps=steps)
     _, source, target = config.data.root.split(":")

@@ -154,7 +154,7 @@ def dropout(x: Any, stride: int, name: str) -> tuple[Any, Any]:
 def draw_shapes(network: keras.Model, batch: int, height: int, width: int) -> dict[str, tuple[int, int, int, int]]:
     """What each of a network's dropout inputs takes, by name, for pictures of this size."""
     channels = {tensor.name: tensor.shape[-1] for tensor in network.inputs}
-    shapes = {}
+    shapes: dict[str, tuple[int, int, int, int]] = {}
     for layer in network.layers:
         if isinstance(layer, keras.Model):  # a colorizer holds its generator
             shapes |= draw_shapes(layer, batch, height, width)

@@ -15,7 +15,7 @@ from kgan import engine
 from kgan.blocks import Initial, conv
 from kgan.errors import UserError
 from kgan.labels import Labels
-from kgan.layers import AppendLabel, InstanceNormalization
+from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.networks import transposed
 from kgan.optimizers import LinearDecay, adam
@@ -30,6 +30,7 @@ class Settings:
     Attributes:
       image_size: pixels a side; a multiple of 2^discriminator_layers. The generator accepts any multiple of 4.
       filters, residual_blocks: of the generator; the width is of its first layer.
+      upsampling: "transposed" convolutions as published, or "resize" and convolve: no checkerboard.
       discriminator_filters, discriminator_layers: width of the first layer, and how many strided layers there are.
       n_critic: updates of D before one of G.
       classification_weight, reconstruction_weight, gradient_penalty_weight: lambda_cls, lambda_rec and lambda_gp.
@@ -43,6 +44,7 @@ class Settings:
     image_size: int = 128
     filters: int = 64
     residual_blocks: int = 6
+    upsampling: str = choice("transposed", "resize")
     discriminator_filters: int = 64
     discriminator_layers: int = 6
     n_critic: int = 5
@@ -104,11 +106,16 @@ def build_generator(settings: Settings, width: int, seed: int = 0, name: str = "
         x = relu(x, f"down{i}")  # [B, H/4, W/4, 4F] at last
     for i in range(1, settings.residual_blocks + 1):
         y = conv(x, x.shape[-1], 3, name=f"block{i}_conv1", initial=initial, pad=1, use_bias=False)
-        y = keras.layers.ReLU(name=f"block{i}_relu")(normed(y, f"block{i}_1_norm"))
+        y = keras.layers.ReLU(name=f"block{i}_relu")(normed(y, f"block{i}_norm1"))
         y = conv(y, x.shape[-1], 3, name=f"block{i}_conv2", initial=initial, pad=1, use_bias=False)
-        x = keras.layers.Add(name=f"block{i}_add")([x, normed(y, f"block{i}_2_norm")])
+        x = keras.layers.Add(name=f"block{i}_add")([x, normed(y, f"block{i}_norm2")])
     for i in (1, 2):
-        x = transposed(x, x.shape[-1] // 2, 4, name=f"up{i}_conv", initial=initial, use_bias=False)
+        half = x.shape[-1] // 2
+        if settings.upsampling == "resize":
+            x = NearestUpsampling2D(name=f"up{i}")(x)
+            x = conv(x, half, 3, name=f"up{i}_conv", initial=initial, pad=1, use_bias=False)
+        else:
+            x = transposed(x, half, 4, name=f"up{i}_conv", initial=initial, use_bias=False)
         x = relu(x, f"up{i}")  # [B, H, W, F] at last
     x = conv(x, 3, 7, name="image_conv", initial=initial, pad=3, use_bias=False)
     x = keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)

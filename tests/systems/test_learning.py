@@ -28,10 +28,12 @@ def distances(picture_filter: loading.Filter) -> tuple[float, float]:
 
 
 def test_pix2pix_beats_copying(tmp_path: Path) -> None:
+    """By a tenth at least; 35.9 grey levels against 40.4 were measured."""
     made, copied = distances(trained(pix2pix_emoji.get_config(), 1500, tmp_path, "generator"))
     assert made < 0.9 * copied
 
 
 def test_cyclegan_comes_closer_to_counterparts_that_it_was_never_shown(tmp_path: Path) -> None:
+    """By a hundredth at least, in so few steps; 39.7 grey levels against 40.4 were measured."""
     made, copied = distances(trained(cyclegan_emoji.get_config(), 1500, tmp_path, "generator_ab"))
-    assert made < copied
+    assert made < 0.99 * copied

@@ -85,13 +85,15 @@ def test_golden_structure() -> None:
         "StarGAN at 128 px with 5 labels",
         {
             "generator": structure(lambda: build_generator(Settings(), 5)),
+            "generator, resize": structure(lambda: build_generator(Settings(upsampling="resize"), 5)),
             "discriminator": structure(lambda: build_discriminator(Settings(), 5)),
         },
     )
 
 
-def test_the_generator_takes_any_size() -> None:
-    model = build_generator(Settings(**TINY), 3)
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_the_generator_takes_any_size(upsampling: str) -> None:
+    model = build_generator(Settings(**TINY, upsampling=upsampling), 3)
     given = {"image": np.zeros((2, 20, 28, 3), np.float32), "label": np.eye(3, dtype=np.float32)[:2]}
     image = ops.convert_to_numpy(model(given)["image"])
     assert image.shape == (2, 20, 28, 3) and np.abs(image).max() <= 1
@@ -152,6 +154,7 @@ def test_the_rate_falls_to_zero_in_the_second_half_or_as_the_official_code_has_i
         ({"n_critic": 0}, r"system\.n_critic must be at least 1, got 0"),
         ({"filters": 0}, r"system\.filters must be at least 1"),
         ({"ema": 1.0}, r"system\.ema must lie between 0 and 1, got 1\.0"),
+        ({"upsampling": "bilinear"}, r"system\.upsampling is one of transposed, resize, not 'bilinear'"),
         ({"decay": "cosine"}, r"system\.decay is one of linear, official, not 'cosine'"),
         ({"initializer": "he"}, r"system\.initializer is one of pytorch, normal"),
     ],
