@@ -14,6 +14,7 @@ from kgan import __version__, commands
 MODULES = {
     "train": "kgan.train",
     "translate": "kgan.translate",
+    "generate": "kgan.generate",
     "evaluate": "kgan.evaluate",
     "export": "kgan.export.__main__",
     "demo": "kgan.demo",

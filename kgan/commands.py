@@ -57,7 +57,7 @@ def parse(argv: list[str]) -> list[str]:
         if error.name not in ("jax", "jaxlib", "tensorflow"):
             raise
         fail(f"KERAS_BACKEND asks for {error.name}, which is not installed: pip install 'kgan[jax]', or unset it.")
-    except (AttributeError, KeyError):  # ml_collections' for a misspelt field
+    except (AttributeError, KeyError, IndexError):  # ml_collections' for a misspelt field
         unknown = unknown_setting(argv)
         if unknown is None:
             raise
@@ -98,13 +98,17 @@ def unknown_setting(argv: list[str]) -> str | None:
     config = next((value for name, _, value in given if name == "--config"), "")
     for path in (name for name, _, _ in given if name.startswith("--config.")):
         settings = flags.FLAGS["config"].parser.parse(config)
-        for field in path.removeprefix("--config.").split("."):
+        for part in path.removeprefix("--config.").split("."):
+            field, _, index = part.rstrip("]").partition("[")
             fields = list(getattr(settings, "__dataclass_fields__", ()))
             if field not in fields:
                 near = difflib.get_close_matches(field, fields, 1)
                 hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(fields) or 'none below it'}."
                 return f"There is no setting {path}: '{field}' is unknown. {hint}"
             settings = getattr(settings, field)
+            if index and not (index.isdigit() and int(index) < len(settings)):
+                return f"There is no setting {path}: {field} has {len(settings)} entries, and the first is {field}[0]."
+            settings = settings[int(index)] if index else settings
     return None
 
 

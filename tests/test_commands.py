@@ -25,6 +25,7 @@ class Training:
 class Config:
     name: str = "toy"
     training: Training = dataclasses.field(default_factory=Training)
+    sets: tuple[Training, ...] = dataclasses.field(default_factory=lambda: (Training(),))
 
 def get_config():
     return Config()
@@ -105,7 +106,15 @@ def test_help_prints_docstring_and_own_flags(toy: Path) -> None:
         ),
         (
             ["--output=x", "--config", "EXPERIMENT", "--config.zzz=3"],
-            "There is no setting --config.zzz: 'zzz' is unknown. There are name, training.",
+            "There is no setting --config.zzz: 'zzz' is unknown. There are name, training, sets.",
+        ),
+        (
+            ["--output=x", "--config", "EXPERIMENT", "--config.sets[0].stepz=3"],
+            "There is no setting --config.sets[0].stepz: 'stepz' is unknown. Did you mean steps?",
+        ),
+        (
+            ["--output=x", "--config", "EXPERIMENT", "--config.sets[1].steps=3"],
+            "There is no setting --config.sets[1].steps: sets has 1 entries, and the first is sets[0].",
         ),
         (
             ["--output=x", "--config=EXPERIMENT", "--config.training.steps.more=3"],

@@ -39,7 +39,7 @@ if keras.backend.backend() == "jax":
 
 from kgan import engine
 from kgan.labels import Group, Labels, LabelSet
-from kgan.systems import cyclegan, pix2pix, stargan, ugatit
+from kgan.systems import cyclegan, pix2pix, stargan, stylegan, ugatit
 from kgan.systems.adversarial import Adversarial
 
 keras.config.set_floatx("float64")
@@ -56,6 +56,7 @@ class Case:
     batch: Callable[[np.random.Generator], dict[str, np.ndarray]]
     draws: dict[int, tuple[int, ...]]
     labels: Any = None
+    spread: float = 0.1  # of the starting weights
 
 
 def two_domains(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -114,6 +115,32 @@ def a_stargan() -> Case:
     return Case(settings, batch, dict.fromkeys(range(2), (BATCH, 1, 1, 1)), labels)
 
 
+def a_stylegan(adversarial: str) -> Case:
+    """At the second of its levels, whose alpha goes from 0 to 0.4; strided groups would differ between devices."""
+    size, width, layers = 8, 6, 4
+    settings = stylegan.Settings(
+        image_size=size,
+        latent_size=width,
+        mapping_layers=2,
+        mapping_rate=1.0,
+        filters=16,
+        filters_most=6,
+        fused_from=8 if adversarial == "r1" else 16,
+        adversarial=adversarial,
+        minibatch_group=2,
+        start_size=4,
+        stable_kimg=0.0,
+        fade_kimg=0.005,
+        repeats=1,
+        ema_kimg=0.01,
+    )
+    draws: dict[int, tuple[int, ...]] = {200: (BATCH, 1, 1, 1)}
+    for first in (0, 100):
+        draws |= {first: (BATCH, width), first + 1: (BATCH, width), first + 2: (BATCH, 2)}
+        draws |= {first + 3 + i: (BATCH, 4 + 4 * (i // 2), 4 + 4 * (i // 2), 1) for i in range(layers)}
+    return Case(settings, lambda random: {"image": random.uniform(-1, 1, (BATCH, size, size, 3))}, draws, spread=1.0)
+
+
 CASES = {
     "ugatit": lambda: a_ugatit("lsgan"),
     "ugatit_wgan-gp": lambda: a_ugatit("wgan-gp"),
@@ -123,17 +150,19 @@ CASES = {
     "pix2pix": lambda: a_pix2pix(),
     "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
     "stargan": a_stargan,
+    "stylegan": lambda: a_stylegan("r1"),
+    "stylegan_wgan-gp": lambda: a_stylegan("wgan-gp"),
 }
 
 
-def set_start(system: Adversarial) -> None:
+def set_start(system: Adversarial, spread: float) -> None:
     """The same weights whatever the backend: each from its own path."""
     for path, variable in system.state().items():
         attribute, _, rest = path.partition("/")
         if attribute.removeprefix("ema_") not in system.networks():
             continue
         seed = zlib.crc32(f"{attribute.removeprefix('ema_')}/{rest}".encode())  # an average starts where it follows
-        values = 0.1 * np.random.default_rng(seed).normal(size=variable.shape)
+        values = spread * np.random.default_rng(seed).normal(size=variable.shape)
         around = 0.8 if path.endswith(("gamma", "rho", "moving_variance")) else 0.0
         variable.assign(values + around)
 
@@ -143,7 +172,7 @@ def run(case: Case, output: Path) -> None:
     draws = {n: np.random.default_rng(50 + n).uniform(size=shape) for n, shape in case.draws.items()}
     with engine.scope(DEVICES):
         system = case.settings.create(100, 0, case.labels)
-        set_start(system)
+        set_start(system, case.spread)
         state = system.state()
         before = {f"before {path}": value for path, value in zip(state, engine.read(list(state.values())), strict=True)}
         step = engine.Compiled(system, system.train_step, DEVICES)
