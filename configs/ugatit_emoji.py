@@ -2,7 +2,7 @@
 
     kgan train --config=ugatit_emoji --workdir=runs/emoji
 
-`make demo` trains this. What makes minutes enough: the PyTorch port's settings, whose larger starting weights carry
+What makes minutes enough: the PyTorch port's settings, whose larger starting weights carry
 colour through the attention from the first step, and a CAM loss of 2 in place of 1000, which would drown the identity
 loss in so short a time. Expect flat areas, hard edges and colours that are mostly right.
 """
