@@ -81,7 +81,10 @@ def mistake(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_command_runs_with_its_settings(toy: Path) -> None:
     done = run(toy / "toy.py", f"--config={toy / 'experiment.py'}", "--config.training.steps=3", "--output=here")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "Config(name='toy', training=Training(steps=3, rate=0.5)) here\n"
+    assert (
+        done.stdout
+        == "Config(name='toy', training=Training(steps=3, rate=0.5), sets=(Training(steps=10, rate=0.5),)) here\n"
+    )
 
 
 def test_help_prints_docstring_and_own_flags(toy: Path) -> None:

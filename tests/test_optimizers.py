@@ -93,7 +93,7 @@ def test_mistakes_are_named() -> None:
 def test_round_trip() -> None:
     schedule = LinearDecay(2e-4, 100, 101, 7, 1)
     again = LinearDecay.from_config(schedule.get_config())
-    assert again.get_config() == {"initial": 2e-4, "hold": 100, "decay": 101, "period": 7, "ahead": 1}
+    assert again.get_config() == {"initial": 2e-4, "hold": 100, "decay": 101, "period": 7, "ahead": 1, "of": 1}
     optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(keras.optimizers.Adam(schedule)))
     assert optimizer._learning_rate.get_config() == schedule.get_config()
 

@@ -533,7 +533,7 @@ def test_attributes_and_counts() -> None:
     expected = [f"discriminator_{domain}_{scale}" for domain in "ab" for scale in ("global", "local")]
     assert list(system.networks()) == [*expected, "generator_ab", "generator_ba"]
     assert system.filters() == {"generator_ab": system.generator_ab, "generator_ba": system.generator_ba}
-    assert system.batches_per_step == 2 and system.fixed_size is None
+    assert system.settings.batches_per_step == 2 and system.fixed_size is None
     assert [network.name for network in system.discriminators_a] == ["discriminator_a_global", "discriminator_a_local"]
     assert len(system.generator_variables()) == 2 * len(system.generator_ab.trainable_variables)
     optimized = len(system.generator_optimizer.variables) + len(system.discriminator_optimizer.variables)
