@@ -45,9 +45,7 @@ _LABEL = flags.DEFINE_string(
     "label", None, "What filters with labels are to draw: hair=blonde,eyes=blue.", allow_override=True
 )
 _COUNT = flags.DEFINE_integer("count", 10_000, "Pictures of a generator, and steps of its path lengths.")
-_CROP = flags.DEFINE_string(
-    "crop", "none", "Of path lengths: none, or face as the official code for FFHQ.", allow_override=True
-)
+_CROP = flags.DEFINE_string("path_crop", "none", "Of path lengths: none, or face as the official code for FFHQ.")
 _LABELLED = flags.DEFINE_string("labelled", None, "For separability: a folder with labels.csv and images.")
 _WEIGHTS = flags.DEFINE_string(
     "weights",

@@ -16,7 +16,7 @@ import numpy as np
 from kgan import card as cards
 from kgan import generators, images
 from kgan.errors import UserError
-from kgan.evaluation.generators import OF_LATENTS, Latents, drawn
+from kgan.evaluation.latents import OF_LATENTS, Latents, drawn
 from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
 from kgan.evaluation.pictures import Pictures, inspect, partners, translated
 from kgan.loading import load
@@ -169,7 +169,7 @@ def _check_latents(
     if "separability" in metrics and not labelled:
         raise UserError("--metrics=separability needs --labelled=FOLDER: labels.csv, and beside it the folder images.")
     if crop not in path_length.CROPS:
-        raise UserError(f"--crop={crop} is unknown: it is one of {', '.join(path_length.CROPS)}.")
+        raise UserError(f"--path_crop={crop} is unknown: it is one of {', '.join(path_length.CROPS)}.")
     if count < 2:
         raise UserError(f"--count={count} is too small: sets are compared, of two pictures at the very least.")
 
