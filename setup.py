@@ -35,6 +35,7 @@ setup(
         "compress": ["tensorflow-model-optimization==0.8.1"],
         # End of life since May 2024: only the parity tests of kgan.layers.addons use it.
         "addons": ['tensorflow-addons==0.23.0; python_version < "3.12"', "tf_keras>=2.21,<2.22"],
+        "metrics": ["scikit-learn>=1.5"],  # linear separability of StyleGAN's latents: its SVM and its classifiers
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.10", "jaxlib>=0.10"],
         "dev": ["pytest>=8", "pytest-timeout>=2.3", "ruff>=0.17", "mypy>=2", "setuptools>=70.1"],

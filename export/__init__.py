@@ -23,6 +23,7 @@ from kgan.quiet import quiet
 if TYPE_CHECKING:
     from kgan.export.verify import Measurement
 
+GENERATED = 8  # pictures on which a generator's files are verified
 LABELS = 3  # with which a picture is drawn
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
 
@@ -116,11 +117,72 @@ def export(
             dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
             _settle(made, output, not any(measured.problems for measured in measured_all))
 
+    return _reported(measurements, model, output, {"size": [height, width], "batch_norm": card.batch_norm})
+
+
+def export_generator(
+    model: str | Path,
+    output: str | Path,
+    recipes: Sequence[str] = ("float32", "float16", "dynamic"),
+    saved_model: bool = True,
+    noise: str = "constant",
+) -> list[Measurement]:
+    """As `export`, for a generator of noise: `kgan.export.generators` says what its files take.
+
+    Args:
+      model, output, recipes, saved_model: as of `export`.
+      noise: "constant", or "input" to be given by whoever runs the file.
+    """
+    with quiet():
+        import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
+    from kgan import generators as loading
+    from kgan.export import generators
+    from kgan.export import recipes as known
+
+    model, output = Path(model), Path(output)
+    chosen = [known.get(recipe) for recipe in recipes]
+    network, card = loading.load_keras(model)
+    labels = card.labels.examples() if card.labels else []
+    given = generators.cases(network, noise, GENERATED, labels)
+    expected = [np.asarray(generators.draw(network, case))[0] for case in given]
+    measurements: list[Measurement] = []
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
+        for recipe in chosen:
+            made = Path(temporary) / f"{model.stem}_{recipe.name}.tflite"
+            made.write_bytes(generators.convert(network, recipe, noise))
+            measured = generators.measure_tflite(made, given, expected, recipe.floor)
+            measurements.append(measured)
+            inputs = generators.describe(generators.shapes(network, noise), 1)
+            facts: dict[str, Any] = {"recipe": recipe.name, "inputs": inputs, "noise": noise}
+            dataclasses.replace(card, export=_facts(facts, [measured])).write(made)
+            _settle(made, output, not measured.problems)
+        if saved_model:
+            made = Path(temporary) / f"{model.stem}_saved_model"
+            generators.write(network, made, noise)
+            measured_all = generators.measure_saved_model(made, network, given, expected)
+            measurements += measured_all
+            signatures = {
+                "generate": generators.describe(generators.shapes(network, noise), None),
+                "mix": generators.describe(generators.mixing_shapes(network, noise), None),
+            }
+            facts = {"recipe": "saved_model", "signatures": signatures, "noise": noise}
+            dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
+            _settle(made, output, not any(measured.problems for measured in measured_all))
+    return _reported(measurements, model, output, {"size": list(card.size or ()), "noise": noise})
+
+
+def _reported(measurements: list[Measurement], model: Path, output: Path, facts: dict[str, Any]) -> list[Measurement]:
+    """Write verification.json; then a `VerificationError` where a file failed."""
+    from kgan.export import verify
+
     report = {
         "model": model.name,
         "sha256": verify.digest(model)[1],
-        "size": [height, width],
-        "batch_norm": card.batch_norm,
+        **facts,
         "versions": _versions(),
         "measurements": [dataclasses.asdict(measured) for measured in measurements],
     }

@@ -11,6 +11,9 @@ writes into exported/:
   generator_ab_saved_model/     for TensorFlow Serving: pictures as floats, as uint8, or as bytes of JPEG or PNG files
   verification.json             every file run on real pictures and compared with Keras
 
+A generator of noise (generator.keras of a StyleGAN run) gives the same files, which take z and psi, the strength of
+truncation; its SavedModel draws (`generate`) and mixes the styles of two z (`mix`).
+
 A .tflite has one fixed size, float32 input and output in [-1, 1], [1, H, W, 3], RGB, and for a model with labels a
 second input `label`, whose numbers the card explains. A file whose pictures differ from Keras' by more than its recipe
 allows (PSNR 100, 60 and 40 dB for float32, float16 and dynamic, peak 2), or that holds operations which phones have no
@@ -22,9 +25,10 @@ from __future__ import annotations
 import numpy as np
 from absl import flags
 
+from kgan import card as cards
 from kgan import commands, emoji, images
 from kgan.errors import UserError
-from kgan.export import export
+from kgan.export import export, export_generator
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The generator, a .keras file with its .json card beside it.", required=True)
@@ -32,6 +36,7 @@ flags.DEFINE_string("output", None, "The folder to write to.", required=True)
 flags.DEFINE_integer("size", None, "Side in pixels of the .tflite files' pictures. Default: as the model was trained.")
 flags.DEFINE_list("recipes", "float32,float16,dynamic", "Which .tflite files to write.")
 flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
+flags.DEFINE_enum("noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run.")
 flags.DEFINE_string("images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji.")
 
 PICTURES = 8
@@ -55,10 +60,14 @@ def _evenly(count: int) -> list[int]:
 def main() -> None:
     from kgan.export import verify
 
-    pictures = verification_pictures(FLAGS.images)
-    print(f"Converting {FLAGS.model} and verifying each file on {len(pictures)} pictures ...", flush=True)
+    card = cards.read(FLAGS.model)
+    print(f"Converting {FLAGS.model} and verifying each file on {PICTURES} pictures ...", flush=True)
     try:
-        measurements = export(FLAGS.model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model)
+        if card and card.kind == "generator":
+            measurements = export_generator(FLAGS.model, FLAGS.output, FLAGS.recipes, FLAGS.saved_model, FLAGS.noise)
+        else:
+            pictures = verification_pictures(FLAGS.images)
+            measurements = export(FLAGS.model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model)
     except verify.VerificationError as error:
         print(verify.table(error.measurements))
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
@@ -42,14 +44,19 @@ def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
     def translate(image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         return {"image": tf.ensure_shape(apply(model, image, label), (1, *size, 3))}
 
+    return converted(translate, holder, recipe, model.name)
+
+
+def converted(function: Any, holder: tf.Module, recipe: Recipe, name: str) -> bytes:
+    """A `tf.function` with an input signature, whose variables `holder` has, as the bytes of a `.tflite`; see above."""
     with quiet():
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([translate.get_concrete_function()], holder)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], holder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         recipe.configure(converter)
         try:
             return bytes(converter.convert())
         except ConverterError as error:
-            raise UserError(f"{model.name} cannot be converted to .tflite: {_reason(error)}.") from error
+            raise UserError(f"{name} cannot be converted to .tflite: {_reason(error)}.") from error
 
 
 def _reason(error: ConverterError) -> str:

@@ -147,6 +147,18 @@ def measure_tflite(
       floor: the least PSNR in dB.
       labels: of each picture, float32 [C], where the file takes one.
     """
+    known = inspected(path, len(pictures), floor)
+    if known.problems:
+        return known
+    with quiet():
+        loaded = load(path)
+    asked = [loaded.asked(label) for label in labels] or [loaded] * len(pictures)
+    made = [drawn(images.to_float(picture)) for drawn, picture in zip(asked, pictures, strict=True)]
+    return judge(known, expected, made)
+
+
+def inspected(path: Path, pictures: int, floor: float) -> Measurement:
+    """What a `.tflite` holds, before it is run on so many pictures: with problems where phones could not run it."""
     counts, rank = operations(path.read_bytes())
     problems = []
     if unknown := sorted(set(counts) - OPERATIONS):
@@ -154,14 +166,16 @@ def measure_tflite(
         problems.append(f"it holds {', '.join(unknown)}, for which phones have no fast kernel or none at all{hint}")
     if rank > MAXIMUM_RANK:
         problems.append(f"it holds a tensor of {rank} dimensions, and GPUs take {MAXIMUM_RANK}")
-    known = Measurement(path.name, "serving_default", *digest(path), len(pictures), floor, operations=counts, rank=rank)
-    if problems:
-        return dataclasses.replace(known, problems=tuple(problems))
-    with quiet():
-        loaded = load(path)
-    asked = [loaded.asked(label) for label in labels] or [loaded] * len(pictures)
-    made = [drawn(images.to_float(picture)) for drawn, picture in zip(asked, pictures, strict=True)]
-    return _judge(known, expected, made)
+    return Measurement(
+        path.name,
+        "serving_default",
+        *digest(path),
+        pictures,
+        floor,
+        operations=counts,
+        rank=rank,
+        problems=tuple(problems),
+    )
 
 
 def measure_saved_model(
@@ -200,11 +214,12 @@ def measure_saved_model(
     for name, (call, wanted, least) in ways.items():
         known = Measurement(folder.name, name, *sized, len(pictures), least)
         made = [call(picture, **label) for picture, label in zip(pictures, asked, strict=True)]
-        measurements.append(_judge(known, wanted, made))
+        measurements.append(judge(known, wanted, made))
     return measurements
 
 
-def _judge(known: Measurement, expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> Measurement:
+def judge(known: Measurement, expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> Measurement:
+    """`known` with the differences, and with a problem where they are too large."""
     maximum, mean, psnr = compare(expected, got)
     if math.isnan(psnr):
         return dataclasses.replace(known, problems=("it, or the Keras model, gives values that are no numbers",))

@@ -144,14 +144,23 @@ def load(path: str | Path) -> Generator:
     Raises:
       UserError: there is no such file, it is damaged, or it is no generator.
     """
+    return Generator(*load_keras(path))
+
+
+def load_keras(path: str | Path) -> tuple[keras.Model, Card]:
+    """As `load`: the network in float32, and its card."""
     with quiet():
         from kgan.layers import legacy
+        from kgan.precision import float32_copy
 
     path = Path(path)
     if not path.is_file() or path.suffix != ".keras":
         raise UserError(f"There is no generator {path}: the generator.keras of a StyleGAN training was looked for.")
     try:
-        return Generator(legacy.load_model(path), cards.read(path) or Card(name=path.stem))
+        model = float32_copy(legacy.load_model(path))
+        for name in PARTS:
+            part(model, name)
+        return model, cards.read(path) or Card(name=path.stem, kind="generator")
     except UserError as error:
         raise UserError(f"{path} cannot be used. {error}") from None
     except Exception as error:  # Keras raises nearly anything on a file that it did not write

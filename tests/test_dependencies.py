@@ -53,7 +53,7 @@ MAY_IMPORT = {
     | {"kgan", "images", "card", "logs", "engine", "layers", "losses", "optimizers", "checkpoint", "systems", "data"}
     | {"validation"},
     "configs": {"systems", "data", "training"},
-    "export": BASICS | {"kgan", "images", "layers", "card", "loading"},
+    "export": BASICS | {"kgan", "images", "layers", "card", "loading", "generators"},
 }
 # These may import everything.
 COMMANDS = {"__main__", "train", "translate", "generate", "evaluate", "demo", "export.__main__"}

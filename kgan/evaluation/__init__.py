@@ -97,7 +97,13 @@ def evaluate(
         if sheet and filters:
             images.write(sheet, _sheet(sides))
         sides += finished
-        sides += [drawn(each, name, count, asked[name], temporary / name) for name, each in drawing.items()]
+        of_noise = [
+            drawn(each, name, count, asked[name], temporary / f"noise{number}")
+            for number, (name, each) in enumerate(drawing.items())
+        ]
+        sides += of_noise
+        if sheet and of_noise and not filters:
+            images.write(sheet, _rows(of_noise))
         latents = Latents(metrics, count, crop, seed, labelled, weights_path)
         results = [
             {"name": side.name, "count": len(side), "sizes": side.sizes}
@@ -195,6 +201,17 @@ def _sheet(sides: Sequence[Pictures]) -> np.ndarray:
         row = [images.center_square(inputs.read(number)), *(pictures.read(number) for pictures in made)]
         rows.append([images.resize(picture, (side, side)) for picture in row])
     return images.grid(rows, ["input", *(Path(pictures.name).stem for pictures in made)])
+
+
+def _rows(sides: Sequence[Pictures]) -> np.ndarray:
+    """The first pictures of each generator in a row."""
+    side = max(max(pictures.shapes[0]) for pictures in sides)
+    return images.grid(
+        [
+            [images.resize(pictures.read(n), (side, side)) for n in range(min(ON_SHEET, len(pictures)))]
+            for pictures in sides
+        ]
+    )
 
 
 def _about_counts(sides: Sequence[Pictures], real: Pictures | None, metrics: Sequence[str]) -> Iterator[str]:

@@ -158,8 +158,9 @@ class Truncation(keras.layers.Layer):
         x = wide(w)[:, None]  # [B, 1, W]
         mean, psi = ops.cast(self.mean, x.dtype), ops.cast(psi, x.dtype)[:, None]
         cut = min(self.cutoff, self.layers)
-        truncated = ops.repeat(mean + psi * (x - mean), cut, axis=1)
-        return ops.cast(ops.concatenate([truncated, ops.repeat(x, self.layers - cut, axis=1)], axis=1), w.dtype)
+        # Not ops.repeat: TILE has no kernel on many phones.
+        rows = [mean + psi * (x - mean)] * cut + [x] * (self.layers - cut)
+        return ops.cast(ops.concatenate(rows, axis=1), w.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "layers": self.layers, "cutoff": self.cutoff}

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgan import emoji, loading, training
-from kgan.configs import cyclegan_emoji, pix2pix_emoji
+from kgan import emoji, generators, images, loading, training
+from kgan.configs import cyclegan_emoji, pix2pix_emoji, stylegan_emoji
+from kgan.metrics import fid
 
 pytestmark = pytest.mark.slow
 
@@ -37,3 +38,30 @@ def test_cyclegan_comes_closer_to_counterparts_that_it_was_never_shown(tmp_path:
     """By a hundredth at least, in so few steps; 39.7 grey levels against 40.4 were measured."""
     made, copied = distances(trained(cyclegan_emoji.get_config(), 1500, tmp_path, "generator_ab"))
     assert made < 0.99 * copied
+
+
+def colours(pictures: np.ndarray) -> np.ndarray:
+    """[N, 48]: the means of 4 x 4 squares of pictures [N, 16, 16, 3]."""
+    return pictures.reshape(-1, 4, 4, 4, 4, 3).mean(axis=(2, 4)).reshape(len(pictures), -1)
+
+
+def test_stylegan_draws_the_colours_of_emoji_where_they_are(tmp_path: Path) -> None:
+    """Grown from 8 to 16 px; the Frechet distance of coarse colours falls to a third of that of the untrained."""
+    config = stylegan_emoji.get_config()
+    system = dataclasses.replace(config.system, image_size=16, stable_kimg=12.0, fade_kimg=6.0)
+    config = dataclasses.replace(config, system=system)
+    real = np.stack([images.resize(picture, (16, 16)) for picture in emoji.load("fluent3d", "train")])
+    steps = system.steps(24, config.training.batch_size)
+
+    def distance(folder: Path, steps: int) -> float:
+        schedule = {"steps": steps, "sample_every": steps, "save_every": steps}
+        training.train(dataclasses.replace(config, training=dataclasses.replace(config.training, **schedule)), folder)
+        generator = generators.load(folder / "generator.keras")
+        drawn = generator(range(600))
+        if generator.image_size == 8:
+            drawn = drawn.repeat(2, 1).repeat(2, 2)
+        made, wanted = (colours(x.astype(float)) for x in (images.to_uint8(drawn), real))
+        return fid.distance(fid.gaussian([wanted]), fid.gaussian([made]))
+
+    untrained, trained = distance(tmp_path / "short", 1), distance(tmp_path / "long", steps)
+    assert trained < untrained / 3

@@ -355,7 +355,7 @@ def test_a_short_training_draws_what_a_classifier_takes_for_the_target(tmp_path:
     Chance is a third, and unchanged pictures are taken for another vendor's once in twenty times; 62 % were measured.
     """
     experiment = stargan_emoji.get_config()
-    experiment.training = dataclasses.replace(experiment.training, steps=1500, sample_every=1500, save_every=1500)
+    experiment.training = dataclasses.replace(experiment.training, steps=1000, sample_every=1000, save_every=1000)
     training.train(experiment, tmp_path)
     network = kgan.loading.load_keras(tmp_path / "generator.keras")
     judge, (pictures, vendor) = a_judge(), vendors("test")

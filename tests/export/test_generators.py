@@ -1,0 +1,112 @@
+"""A generator of noise as files: verified, never random, and each input does what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from small_generator import LABELS, written
+
+from kgan import card, generators
+from kgan.export import export_generator, recipes
+from kgan.export import generators as exporting
+from kgan.generators import Generator
+
+RANDOM = {"RandomStandardNormal", "RandomUniform", "StatelessRandomNormalV2", "StatelessRandomUniformV2"}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture(scope="module")
+def generator(path: Path) -> Generator:
+    return generators.load(path)
+
+
+@pytest.fixture(scope="module")
+def exported(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    measured = export_generator(path, folder)
+    assert [m.signature for m in measured] == ["serving_default"] * 3 + ["generate", "mix"]
+    assert all(m.psnr is not None and m.psnr >= m.floor and m.pictures == 8 for m in measured)
+    return folder
+
+
+def test_what_lies_there(exported: Path) -> None:
+    names = {f"generator_{recipe}.{kind}" for recipe in recipes.RECIPES for kind in ("tflite", "json")}
+    assert {file.name for file in exported.iterdir()} == {*names, "generator_saved_model", "verification.json"}
+    about = card.read(exported / "generator_float16.tflite")
+    assert about is not None and about.kind == "generator" and about.image_size == 16
+    inputs = {each["name"]: each["shape"] for each in about.export["inputs"]}
+    assert inputs == {"z": [1, 8], "psi": [1, 1]} and about.export["noise"] == "constant"
+    report = json.loads((exported / "verification.json").read_text())
+    assert report["noise"] == "constant" and len(report["measurements"]) == 5
+
+
+def test_psi_and_z_are_inputs_and_the_noise_is_not(exported: Path, generator: Generator) -> None:
+    run = Interpreter(str(exported / "generator_float32.tflite")).get_signature_runner()
+    assert set(run.get_input_details()) == {"z", "psi"}
+    z = generator.z([5])
+    for psi in (1.0, 0.2):
+        made = run(z=z, psi=np.full((1, 1), psi, np.float32))["image"]
+        np.testing.assert_allclose(made, generator([5], psi), atol=1e-4)
+        np.testing.assert_array_equal(made, run(z=z, psi=np.full((1, 1), psi, np.float32))["image"])
+
+
+def test_the_signatures_of_the_saved_model(exported: Path, generator: Generator) -> None:
+    loaded = tf.saved_model.load(str(exported / "generator_saved_model"))
+    assert set(loaded.signatures) == {"generate", "mix"}
+    psi = tf.constant([[0.7], [1.0], [0.0]])
+    made = loaded.signatures["generate"](z=tf.constant(generator.z([1, 2, 3])), psi=psi)["image"]
+    assert made.shape == (3, 16, 16, 3)
+    np.testing.assert_allclose(made[1], generator([2])[0], atol=1e-4)
+
+    layers = np.array([[1, 1, 0, 0, 0, 0], [0] * 6, [1] * 6], np.float32)
+    rows, columns = (generator.z(seeds) for seeds in ([1, 2, 3], [4, 5, 6]))
+    mixed = loaded.signatures["mix"](
+        z=tf.constant(rows), other=tf.constant(columns), psi=tf.ones((3, 1)), layers=tf.constant(layers)
+    )["image"]
+    ws, others = (generator.ws(generator.w(z)) for z in (rows, columns))
+    expected = generator.draw(np.where(layers[:, :, None] > 0, others, ws))
+    np.testing.assert_allclose(mixed, expected, atol=1e-4)
+    for function in loaded.signatures.values():
+        assert not RANDOM & {node.op for node in function.graph.as_graph_def().node}
+
+
+def test_noise_as_an_input(path: Path, generator: Generator, tmp_path: Path) -> None:
+    measured = export_generator(path, tmp_path, ["float32"], noise="input")
+    assert not any(m.problems for m in measured)
+    run = Interpreter(str(tmp_path / "generator_float32.tflite")).get_signature_runner()
+    assert set(run.get_input_details()) == {"z", "psi", *(f"noise{i}" for i in range(6))}
+    noise = {name: np.ones((1, *shape), np.float32) for name, shape in generator.noise_shapes.items()}
+    made = run(z=generator.z([1]), psi=np.ones((1, 1), np.float32), **noise)["image"]
+    expected = generator.draw(generator.ws(generator.w(generator.z([1]))), noise)
+    np.testing.assert_allclose(made, expected, atol=1e-4)
+
+
+def test_labels_are_inputs_too(tmp_path: Path) -> None:
+    model = written(tmp_path, LABELS)
+    measured = export_generator(model, tmp_path / "out", ["float32"])
+    assert not any(m.problems for m in measured)
+    about = card.read(tmp_path / "out" / "generator_float32.tflite")
+    assert about is not None and about.labels == LABELS
+    assert {"name": "label", "shape": [1, 3], "dtype": "float32"} in about.export["inputs"]
+
+
+def test_a_file_that_computes_something_else_is_refused(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = exporting.draw
+    monkeypatch.setattr(exporting, "draw", lambda model, inputs: real(model, inputs) + 0.1)
+    network, _ = generators.load_keras(path)
+    given = exporting.cases(network, "constant", 2, [])
+    expected = [np.asarray(real(network, case))[0] for case in given]
+    (tmp_path / "x.tflite").write_bytes(exporting.convert(network, recipes.get("float32"), "constant"))
+    (problem,) = exporting.measure_tflite(tmp_path / "x.tflite", given, expected, 100.0).problems
+    assert "its PSNR against Keras is 26.0 dB, under the floor of 100 dB" in problem
