@@ -224,7 +224,10 @@ def load_keras(path: str | Path) -> keras.Model:
         raise error if str(path) in str(error) else UserError(f"{path} cannot be loaded: {error}") from None
     except Exception as error:  # Keras raises nearly anything on a file that it did not write
         raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
-    shape = inputs_of(model).get("image") if getattr(model, "inputs", None) else None
+    names = inputs_of(model) if getattr(model, "inputs", None) else {}
+    if "z" in names:
+        raise UserError(f"{path} is no filter: it draws pictures of noise, with kgan generate.")
+    shape = names.get("image")
     output = getattr(model, "output", None)
     result = image_of(output) if not isinstance(output, dict) or "image" in output else None
     if not _is_picture(shape) or not _is_picture(getattr(result, "shape", None)):

@@ -183,5 +183,5 @@ def test_a_filter_is_no_generator_and_a_generator_no_filter(path: Path, tmp_path
     keras.Model(image, keras.layers.ReLU()(image)).save(tmp_path / "filter.keras")
     with pytest.raises(UserError, match="is no generator: it has no mapping"):
         generators.load(tmp_path / "filter.keras")
-    with pytest.raises(UserError, match="is no filter"):
+    with pytest.raises(UserError, match="is no filter: it draws pictures of noise"):
         loading.load(path)

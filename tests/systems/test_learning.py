@@ -46,7 +46,7 @@ def colours(pictures: np.ndarray) -> np.ndarray:
 
 
 def test_stylegan_draws_the_colours_of_emoji_where_they_are(tmp_path: Path) -> None:
-    """Grown from 8 to 16 px; the Frechet distance of coarse colours falls to a third of that of the untrained."""
+    """Grown from 8 to 16 px: the Frechet distance of coarse colours falls to a fifth; to a tenth was measured."""
     config = stylegan_emoji.get_config()
     system = dataclasses.replace(config.system, image_size=16, stable_kimg=12.0, fade_kimg=6.0)
     config = dataclasses.replace(config, system=system)
@@ -64,4 +64,4 @@ def test_stylegan_draws_the_colours_of_emoji_where_they_are(tmp_path: Path) -> N
         return fid.distance(fid.gaussian([wanted]), fid.gaussian([made]))
 
     untrained, trained = distance(tmp_path / "short", 1), distance(tmp_path / "long", steps)
-    assert trained < untrained / 3
+    assert trained < untrained / 5
