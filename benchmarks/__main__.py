@@ -1,9 +1,11 @@
 """How fast kgan is on this machine. Takes about ten minutes on two cores; nothing is downloaded.
 
-  python -m benchmarks --only=training,input,export,metrics --output=build/bench.json
+  python -m benchmarks --only=training,straightforward,input,export,metrics --output=build/bench.json
 
 training: every system at 64 or 128 px under TensorFlow and JAX, each case in a process of its own: speed, the share it
           reaches of what one convolution reaches on this machine, and peak memory beside what `kgan train` says before
+straightforward: CycleGAN's and U-GAT-IT's step as one would write it first, in float32, and how many times faster and
+          smaller kgan's is, in float32 and in bfloat16
 input:    pictures read, resized and batched with training switched off, and how many times faster that is
 export:   time of one picture of 256 px through the exported .tflite files
 metrics:  speed of `kgan evaluate`'s features beside plain `predict` of Inception, whose weights it needs
@@ -24,11 +26,17 @@ from typing import Any
 
 from absl import flags
 
-from benchmarks import data, export, metrics, training
+from benchmarks import data, export, metrics, straightforward, training
 from kgan import commands, images
 from kgan.errors import UserError
 
-PARTS = {"training": training.COLUMNS, "input": data.COLUMNS, "export": export.COLUMNS, "metrics": metrics.COLUMNS}
+PARTS = {
+    "training": training.COLUMNS,
+    "straightforward": straightforward.COLUMNS,
+    "input": data.COLUMNS,
+    "export": export.COLUMNS,
+    "metrics": metrics.COLUMNS,
+}
 ONLY = flags.DEFINE_list("only", list(PARTS), "Which parts to run.")
 OUTPUT = flags.DEFINE_string("output", "build/bench.json", "Where to write all figures as JSON.")
 
@@ -48,6 +56,8 @@ def bench(parts: Sequence[str], output: str | Path) -> dict[str, Any]:
         if "training" in parts:
             side, _ = data.SIZES[0]
             found["training"] = show("training", training.rows(data.make(folder / "training", side)))
+        if "straightforward" in parts:
+            found["straightforward"] = show("straightforward", straightforward.rows())
         if "input" in parts:
             found["input"] = show("input", data.rows(folder / "input", found.get("training", [])))
         if "export" in parts:

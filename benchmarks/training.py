@@ -1,4 +1,4 @@
-"""Training: each system at its small budget's size, as `kgan train` does it: pictures prepared anew for every step."""
+"""Training: each system at its small budget's size, as `kgan train` does it: pictures on the device, cut in the step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COLUMNS = {
     "compile s": ".0f",
     "GFLOP/s": ".0f",
     "share of convolution": ".0%",
-    "waiting for input": ".1%",
+    "preparing batches": ".1%",
     "peak GiB": ".2f",
     "told GiB": ".2f",
     "peak/told": ".2f",
@@ -65,11 +65,11 @@ def measure(
 
     Returns:
       images/s: pictures of each domain that one update of G or D sees in a second, as log.jsonl counts them;
-      ms a step: its median, the wait for pictures included;
+      ms a step: its median, the host's part included;
       compile s: before the first step, and by how much that took longer;
       GFLOP/s: as the engine counts its own operations, at the median step; they differ by some percent;
       share of convolution: of the rate that one convolution reached beside each step, median;
-      waiting for input: share of the time in which the step had no pictures yet;
+      preparing batches: share of the time that the host takes before a call;
       peak GiB: resident memory of this process at most;
       told GiB: what kgan.engine.Compiled.cost said;
       base GiB: resident at most before the first step, when all was built and traced.
@@ -81,18 +81,24 @@ def measure(
     keras.config.set_dtype_policy(precision)
     experiment: training.Config = importlib.import_module(f"kgan.configs.{config}").get_config()
     experiment.system = dataclasses.replace(experiment.system, **changes)  # type: ignore[type-var]
-    experiment.data = dataclasses.replace(experiment.data, root=root, memory="stream")
+    experiment.data = dataclasses.replace(experiment.data, root=root)
     experiment.training.batch_size = batch
     stage = training.stages(experiment)[-1]
     reader = training.open_data(experiment, stage)
     model = experiment.system.create(1000, 0, reader.labels)
     model.enter(stage, anew=True)
-    step = engine.Compiled(model, lambda batches: model.train_step(tuple(map(reader.prepare, batches))))
+
+    def train_step(batches: Any, held: Any) -> dict[str, Any]:
+        return model.train_step(tuple(reader.prepare(each, held) for each in batches))  # type: ignore[no-any-return]
+
+    step = engine.Compiled(model, train_step, 1, reader.hand_over())
+    several = engine.steps_per_call()
 
     start = time.perf_counter()
-    operations, told = step.cost(reader.step(0))
-    base = resident()
-    engine.to_host(step(reader.step(0)))
+    batches = [reader.step(i) for i in range(several)]
+    cost = step.cost(*batches)
+    base, told = resident(), cost.tensors + cost.held
+    engine.to_host(step(*batches))
     first = time.perf_counter() - start
 
     steps: list[float] = []
@@ -101,13 +107,13 @@ def measure(
     rate = engine.convolution_rate(0.1)
     while len(steps) < 3 or sum(steps) < seconds:
         start = time.perf_counter()
-        batches = reader.step(len(steps) + 1)
-        waits.append(time.perf_counter() - start)
-        engine.to_host(step(batches))
-        steps.append(time.perf_counter() - start)
+        batches = [reader.step((len(steps) + 1) * several + i) for i in range(several)]
+        waits.append((time.perf_counter() - start) / several)
+        engine.to_host(step(*batches))
+        steps.append((time.perf_counter() - start) / several)
         # Another program's load changes from second to second: only neighbours are compared.
         before, rate = rate, engine.convolution_rate(0.1)
-        shares.append(operations / steps[-1] / ((before + rate) / 2))
+        shares.append(cost.operations / steps[-1] / ((before + rate) / 2))
 
     typical, peak = median(steps), resident()
     return {
@@ -116,10 +122,10 @@ def measure(
         "batch": batch,
         "images/s": batch / typical,
         "ms a step": 1000 * typical,
-        "compile s": first - typical,
-        "GFLOP/s": operations / typical / 1e9,
+        "compile s": first - several * typical,
+        "GFLOP/s": cost.operations / typical / 1e9,
         "share of convolution": median(shares),
-        "waiting for input": sum(waits) / sum(steps),
+        "preparing batches": sum(waits) / sum(steps),
         "peak GiB": peak / 2**30,
         "told GiB": told / 2**30,
         "peak/told": peak / told,

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from kgan.systems.adversarial import Adversarial
 
 Losses = Callable[[], tuple[dict[str, Any], Any]]  # named, weighted terms, and tensors that the step needs later
-Batches = tuple[dict[str, np.ndarray], ...]
+Batch = dict[str, np.ndarray]
+Batches = tuple[Batch, ...]
+Step = Callable[..., dict[str, Any]]
 
 ENGINE_COPIES = 0.4 * 2**30  # bytes; seen with U-GAT-IT on CPUs under both engines, whatever the size: `make bench`
 
@@ -203,16 +205,35 @@ def injected(draws: dict[int, np.ndarray]) -> Iterator[None]:
 # --- around a step -----------------------------------------------------------------------------------------------
 
 
+class Cost(NamedTuple):
+    """What a step takes.
+
+    Attributes:
+      operations: floating-point operations; a multiply-add is two.
+      tensors: bytes of the step's own tensors that are alive at once, at most.
+      held: bytes in use between steps: on a GPU the state and what every step reads; on a CPU all that this process
+        holds by now and the copies that an engine makes of a traced step.
+    """
+
+    operations: float
+    tensors: float
+    held: float
+
+
 class Compiled:
     """A system's step, compiled for its devices: `step(batches)` returns the named losses as scalars on the device.
 
+    `step(*several)` takes as many steps in one call, whose losses are then [len(several)] each: the host has nothing to
+    do between them.
+
     Args:
       system: whose `state()` the step may read and change.
-      function: batches to losses; called once, to trace it.
+      function: (batches, *held) to losses; called to trace it.
       devices: how many of this machine's devices share the batch; the system was built in `scope(devices)`.
+      *held: arrays by name that every step may read, put on each device once.
     """
 
-    def __init__(self, system: Adversarial, function: Callable[[Batches], dict[str, Any]], devices: int = 1) -> None:
+    def __init__(self, system: Adversarial, function: Step, devices: int = 1, *held: Batch) -> None:
         self.variables = list(system.state().values())
         self.devices = devices
         if BACKEND == "tensorflow":
@@ -220,81 +241,103 @@ class Compiled:
             tf.config.optimizer.set_experimental_options({"remapping": False})
             if tf.config.list_physical_devices("GPU"):
                 tf.config.experimental.enable_op_determinism()  # a resumed run must repeat sums in the same order
-            traced = self._mirrored(function) if devices > 1 else function
-            self._traced = tf.function(traced, reduce_retracing=True, autograph=False)
+            step = self._mirrored(function) if devices > 1 else function
+            self._one = tf.function(step, reduce_retracing=True, autograph=False)
+            self._held = [keras.tree.map_structure(lambda x: self._placed(lambda _: x), each) for each in held]
         else:
             mesh = Mesh(np.asarray(jax.devices()[:devices]), ("batch",))
-            self._sharded = NamedSharding(mesh, PartitionSpec("batch"))
+            self._sharding = {axis: NamedSharding(mesh, PartitionSpec(*[None] * axis, "batch")) for axis in (0, 1)}
             replicated = NamedSharding(mesh, PartitionSpec())
             for variable in self.variables:
                 variable._value = jax.device_put(variable.value, replicated)
-            self._traced = jax.jit(self._pure(function), donate_argnums=0, out_shardings=(replicated, replicated))
+            step = self._pure(function)
+            self._one = jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
+            self._many = jax.jit(self._scanned(step), donate_argnums=0, out_shardings=(replicated, replicated))
+            self._held = jax.device_put(list(held), replicated)
 
-    def __call__(self, batches: Batches) -> dict[str, Any]:
-        if BACKEND == "tensorflow":
-            return self._traced(self._on_device(batches))
-        values, terms = self._traced([variable.value for variable in self.variables], self._on_device(batches))
+    def __call__(self, *several: Batches) -> dict[str, Any]:
+        if BACKEND == "tensorflow":  # whose calls return before the device is done
+            rows = [self._one(*self._arguments(batches)) for batches in several]
+            return rows[0] if len(rows) == 1 else {name: ops.stack([row[name] for row in rows]) for name in rows[0]}
+        traced = self._one if len(several) == 1 else self._many
+        values, terms = traced([variable.value for variable in self.variables], *self._arguments(*several))
         for variable, value in zip(self.variables, values, strict=True):
             variable._value = value  # not assign: the old buffer was donated
         return terms
 
-    def cost(self, batches: Batches) -> tuple[float, float]:
-        """(floating-point operations, bytes) of one step, as the backend counts its own graph; traces, runs nothing.
-
-        A multiply-add is two operations. The bytes are the largest sum of tensors alive at once, plus, on a GPU, the
-        state, and on a CPU all that this process holds by now and the copies that an engine makes of a traced step.
-        """
+    def cost(self, *several: Batches) -> Cost:
+        """Of one step of such a call, as the backend counts its own graph; traces, runs nothing."""
         if BACKEND == "jax":
             values = [variable.value for variable in self.variables]
-            self._traced = self._traced.lower(values, self._on_device(batches)).compile()
-            cost, memory = self._traced.cost_analysis(), self._traced.memory_analysis()
-            return float((cost or {}).get("flops", 0)), self._held() + float(getattr(memory, "temp_size_in_bytes", 0))
-        graph = self._traced.get_concrete_function(self._on_device(batches)).graph
+            kind = "_one" if len(several) == 1 else "_many"
+            traced = getattr(self, kind).lower(values, *self._arguments(*several)).compile()
+            setattr(self, kind, traced)  # it takes batches of this shape alone, as a training has them
+            cost, memory = traced.cost_analysis(), traced.memory_analysis()  # a loop's body is counted once
+            temporary = getattr(memory, "temp_size_in_bytes", 0)
+            return Cost(float((cost or {}).get("flops", 0)), float(temporary), self._in_use())
+        graph = self._one.get_concrete_function(*self._arguments(several[0])).graph
         options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation() | {"output": "none"}
         profile = tf.compat.v1.profiler.profile(graph, options=options)
-        return float(profile.total_float_ops) if profile else 0.0, self._held() + _peak(graph)
+        return Cost(float(profile.total_float_ops) if profile else 0.0, _peak(graph), self._in_use())
 
-    def _held(self) -> float:
-        """Bytes of the device's memory that are in use between steps."""
+    def _in_use(self) -> float:
         if device_name() == "cpu":
             return resident() + ENGINE_COPIES
-        return float(sum(np.dtype(_dtype(v)).itemsize * int(np.prod(v.shape)) for v in self.variables))
+        state = sum(np.dtype(_dtype(v)).itemsize * int(np.prod(v.shape)) for v in self.variables)
+        return float(state + sum(math.prod(x.shape) for each in self._held for x in each.values()))  # uint8
 
-    def _on_device(self, batches: Batches) -> Any:
-        if BACKEND == "jax":
-            return jax.device_put(batches, self._sharded)
+    def _arguments(self, *several: Batches) -> tuple[Any, ...]:
+        """What a traced step is called with: batches on their devices, those of several steps stacked, and `held`."""
+        if BACKEND == "tensorflow":
+            batches = keras.tree.map_structure(self._split, several[0])
+        elif len(several) == 1:
+            batches = jax.device_put(several[0], self._sharding[0])
+        else:
+            stacked = keras.tree.map_structure(lambda *each: np.stack(each), *several)  # [steps, B, ...]
+            batches = jax.device_put(stacked, self._sharding[1])
+        return batches, *self._held
+
+    # TensorFlow
+
+    def _split(self, array: np.ndarray) -> Any:
+        return self._placed(lambda replica: np.split(array, self.devices)[replica])
+
+    def _placed(self, part: Callable[[int], np.ndarray]) -> Any:
         if self.devices == 1:
-            return keras.tree.map_structure(tf.convert_to_tensor, batches)
+            return tf.convert_to_tensor(part(0))
+        return tf.distribute.get_strategy().experimental_distribute_values_from_function(
+            lambda context: tf.convert_to_tensor(part(context.replica_id_in_sync_group))
+        )
 
-        def shard(array: np.ndarray) -> Any:
-            size = len(array) // self.devices
-            return tf.distribute.get_strategy().experimental_distribute_values_from_function(
-                lambda context: tf.convert_to_tensor(
-                    array[context.replica_id_in_sync_group * size : (context.replica_id_in_sync_group + 1) * size]
-                )
-            )
-
-        return keras.tree.map_structure(shard, batches)
-
-    def _mirrored(self, function: Callable[[Batches], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-        def step(batches: Any) -> dict[str, Any]:
+    def _mirrored(self, function: Step) -> Step:
+        def step(*arguments: Any) -> dict[str, Any]:
             strategy = tf.distribute.get_strategy()
-            terms = strategy.run(function, args=(batches,))
+            terms = strategy.run(function, args=arguments)
             return {name: strategy.reduce("MEAN", term, axis=None) for name, term in terms.items()}
 
         return step
 
-    def _pure(self, function: Callable[[Batches], dict[str, Any]]) -> Callable[[list[Any], Any], Any]:
-        def step(values: list[Any], batches: Any) -> tuple[list[Any], dict[str, Any]]:
+    # JAX
+
+    def _pure(self, function: Step) -> Callable[..., tuple[list[Any], dict[str, Any]]]:
+        def step(values: list[Any], batches: Any, *held: Any) -> tuple[list[Any], dict[str, Any]]:
             _active.append(self.variables)
             try:
                 with keras.StatelessScope(state_mapping=zip(self.variables, values, strict=True)) as scope:
-                    terms = function(batches)
+                    terms = function(batches, *held)
                 return [scope.get_current_value(variable) for variable in self.variables], terms
             finally:
                 _active.pop()
 
         return step
+
+    def _scanned(self, step: Callable[..., tuple[list[Any], dict[str, Any]]]) -> Callable[..., Any]:
+        """`step` for stacked batches."""
+
+        def steps(values: list[Any], batches: Any, *held: Any) -> tuple[list[Any], dict[str, Any]]:
+            return jax.lax.scan(lambda values, batches: step(values, batches, *held), values, batches)
+
+        return steps
 
 
 def scope(devices: int) -> AbstractContextManager[Any]:
@@ -344,6 +387,11 @@ def device_name() -> str:
         return str(jax.devices()[0].device_kind)
     gpus = tf.config.list_physical_devices("GPU")
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "cpu"
+
+
+def steps_per_call() -> int:
+    """How many steps a call should take: on an accelerator enough of them for the host to prepare the next ones."""
+    return 1 if device_name() == "cpu" else 10
 
 
 def resident() -> float:

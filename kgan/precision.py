@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -16,6 +18,17 @@ def wide(x: Any) -> Any:
 def wide_dtype(dtype: Any) -> str:
     """The dtype of `wide`."""
     return "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
+
+
+@contextmanager
+def policy(name: str) -> Iterator[None]:
+    """Within, Keras' global dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def float32_copy(model: keras.Model) -> keras.Model:

@@ -21,7 +21,7 @@ from kgan.data import Data
 from kgan.errors import UserError
 from kgan.layers import legacy
 from kgan.logs import Log
-from kgan.precision import float32_copy
+from kgan.precision import float32_copy, policy
 from kgan.quiet import quiet
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Settings, Stage
@@ -38,6 +38,9 @@ class Training:
       seed: of starting weights, order, augmentation and draws.
       precision: compute dtype; weights, statistics and losses stay in float32.
       devices: how many of the machine's devices share each batch.
+      minutes: of a sitting, after which it stops as if told to, its checkpoint saved; 0 for no limit.
+      steps_per_call: steps that the device takes before the host looks again; 0 for 10 on accelerators, 1 on CPUs.
+        Under JAX another number adds up in another order.
       log_every, sample_every, save_every: steps between log lines, sample sheets and checkpoints.
       samples: rows of a sample sheet.
       evaluate_every: steps between measurements of the filters by KID and FID, which keep the best; 0 for never.
@@ -52,6 +55,8 @@ class Training:
     seed: int = 0
     precision: str = choice("mixed_bfloat16", "float32", "mixed_float16")
     devices: int = 1
+    minutes: float = 0.0
+    steps_per_call: int = 0
     log_every: int = 100
     sample_every: int = 1000
     save_every: int = 1000
@@ -73,8 +78,8 @@ class Config:
     training: Training = dataclasses.field(default_factory=Training)
 
 
-# What may change between two sittings of one run. Only `steps` (through the learning rate's schedule) and `devices`
-# (through the order of sums) touch what is computed.
+# What may change between two sittings of one run. Only `steps` (through the learning rate's schedule), `devices` and
+# `steps_per_call` (through the order of sums) touch what is computed.
 FREE = {
     "name",
     "data.root",  # the data's fingerprint is compared instead
@@ -84,6 +89,8 @@ FREE = {
     "system.test_statistics",
     "training.steps",
     "training.devices",
+    "training.minutes",
+    "training.steps_per_call",
     "training.log_every",
     "training.sample_every",
     "training.save_every",
@@ -109,7 +116,7 @@ def train(config: Config, workdir: str | Path) -> Path:
     settings.check()
     validation = Validation(training.evaluate_count) if training.evaluate_every else None
     workdir.mkdir(parents=True, exist_ok=True)
-    with files.locked(workdir), _policy(training.precision), engine.scope(training.devices):
+    with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
         reader = open_data(config, stages(config)[0])
         system = settings.create(training.steps, training.seed, reader.labels)
         # Through JSON, as a checkpoint keeps it: tuples become lists.
@@ -145,23 +152,12 @@ def open_data(config: Config, stage: Stage) -> Any:
     return reader
 
 
-@contextmanager
-def _policy(precision: str) -> Iterator[None]:
-    """Keras' global dtype policy, for the time of the training."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def _check(training: Training) -> None:
     check_choices(training, "training")
     for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
         if getattr(training, name) < 1:
             raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
-    for name in ("seed", "evaluate_every"):
+    for name in ("seed", "evaluate_every", "minutes", "steps_per_call"):
         if getattr(training, name) < 0:
             raise UserError(f"training.{name} must not be negative, got {getattr(training, name)}.")
     if training.evaluate_count < 2:
@@ -244,14 +240,14 @@ def parameters(system: Any) -> str:
     return "\n".join(lines)
 
 
-def summary(step: engine.Compiled, batches: engine.Batches, steps: int) -> str:
-    """Memory, and time for the next `steps` steps, before the first of them."""
+def summary(step: engine.Compiled, batches: list[engine.Batches], steps: int) -> str:
+    """Memory, and time for the next `steps` steps, before the first call with such `batches`."""
     with quiet():  # TensorFlow's profiler announces that it is deprecated
-        operations, memory = step.cost(batches)
+        cost = step.cost(*batches)
     rate = engine.convolution_rate()
-    seconds = steps * operations / (rate * TYPICAL_SHARE)
+    seconds = steps * cost.operations / (rate * TYPICAL_SHARE)
     return (
-        f"  a step: {operations / 1e9:,.0f} GFLOP, about {memory / 2**30:.1f} GiB; "
+        f"  a step: {cost.operations / 1e9:,.0f} GFLOP, about {(cost.tensors + cost.held) / 2**30:.1f} GiB; "
         f"{steps:,} steps: about {duration(seconds)} on this {engine.device_name()} "
         f"(convolutions at {rate / 1e9:,.0f} GFLOP/s, of which training reaches about {TYPICAL_SHARE:.0%})"
     )
@@ -301,13 +297,27 @@ class _Run:
         if self.validation:
             self.validation.read(reader)
         system.enter(stage, anew=done == stage.first_step)
-        self.step = engine.Compiled(
-            system, lambda batches: system.train_step(tuple(map(reader.prepare, batches))), training.devices
-        )
+
+        def train_step(batches: Any, held: Any) -> dict[str, Any]:
+            return system.train_step(tuple(reader.prepare(batch, held) for batch in batches))
+
+        self.step = engine.Compiled(system, train_step, training.devices, reader.hand_over())
         if len(self.stages) > 1:
             tqdm.write(f"  {stage.image_size} px, batches of {stage.batch_size}, to step {self.until:,}:")
-        tqdm.write(summary(self.step, reader.step(done), min(self.until, training.steps) - done))
+        tqdm.write(summary(self.step, self.batches(done), min(self.until, training.steps) - done))
         self.since += time.monotonic() - start
+
+    def batches(self, done: int) -> list[engine.Batches]:
+        """Those of the next call: of `steps_per_call` steps, or of one where a call must end sooner.
+
+        Which steps share a call depends on their numbers alone, so that a resumed run has the same calls.
+        """
+        training = self.config.training
+        several = training.steps_per_call or engine.steps_per_call()
+        pauses = (training.log_every, training.sample_every, training.save_every, training.evaluate_every)
+        end = min(self.until, training.steps, *(done - done % every + every for every in pauses if every))
+        count = several if done % several == 0 and done + several <= end else 1
+        return [self.reader.step(done + i) for i in range(count)]
 
     def loop(self, start: int) -> None:
         training = self.config.training
@@ -315,6 +325,7 @@ class _Run:
         self.pending: list[dict[str, Any]] = []
         self.images = 0
         self.since = time.monotonic()
+        deadline = self.since + 60 * (training.minutes or math.inf)
         # A new run has none, whatever lies in its folder.
         self.best = {name: measures_of(self.workdir, name) if start else None for name in self.system.filters()}
         self.enter(start)
@@ -324,17 +335,17 @@ class _Run:
         bar = tqdm(total=training.steps, initial=start, unit="step", dynamic_ncols=True, mininterval=1.0)
         with closing(self.log), _signals() as stopped:
             with bar:
-                while done < training.steps and not stopped():
+                while done < training.steps and not stopped() and (done == start or time.monotonic() < deadline):
                     if done == self.until:
                         self.enter(done)
-                    begun = time.monotonic()
+                    begun, batches = time.monotonic(), self.batches(done)
                     with quiet() if done == self.entered else nullcontext():  # TensorFlow's remarks on a first run
-                        self.pending.append(self.step(self.reader.step(done)))
+                        self.pending.append(self.step(*batches))
                     if done == self.entered:
                         self.since += time.monotonic() - begun  # it compiles
-                    self.images += self.stage.batch_size
-                    done += 1
-                    bar.update()
+                    self.images += len(batches) * self.stage.batch_size
+                    done += len(batches)
+                    bar.update(len(batches))
                     if done % training.log_every == 0:
                         bar.set_postfix_str(self.flush(done))
                     if done % training.sample_every == 0:
@@ -349,7 +360,9 @@ class _Run:
                 self.sample(done)
         if done < training.steps:
             print(f"Stopped after step {done} and saved {self.saved}: the same command goes on from there.")
-            raise SystemExit(128 + stopped())
+            if stopped():
+                raise SystemExit(128 + stopped())
+            return
         print(f"Finished {done} steps. In {self.workdir}: {', '.join(f'{n}.keras' for n in self.system.filters())}.")
 
     def flush(self, done: int) -> str:
@@ -357,15 +370,18 @@ class _Run:
         if not self.pending:
             return ""
         rows = engine.to_host(self.pending)
-        first = done - len(rows) + 1
         self.pending = []
-        for number, row in enumerate(rows, first):
-            for name, value in row.items():
-                if not np.isfinite(value):
-                    raise UserError(f"The loss term {name} became {value} at step {number}. {self._kept()}")
+        terms = {name: np.concatenate([np.atleast_1d(row[name]) for row in rows]) for name in rows[0]}
+        values = np.stack(list(terms.values()), axis=-1)  # [steps, terms]
+        if len(broken := np.argwhere(~np.isfinite(values))):
+            row, term = broken[0]
+            number = done - len(values) + 1 + row
+            raise UserError(
+                f"The loss term {list(terms)[term]} became {values[row, term]} at step {number}. {self._kept()}"
+            )
         seconds, images = time.monotonic() - self.since, self.images
         self.since, self.images = time.monotonic(), 0
-        means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        means = {name: float(np.mean(term)) for name, term in terms.items()}
         rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
         speed = images / max(seconds, 1e-9)
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})

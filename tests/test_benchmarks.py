@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as main
-from benchmarks import alone, data, export, metrics, training
+from benchmarks import alone, data, export, metrics, straightforward, training
 from kgan.errors import UserError
 from kgan.metrics import weights
+from kgan.systems import cyclegan, ugatit
 
 TINY = {
     "light": True,
@@ -41,7 +43,8 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """One start of TensorFlow for all."""
 
     def run(module: str, engine: str = "tensorflow", **arguments: Any) -> Any:
-        measure = {"data": data, "export": export, "metrics": metrics}[module].measure
+        modules = {"data": data, "export": export, "metrics": metrics, "straightforward": straightforward}
+        measure = modules[module].measure
         return json.loads(json.dumps(measure(**json.loads(json.dumps(arguments)))))
 
     monkeypatch.setattr(alone, "run", run)
@@ -57,7 +60,7 @@ def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (measured["engine"], measured["precision"], measured["batch"]) == ("tensorflow", "float32", 2)
     assert measured["images/s"] == pytest.approx(2 / (measured["ms a step"] / 1000))
     assert 0.1 < measured["base GiB"] <= measured["peak GiB"]  # both are the most so far
-    assert measured["waiting for input"] < 1
+    assert measured["preparing batches"] < 1
     assert skipped == {"engine": "jax", "skipped": 'jax is not installed: pip install "kgan[jax]" brings it'}
 
 
@@ -78,6 +81,35 @@ def test_input(tmp_path: Path) -> None:
     assert rows[0]["times training"] == pytest.approx(rows[0]["steps/s"] * 0.25)
     assert rows[0]["pictures/s"] == pytest.approx(rows[0]["steps/s"] * 4)  # two batches of two domains
     assert "times training" not in rows[2]  # nothing was trained at that size
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_straightforward(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
+    *measured, _ = straightforward.rows([("ugatit_light_selfie2anime_64", 2)], TINY, seconds=0.1)
+    check(measured, straightforward.COLUMNS)
+    assert [(row["step"], row["precision"]) for row in measured] == list(straightforward.STEPS)
+    assert measured[0]["times"] == measured[0]["of straightforward"] == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ugatit.Settings(**TINY, separate_batches=False),
+        cyclegan.Settings(image_size=32, filters=2, discriminator_filters=2, discriminator_layers=2, residual_blocks=1),
+    ],
+    ids=["ugatit", "cyclegan"],
+)
+def test_the_straightforward_step_learns_the_same(settings: Any) -> None:
+    """CycleGAN's D is left out: a straightforward one sees what the generators draw after their update."""
+    batch = {name: np.random.default_rng(ord(name)).uniform(-1, 1, (2, 32, 32, 3)).astype("f4") for name in "ab"}
+    ours, plain = settings.create(10, 0), settings.create(10, 0)
+    expected, found = ours.train_step((batch,)), straightforward.plain(plain)((batch,))
+    assert expected.keys() == found.keys()
+    for name in expected:
+        if not (name.startswith("discriminator") and isinstance(settings, cyclegan.Settings)):
+            assert float(found[name]) == pytest.approx(float(expected[name]), rel=1e-4), name
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -124,5 +156,5 @@ def test_bench_prints_tables_and_writes_json(
 
 
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no benchmark 'speed': --only takes some of training, input, export, metrics"):
+    with pytest.raises(UserError, match="no benchmark 'speed': --only takes some of training, straightforward, "):
         main.bench(["speed"], tmp_path / "bench.json")

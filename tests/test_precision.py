@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from kgan.precision import float32_copy, wide, wide_dtype
+from kgan.precision import float32_copy, policy, wide, wide_dtype
 from kgan.systems.ugatit import Settings, build_generator
 
 SETTINGS = Settings(light=True, image_size=16, filters=4, residual_blocks=1)
 
 
-@contextmanager
-def _policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _generator(policy: str) -> keras.Model:
-    with _policy(policy):
+def _generator(name: str) -> keras.Model:
+    with policy(name):
         return build_generator(SETTINGS)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_the_copy_is_float32_with_equal_weights_and_close_pictures(policy: str) -> None:
-    model = _generator(policy)
+@pytest.mark.parametrize("name", ["mixed_float16", "mixed_bfloat16"])
+def test_the_copy_is_float32_with_equal_weights_and_close_pictures(name: str) -> None:
+    model = _generator(name)
     for i, weight in enumerate(model.trainable_weights):
         weight.assign(np.random.default_rng(i).uniform(0.1, 0.4, weight.shape))
     copy = float32_copy(model)
@@ -49,7 +36,7 @@ def test_the_copy_is_float32_with_equal_weights_and_close_pictures(policy: str) 
     image, same_image = (ops.convert_to_numpy(m(x)["image"]) for m in (model, copy))
     assert image.dtype == same_image.dtype == np.float32
     difference = np.abs(image - same_image)
-    assert difference.max() > 0 and difference.mean() < (2e-3 if policy == "mixed_float16" else 2e-2)
+    assert difference.max() > 0 and difference.mean() < (2e-3 if name == "mixed_float16" else 2e-2)
 
 
 def test_a_float32_model_is_returned_itself() -> None:
@@ -61,7 +48,7 @@ def test_the_copy_does_not_depend_on_the_current_policy() -> None:
     model = _generator("mixed_bfloat16")
     x = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype("float32")
     expected = ops.convert_to_numpy(float32_copy(model)(x)["image"])
-    with _policy("mixed_bfloat16"):
+    with policy("mixed_bfloat16"):
         copy = float32_copy(model)
         np.testing.assert_array_equal(ops.convert_to_numpy(copy(x)["image"]), expected)
     assert {layer.compute_dtype for layer in copy.layers if layer.weights} == {"float32"}

@@ -19,7 +19,7 @@ import tiny
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kgan import card, checkpoint, files, training
+from kgan import card, checkpoint, engine, files, training
 from kgan.errors import UserError
 
 CONFIG = Path(__file__).with_name("tiny.py")
@@ -147,12 +147,12 @@ def test_what_a_run_leaves(straight: Path) -> None:
     settings = json.loads((straight / "config.json").read_text())
     assert settings == dataclasses.asdict(tiny.get_config())
     rows = [json.loads(line) for line in (straight / "log.jsonl").read_text().splitlines()]
-    assert {"cycle_a", "cam_ab", "discriminator_b", "learning_rate", "images_per_second"} <= rows[0].keys()
+    assert {"cycle_a", "identity_b", "discriminator_b", "learning_rate", "images_per_second"} <= rows[0].keys()
     assert [path.name for path in sorted((straight / "samples").iterdir())] == [
         f"step-{step:08d}.png" for step in (0, 5, 8)
     ]
     with Image.open(straight / "samples" / "step-00000008.png") as sheet:
-        assert sheet.width > 8 * 32 and sheet.height > 2 * 32
+        assert sheet.width > 6 * 32 and sheet.height > 2 * 32
     events = EventAccumulator(str(straight / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("cycle_a")] == [2, 4, 6, 8]
@@ -168,7 +168,7 @@ def test_the_filter_holds_the_averaged_weights_in_float32(straight: Path) -> Non
         np.testing.assert_array_equal(np.asarray(variable), saved)
         assert not np.array_equal(saved, arrays[f"generator_ab/{variable.path}"]) or saved.max() == saved.min()
     about = card.read(straight / "generator_ab.keras")
-    assert about and about.system == "ugatit" and about.image_size == 32 and about.size is None
+    assert about and about.system == "cyclegan" and about.image_size == 32 and about.size is None
     assert about.training["steps"] == 8
 
 
@@ -204,7 +204,7 @@ def test_a_checkpoint_of_one_engine_continues_on_the_other(home: Path, straight:
         [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()] for folder in (copy, same)
     )
     assert [row["step"] for row in rows] == [2, 4, 6, 8, 9, 10]
-    for name in ("cycle_a", "identity_b", "cam_ab", "discriminator_a"):  # step 9 begins from equal weights
+    for name in ("cycle_a", "identity_b", "adversarial_ab", "discriminator_a"):  # step 9 begins from equal weights
         assert rows[-2][name] == pytest.approx(others[-2][name], rel=1e-3)
 
 
@@ -241,11 +241,11 @@ def changed(**changes: Any) -> training.Config:
 
 def test_another_configuration_is_refused_and_named(straight: Path) -> None:
     config = changed(batch_size=4, seed=1, log_every=7)
-    config = dataclasses.replace(config, system=dataclasses.replace(config.system, cycle_weight=5.0))
+    config = dataclasses.replace(config, system=dataclasses.replace(config.system, cycle_weight_a=5.0))
     with pytest.raises(UserError) as caught:
         training.train(config, straight)
     for part in (
-        "system.cycle_weight was 10.0 and is 5.0",
+        "system.cycle_weight_a was 10.0 and is 5.0",
         "training.batch_size was 2 and is 4",
         "training.seed was 0",
     ):
@@ -297,15 +297,15 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
         def __init__(self, system: Any, *_: Any) -> None:
             self.calls = 0
 
-        def cost(self, _: Any) -> tuple[float, float]:
-            return 1.0, 1.0
+        def cost(self, *_: Any) -> engine.Cost:
+            return engine.Cost(1.0, 1.0, 1.0)
 
         def __call__(self, _: Any) -> dict[str, Any]:
             self.calls += 1
-            return {"cycle_a": np.float32(1), "cam_ab": np.float32("nan" if self.calls == 3 else 2)}
+            return {"cycle_a": np.float32(1), "cycle_b": np.float32("nan" if self.calls == 3 else 2)}
 
     monkeypatch.setattr(training.engine, "Compiled", Bad)
-    with pytest.raises(UserError, match=r"cam_ab became nan at step 3\. .*checkpoint-00000002\.npz.*float32"):
+    with pytest.raises(UserError, match=r"cycle_b became nan at step 3\. .*checkpoint-00000002\.npz.*float32"):
         training.train(tiny.get_config(), tmp_path)
     assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
 
@@ -317,8 +317,8 @@ def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: p
         def __init__(self, system: Any, *_: Any) -> None:
             self.system, self.calls = system, 0
 
-        def cost(self, _: Any) -> tuple[float, float]:
-            return 1.0, 1.0
+        def cost(self, *_: Any) -> engine.Cost:
+            return engine.Cost(1.0, 1.0, 1.0)
 
         def __call__(self, _: Any) -> dict[str, Any]:
             self.calls += 1
@@ -330,6 +330,46 @@ def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: p
     with pytest.raises(UserError, match=r"generator_ab/\S+ is no longer finite after step 4.*checkpoint-00000002\.npz"):
         training.train(tiny.get_config(), tmp_path)
     assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+
+
+class Noting:
+    """In a compiled step's place: notes how many steps each call takes."""
+
+    def __init__(self, system: Any, *_: Any) -> None:
+        self.calls = calls
+
+    def cost(self, *several: Any) -> engine.Cost:
+        return engine.Cost(1.0, 1.0, 1.0)
+
+    def __call__(self, *several: Any) -> dict[str, Any]:
+        calls.append(len(several))
+        return {"cycle_a": np.float32(1) if len(several) == 1 else np.arange(len(several), dtype=np.float32)}
+
+
+calls: list[int] = []
+
+
+def test_which_steps_share_a_call_depends_on_their_numbers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls of three begin at multiples of three, and none goes past a log line (5), a checkpoint (6) or the end."""
+    monkeypatch.setattr(training.engine, "Compiled", Noting)
+    schedule = {"steps_per_call": 3, "log_every": 5, "save_every": 6, "sample_every": 100, "keep": 9}
+    for steps, expected in ((6, [3, 1, 1, 1]), (13, [3, 1, 1, 1, 1])):  # the second goes on after 6
+        calls.clear()
+        training.train(changed(steps=steps, **schedule), tmp_path)
+        assert calls == expected
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["cycle_a"]) for row in rows] == [(5, 1.0), (6, 1.0), (10, 1.0), (12, 1.0), (13, 1.0)]
+
+
+def test_a_sitting_of_some_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """However few they are it comes forward by a call, saves, and leaves as if all were well."""
+    monkeypatch.setattr(training.engine, "Compiled", Noting)
+    for step in (1, 2):
+        training.train(changed(minutes=1e-6), tmp_path)
+        assert f"Stopped after step {step} and saved" in capsys.readouterr().out
+        assert checkpoint.found(tmp_path)[-1].name == f"checkpoint-{step:08d}.npz"
 
 
 def test_two_processes_in_one_folder(tmp_path: Path) -> None:
@@ -368,9 +408,9 @@ def test_fit_runs_the_same_step() -> None:
     random = np.random.default_rng(0)
     batch = {name: random.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for name in "ab"}
     fitted, stepped = (tiny.get_config().system.create(steps=10, seed=0) for _ in range(2))
-    history = fitted.fit(tf.data.Dataset.from_tensors((batch, batch)).repeat(), steps_per_epoch=2, verbose=0).history
+    history = fitted.fit(tf.data.Dataset.from_tensors((batch,)).repeat(), steps_per_epoch=2, verbose=0).history
     for _ in range(2):
-        terms = stepped.train_step((batch, batch))
+        terms = stepped.train_step((batch,))
     assert history["cycle_a"][0] == pytest.approx(float(terms["cycle_a"]), rel=1e-3)
     assert int(fitted.step.value) == 2
 

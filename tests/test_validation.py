@@ -16,7 +16,7 @@ import tiny
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kgan
-from kgan import card, checkpoint, images, training, validation
+from kgan import card, checkpoint, engine, images, training, validation
 from kgan.errors import UserError
 from kgan.metrics import inception, kid, weights
 from kgan.validation import Validation, better
@@ -116,8 +116,8 @@ class Numbered:
     def __init__(self, system: Any, *_: Any) -> None:
         self.system = system
 
-    def cost(self, _: Any) -> tuple[float, float]:
-        return 1.0, 1.0
+    def cost(self, *_: Any) -> engine.Cost:
+        return engine.Cost(1.0, 1.0, 1.0)
 
     def __call__(self, _: Any) -> dict[str, Any]:
         self.system.step.assign_add(1)

@@ -57,6 +57,7 @@ class Case:
     draws: dict[int, tuple[int, ...]]
     labels: Any = None
     spread: float = 0.1  # of the starting weights
+    at_once: bool = False  # all three in one call
 
 
 def two_domains(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -141,12 +142,13 @@ def a_stylegan(adversarial: str) -> Case:
     return Case(settings, lambda random: {"image": random.uniform(-1, 1, (BATCH, size, size, 3))}, draws, spread=1.0)
 
 
-CASES = {
+CASES: dict[str, Callable[[], Case]] = {
     "ugatit": lambda: a_ugatit("lsgan"),
     "ugatit_wgan-gp": lambda: a_ugatit("wgan-gp"),
     "ugatit_dragan": lambda: a_ugatit("dragan"),
     "cyclegan": lambda: a_cyclegan("lsgan"),
     "cyclegan_wgan-gp": lambda: a_cyclegan("wgan-gp"),
+    "cyclegan_at-once": lambda: dataclasses.replace(a_cyclegan("lsgan"), at_once=True),
     "pix2pix": lambda: a_pix2pix(),
     "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
     "stargan": a_stargan,
@@ -177,8 +179,13 @@ def run(case: Case, output: Path) -> None:
         before = {f"before {path}": value for path, value in zip(state, engine.read(list(state.values())), strict=True)}
         step = engine.Compiled(system, system.train_step, DEVICES)
         count = case.settings.batches_per_step
+        batches = [tuple(case.batch(random) for _ in range(count)) for _ in range(3)]
         with engine.injected(draws):
-            losses = [engine.to_host(step(tuple(case.batch(random) for _ in range(count)))) for _ in range(3)]
+            if case.at_once:
+                together = engine.to_host(step(*batches))
+                losses = [{name: values[i] for name, values in together.items()} for i in range(3)]
+            else:
+                losses = [engine.to_host(step(each)) for each in batches]
         after = dict(zip(state, engine.read(list(state.values())), strict=True))
     np.savez(output, losses=json.dumps([{k: float(v) for k, v in row.items()} for row in losses]), **before, **after)
 

@@ -1,7 +1,7 @@
 """The smallest experiment: seconds on the embedded pictures. A config file for `kgan train`, and for tests."""
 
 from kgan.data import Unpaired
-from kgan.systems.ugatit import Settings
+from kgan.systems.cyclegan import Settings
 from kgan.training import Config, Training
 
 
@@ -9,7 +9,13 @@ def get_config() -> Config:
     return Config(
         name="tiny",
         system=Settings(
-            light=True, image_size=32, filters=2, residual_blocks=1, discriminator_layers=4, ema=0.9, cam_weight=10.0
+            image_size=32,
+            filters=2,
+            residual_blocks=1,
+            discriminator_filters=2,
+            discriminator_layers=2,
+            pool=3,
+            ema=0.9,
         ),
         data=Unpaired(root="emoji:fluent3d:google"),
         training=Training(

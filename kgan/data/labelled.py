@@ -3,8 +3,10 @@
 import csv
 import dataclasses
 import hashlib
+import io
 import math
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kgan import emoji, images
-from kgan.data.pictures import Source, crop_and_flip, first, generator, memory
+from kgan.data.pictures import Source, first, generator, memory
 from kgan.data.reader import Batch, Data, Reader
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
@@ -158,8 +160,9 @@ class LabelledReader(Reader):
 
     def batch(self, number: int) -> Batch:
         size, draws = self.load_size, generator(self.seed, 100, number)
+        numbers, pixels = (self.batch_size,), (self.batch_size, size, size, 3)
         batch: Batch = {
-            "image": np.empty((self.batch_size, size, size, 3), np.uint8),
+            "image": np.empty(numbers, np.int32) if self.handed_over else np.empty(pixels, np.uint8),
             "image_offset": draws.integers(0, size - self.size + 1, (self.batch_size, 2), np.int32),
             "image_flip": draws.integers(0, 2, self.batch_size, np.int32) * np.int32(self.flip),
         }
@@ -167,7 +170,7 @@ class LabelledReader(Reader):
         for name, pictures in self.train.items():
             rows, chosen = self._rows(name, number)[0], self.indices(name, number)
             if len(chosen):
-                batch["image"][rows] = pictures.take(chosen)
+                batch["image"][rows] = self._before[name] + chosen if self.handed_over else pictures.take(chosen)
                 items = np.array(pictures.kept)[chosen]
                 label, known = self._vectors[name]
                 self._fill(batch, rows, label[items], known[items], draws.permutation(len(chosen)))
@@ -194,10 +197,14 @@ class LabelledReader(Reader):
         for place, out in zip(places, dropped.T, strict=True):
             batch["target"][out, place.slice] = batch["target_known"][out, place.slice] = 0
 
-    def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def hand_over(self) -> Batch:
+        sets = super().hand_over()
+        self._before = dict(zip(sets, np.cumsum([0, *map(len, sets.values())]), strict=False))
+        return {"image": np.concatenate(list(sets.values()))} if sets else {}
+
+    def prepare(self, batch: dict[str, Any], held: dict[str, Any] | None = None) -> dict[str, Any]:
         labels = {name: batch[name] for name in ("label", "known", "target", "target_known")}
-        image = crop_and_flip(batch["image"], batch["image_offset"], batch["image_flip"], self.size)
-        return {"image": image, **labels}
+        return {"image": self.cut(batch, held or {}, "image"), **labels}
 
     def fingerprint(self) -> dict[str, Any]:
         """As of any pictures, and a hash of the labels."""
@@ -272,11 +279,16 @@ def _celeba(root: Path, each: Labelling) -> Found:
         row = dict(zip(columns, cells, strict=True))
         known.append((f"{table}, line {number}", file, _answers(row, asked)))
     paths = _pictures(root / each.images, known, table)
-    order = list(range(len(known)))
-    random.Random(1234).shuffle(order)  # so the official code chooses its test pictures
-    tests = set(order[: min(CELEBA_TESTS, len(known) // 10)])
+    tests = set(_celeba_order(len(known))[: min(CELEBA_TESTS, len(known) // 10)])
     answers = [answers for _, _, answers in known]
     return _split(root, list(asked), paths, answers, [i in tests for i in range(len(known))])
+
+
+def _celeba_order(count: int) -> list[int]:
+    """The rows from whose beginning the official code takes its test pictures."""
+    order = list(range(count))
+    random.Random(1234).shuffle(order)
+    return order
 
 
 def _folders(root: Path, each: Labelling) -> Found:
@@ -383,3 +395,78 @@ def _split(root: Path, groups: list[Group], paths: list[Path], answers: list[Ans
 
 def _picture(item: Path, least: int) -> np.ndarray:
     return images.read(item, least=least)
+
+
+# --- some of the pictures, elsewhere -----------------------------------------------------------------------------
+
+
+def complete(data: Labelled, folder: Path, copies: dict[Path, Path]) -> None:
+    """Make copies of some of the pictures in `folder` a root like `data`'s: a test picture is one there too.
+
+    Tables stay as they are where all pictures are there under their names. Else the rows that are left get the names of
+    the copies; a CSV file says the split of each; CelebA's rows come in the order in which its rule finds the test
+    pictures, of which those beyond a tenth go; class folders are parted into `train` and `test`.
+
+    Args:
+      data: whose root holds files.
+      folder: where the copies lie as the pictures lie in that root.
+      copies: by picture.
+
+    Raises:
+      UserError: a table lies outside of its set's folder.
+    """
+    for each, found in zip(data.sets, data._read().values(), strict=True):
+        root, target = Path(data.root).expanduser() / each.folder, folder / each.folder
+        train = [path for path in found.train.items if path in copies]
+        chosen = set(train)
+        test = [path for path in found.test.items if path in copies and path not in chosen]
+        pictures = (*found.train.items, *found.test.items)
+        whole = all(path in copies and copies[path].name == path.name for path in pictures)
+        if each.layout == "folders":
+            if not whole and not (root / "train").is_dir():
+                _part(target, [copies[path] for path in train], [copies[path] for path in test])
+            continue
+        table = Path(each.table or ("labels.csv" if each.layout == "csv" else "list_attr_celeba.txt"))
+        if table.is_absolute() or ".." in table.parts:
+            raise UserError(f"The table {table} does not lie in {root}: move it there, where it can travel with it.")
+        (target / table).parent.mkdir(parents=True, exist_ok=True)
+        if whole:
+            shutil.copyfile(root / table, target / table)
+            continue
+        rewritten = _csv_of if each.layout == "csv" else _celeba_of
+        (target / table).write_text(rewritten(root / table, copies, train, test), encoding="utf-8")
+
+
+def _csv_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
+    splits = dict.fromkeys([path.name for path in train], "train") | dict.fromkeys([path.name for path in test], "test")
+    names = {path.name: copies[path].name for path in (*train, *test)}
+    rows = [row for _, row in _csv(table) if row["file"] in names]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*rows[0]] + ["split"] * ("split" not in rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "file": names[row["file"]], "split": splits[row["file"]]} for row in rows)
+    return text.getvalue()
+
+
+def _celeba_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
+    _, columns, *lines = _text(table, "CelebA's attributes").splitlines()
+    cells = {line.split()[0]: line.split()[1:] for line in lines}
+    kept = test[: min(CELEBA_TESTS, len(train) // 9)]
+    for path in test[len(kept) :]:
+        copies.pop(path).unlink()
+    order = dict(zip(_celeba_order(len(train) + len(kept)), [*kept, *train], strict=True))
+    rows = [" ".join([copies[path].name, *cells[path.name]]) for _, path in sorted(order.items())]
+    return "\n".join([str(len(rows)), columns, *rows, ""])
+
+
+def _part(root: Path, train: list[Path], test: list[Path]) -> None:
+    """Class folders into `train` and `test`, where a class without test pictures shows its first training picture."""
+    first = {copy.parent: copy for copy in reversed(train)}
+    test = [*test, *(first[folder] for folder in first.keys() - {copy.parent for copy in test})]
+    for half, copies in (("test", test), ("train", train)):
+        for copy in copies:
+            place = root / half / copy.parent.name / copy.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(copy, place)
+    for folder in {copy.parent for copy in (*train, *test)}:
+        shutil.rmtree(folder)

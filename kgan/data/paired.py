@@ -67,8 +67,8 @@ class PairedReader(Reader):
     def _named(self, pairs: Any) -> dict[str, Any]:
         return {self.names[0]: pairs[..., :3], self.names[1]: pairs[..., 3:]}
 
-    def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return self._named(super().prepare(batch)["pair"])
+    def prepare(self, batch: dict[str, Any], held: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._named(super().prepare(batch, held)["pair"])
 
     def validation(self, count: int) -> dict[str, np.ndarray]:
         return self._named(super().validation(count)["pair"])

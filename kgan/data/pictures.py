@@ -149,6 +149,17 @@ class Pictures:
                 total.update(f"{file.name} {file.stat().st_size}\n".encode())
         return {"pictures": len(self), "sha256": total.hexdigest()[:16]}
 
+    def hand_over(self) -> np.ndarray:
+        """All of them, uint8 [N, size, size, C], where they are kept; `take` has none after that."""
+        assert self._pixels is not None
+        pixels, self._pixels = self._pixels, None
+        return pixels
+
+    @property
+    def bytes(self) -> float:
+        """Of those that are kept; infinite where they are streamed."""
+        return float("inf") if self._pixels is None else self._pixels.nbytes
+
     def expect(self, indices: np.ndarray) -> None:
         """Start decoding, in parallel, what `take` will ask for."""
         if self._pixels is None:

@@ -1,12 +1,14 @@
 """Batches for training: every one is a function of (seed, step), so a run resumes anywhere and repeats nothing.
 
-Crop and flip happen inside the compiled step, from offsets that travel with the batch.
+Crop and flip happen inside the compiled step, from offsets that travel with the batch. Where all pictures fit, the
+device holds them as uint8, and only their numbers travel.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from kgan import emoji, images
 from kgan.data.pictures import (
@@ -25,6 +27,7 @@ from kgan.settings import choice
 
 Batch = dict[str, np.ndarray]
 AHEAD = 4  # steps of pictures that are decoded before they are asked for
+ON_DEVICE = 2 * 2**30  # bytes of pictures that a device is asked to hold at most
 
 
 @dataclass
@@ -36,7 +39,8 @@ class Data:
       fit: "crop" cuts the centred square before resizing; "stretch" ignores the aspect, as the official codes do.
       enlarge: pictures are resized to this times the training size, then cropped at random.
       flip: mirror half of the pictures.
-      memory: "auto" keeps decoded pictures where all of them take less than a quarter of the memory that is free.
+      memory: "auto" keeps decoded pictures where all of them take less than a quarter of the memory that is free; on
+        the device itself where they take less than 2 GiB.
       subject: how the pictures are cut, for the filter's card: "face", "center" or "none".
     """
 
@@ -101,10 +105,21 @@ class Reader:
         self.orders = {name: Order(len(self.train[name]), seed, stream) for stream, name in enumerate(self.train)}
         self._first, self._position = 0, 0
         self._next = -1  # the step whose pictures are expected
+        self.handed_over = False
 
     def begin(self, step: int, image: int) -> None:
         """Where batches had other sizes before: each of a step's has had `image` pictures when `step` begins."""
         self._first, self._position = step * self.batches, image * self.batches
+
+    def hand_over(self) -> Batch:
+        """All pictures of each stream, uint8 [N, L, L, C], for the device: batches have their numbers [B] from now on.
+
+        Empty where they are not kept, or are too many.
+        """
+        if sum(pictures.bytes for pictures in self.train.values()) > ON_DEVICE:
+            return {}
+        self.handed_over = True
+        return {name: pictures.hand_over() for name, pictures in self.train.items()}
 
     def position(self, number: int) -> int:
         """Of batch `number`'s first picture in the endless order of its stream."""
@@ -112,11 +127,12 @@ class Reader:
 
     def step(self, step: int) -> tuple[Batch, ...]:
         """The batches of step `step` (0-based): uint8 pictures at load size, with crop offsets and flips."""
-        if self._next != step:
+        if self._next != step and not self.handed_over:
             for ahead in range(AHEAD):
                 self._expect(step + ahead)
         self._next = step + 1
-        self._expect(step + AHEAD)
+        if not self.handed_over:
+            self._expect(step + AHEAD)
         return tuple(self.batch(step * self.batches + i) for i in range(self.batches))
 
     def _expect(self, step: int) -> None:
@@ -134,17 +150,24 @@ class Reader:
         room = self.load_size - self.size + 1
         for stream, (name, pictures) in enumerate(self.train.items()):
             draws, chosen = generator(self.seed, 100 + stream, number), self.indices(name, number)
-            batch[name] = pictures.take(chosen)
+            batch[name] = chosen.astype(np.int32) if self.handed_over else pictures.take(chosen)
             batch[f"{name}_offset"] = draws.integers(0, room, (len(chosen), 2), np.int32)
             batch[f"{name}_flip"] = draws.integers(0, 2, len(chosen), np.int32) * np.int32(self.flip)
         return batch
 
-    def prepare(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Inside the step: crop, flip and scale; each stream float [B, size, size, C] in [-1, 1]."""
-        return {
-            name: crop_and_flip(batch[name], batch[f"{name}_offset"], batch[f"{name}_flip"], self.size)
-            for name in self.train
-        }
+    def prepare(self, batch: dict[str, Any], held: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Inside the step: crop, flip and scale; each stream float [B, size, size, C] in [-1, 1].
+
+        Args:
+          batch: of `step`, as tensors.
+          held: what `hand_over` gave, likewise.
+        """
+        return {name: self.cut(batch, held or {}, name) for name in self.train}
+
+    def cut(self, batch: dict[str, Any], held: dict[str, Any], name: str) -> Any:
+        """`prepare` for one stream."""
+        pictures = ops.take(held[name], batch[name], axis=0) if name in held else batch[name]
+        return crop_and_flip(pictures, batch[f"{name}_offset"], batch[f"{name}_flip"], self.size)
 
     def fingerprint(self) -> dict[str, Any]:
         """Of each stream, how many pictures and a hash of their names and sizes: what an exact resume relies on."""

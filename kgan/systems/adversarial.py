@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
+from keras import ops
 
 from kgan import engine
 
@@ -125,6 +126,16 @@ class Adversarial(keras.Model):
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Columns of the sample sheet: titles to images [B, h, w, 3 or 1], in [-1, 1]."""
         raise NotImplementedError
+
+
+def together(network: keras.Model, *images: Any) -> list[Any]:
+    """What a network makes of each [B, H, W, C] in training, as one batch: faster than each on its own.
+
+    The same too, where no layer looks across a batch.
+    """
+    outputs = network(ops.concatenate(images), training=True)
+    parts = [ops.split(output, len(images)) for output in keras.tree.flatten(outputs)]
+    return [keras.tree.pack_sequence_as(outputs, list(part)) for part in zip(*parts, strict=True)]
 
 
 def average(target: keras.Model, source: keras.Model, decay: float) -> None:

@@ -8,8 +8,10 @@ import dataclasses
 from typing import Any
 
 import keras
+from keras import ops
 
 from kgan import engine
+from kgan.augmentation import DRAWS, augment
 from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.layers import InstanceNormalization
@@ -18,7 +20,7 @@ from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
 from kgan.pool import ImagePool
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, average, named
+from kgan.systems.adversarial import Adversarial, average, named, together
 
 OBJECTIVES = {"lsgan": LSGAN, "gan": NON_SATURATING, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
 
@@ -40,6 +42,7 @@ class Settings:
       gradient_penalty_weight: of wgan-gp, against D's loss of weight 1.
       pool: fakes remembered for each discriminator.
       ema: decay of the generators' moving average, 0 for none. Not in the official code.
+      augment: the discriminators see reals and fakes through `kgan.augmentation`. Not in the official code.
 
       instance_norm_affine: instance norm learns gamma, drawn from N(1, 0.02), and beta. (Lua; PyTorch does not.)
       discriminator_weight: of D's loss. PyTorch halves it; Lua reports the half and differentiates the whole.
@@ -65,6 +68,7 @@ class Settings:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     ema: float = 0.0
+    augment: bool = False
 
     instance_norm_affine: bool = False
     discriminator_weight: float = 0.5
@@ -222,16 +226,18 @@ class CycleGAN(Adversarial):
     def generator_losses(self, real_a: Any, real_b: Any) -> tuple[dict[str, Any], tuple[Any, Any]]:
         """Fool both discriminators, come back, leave one's own target domain alone; and the fakes."""
         settings = self.settings
-        fake_b, fake_a = self._to_b(real_a), self._to_a(real_b)
-        cycled_a, cycled_b = self._to_a(fake_b), self._to_b(fake_a)
+        if settings.identity_weight:
+            (fake_b, same_b), (fake_a, same_a) = self._to_b(real_a, real_b), self._to_a(real_b, real_a)
+        else:
+            (fake_b,), (fake_a,) = self._to_b(real_a), self._to_a(real_b)
+        (cycled_a,), (cycled_b,) = self._to_a(fake_b), self._to_b(fake_a)
         terms = {
-            "adversarial_ab": self._fool(self.discriminator_b, fake_b),
-            "adversarial_ba": self._fool(self.discriminator_a, fake_a),
+            "adversarial_ab": self._fool(self.discriminator_b, fake_b, 4),
+            "adversarial_ba": self._fool(self.discriminator_a, fake_a, 5),
             "cycle_a": settings.cycle_weight_a * l1(cycled_a, real_a),
             "cycle_b": settings.cycle_weight_b * l1(cycled_b, real_b),
         }
         if settings.identity_weight:
-            same_a, same_b = self._to_a(real_a), self._to_b(real_b)
             terms["identity_a"] = settings.identity_weight * settings.cycle_weight_a * l1(same_a, real_a)
             terms["identity_b"] = settings.identity_weight * settings.cycle_weight_b * l1(same_b, real_b)
         return terms, (fake_a, fake_b)
@@ -241,8 +247,8 @@ class CycleGAN(Adversarial):
         settings = self.settings
         weight = settings.discriminator_weight
         terms = {
-            "discriminator_a": weight * self._judge(self.discriminator_a, real_a, fake_a),
-            "discriminator_b": weight * self._judge(self.discriminator_b, real_b, fake_b),
+            "discriminator_a": weight * self._judge(self.discriminator_a, real_a, fake_a, 6),
+            "discriminator_b": weight * self._judge(self.discriminator_b, real_b, fake_b, 8),
         }
         if settings.adversarial == "wgan-gp":
             weight = weight * settings.gradient_penalty_weight
@@ -250,21 +256,28 @@ class CycleGAN(Adversarial):
             terms["penalty_b"] = weight * self._penalty(self.discriminator_b, real_b, fake_b, 3)
         return terms
 
-    def _to_a(self, image: Any) -> Any:
-        return self.generator_ba(image, training=True)["image"]
+    def _to_a(self, *images: Any) -> list[Any]:
+        return [each["image"] for each in together(self.generator_ba, *images)]
 
-    def _to_b(self, image: Any) -> Any:
-        return self.generator_ab(image, training=True)["image"]
+    def _to_b(self, *images: Any) -> list[Any]:
+        return [each["image"] for each in together(self.generator_ab, *images)]
 
-    def _fool(self, discriminator: keras.Model, fake: Any) -> Any:
-        return self.objective.generator(discriminator(fake, training=True))
+    def _fool(self, discriminator: keras.Model, fake: Any, n: int) -> Any:
+        return self.objective.generator(discriminator(self._shown(fake, n), training=True))
 
-    def _judge(self, discriminator: keras.Model, real: Any, fake: Any) -> Any:
-        return self.objective.discriminator(discriminator(real, training=True), discriminator(fake, training=True))
+    def _judge(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
+        real, fake = self._shown(real, n), self._shown(ops.cast(fake, real.dtype), n + 1)
+        return self.objective.discriminator(*together(discriminator, real, fake))
+
+    def _shown(self, image: Any, n: int) -> Any:
+        """What D sees of it; draws number `n` of the step augment it."""
+        if not self.settings.augment:
+            return image
+        return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
 
     def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
         alpha = engine.uniform(self.seed, self.step.value, n, (real.shape[0], 1, 1, 1))
-        between = real + keras.ops.cast(alpha, real.dtype) * (keras.ops.cast(fake, real.dtype) - real)
+        between = real + ops.cast(alpha, real.dtype) * (ops.cast(fake, real.dtype) - real)
         return gradient_penalty(lambda x: discriminator(x, training=True), between)
 
     def judged(self) -> dict[str, str]:

@@ -19,7 +19,7 @@ from kgan.layers import CAM, LIN, AdaLIN, Heatmap, InstanceNormalization, Neares
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, binary_cross_entropy, gradient_penalty, l1, l2
 from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, average, named
+from kgan.systems.adversarial import Adversarial, average, named, together
 
 OBJECTIVES = {
     "lsgan": LSGAN,
@@ -337,10 +337,10 @@ class UGATIT(Adversarial):
     def generator_losses(self, real_a: Any, real_b: Any) -> dict[str, Any]:
         """Fool both scales, come back, leave one's own domain alone, and tell the domains apart (CAM)."""
         settings = self.settings
-        to_b, to_a = self.generator_ab(real_a, training=True), self.generator_ba(real_b, training=True)
+        to_b, same_b = together(self.generator_ab, real_a, real_b)
+        to_a, same_a = together(self.generator_ba, real_b, real_a)
         cycled_a = self.generator_ba(to_b["image"], training=True)["image"]
         cycled_b = self.generator_ab(to_a["image"], training=True)["image"]
-        same_a, same_b = self.generator_ba(real_a, training=True), self.generator_ab(real_b, training=True)
         return {
             "adversarial_ab": settings.adversarial_weight * self._fool(self.discriminators_b, to_b["image"]),
             "adversarial_ba": settings.adversarial_weight * self._fool(self.discriminators_a, to_a["image"]),

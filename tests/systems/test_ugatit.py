@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from kgan import engine
 from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.layers import LIN, AdaLIN, InstanceNormalization
+from kgan.precision import policy
 from kgan.systems.adversarial import named
 from kgan.systems.ugatit import OBJECTIVES, UGATIT, Settings, build_discriminator, build_generator
 
@@ -42,16 +42,6 @@ def _batch(seed: int) -> dict[str, Any]:
 
 def _arrays(variables: Any) -> list[np.ndarray]:
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
-
-
-@contextmanager
-def _policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 # --- published sizes: nothing is allocated, the full generator alone would take 1 GB -------------------------------
@@ -673,10 +663,10 @@ def test_l2_of_the_networks() -> None:
 
 
 @eagerly
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_a_step_in_mixed_precision(policy: str) -> None:
+@pytest.mark.parametrize("name", ["mixed_bfloat16", "mixed_float16"])
+def test_a_step_in_mixed_precision(name: str) -> None:
     """In float16 networks this narrow overflow the first steps: those are left out whole, and the scale is halved."""
-    with _policy(policy):
+    with policy(name):
         system = UGATIT(Settings(**TINY), steps=100)
         assert {variable.dtype for variable in system.state().values() if "int" not in variable.dtype} == {"float32"}
         sides = {"generator": system.generator_variables(), "discriminator": system.discriminator_variables()}
@@ -692,7 +682,7 @@ def test_a_step_in_mixed_precision(policy: str) -> None:
         moved = sum(not np.array_equal(new, old) for new, old in zip(after, before[side], strict=True))
         scale = float(getattr(getattr(system, f"{side}_optimizer"), "dynamic_scale", 256))
         assert (moved > len(after) / 2 and scale == 256) or (moved == 0 and scale == 128)
-        assert moved or (side, policy) == ("generator", "mixed_float16")
+        assert moved or (side, name) == ("generator", "mixed_float16")
 
 
 def test_the_sample_sheet_holds_both_directions() -> None:
