@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "losses": BASICS | {"engine"},
     "optimizers": BASICS | {"engine"},
     "labels": {"errors"},
+    "augmentation": set(),
     "card": BASICS | {"images", "labels"},
     "emoji": BASICS | {"images"},
     "faces": BASICS | {"images"},
@@ -47,7 +48,8 @@ MAY_IMPORT = {
     "blocks": BASICS | {"layers", "losses"},
     "networks": BASICS | {"layers", "blocks"},
     "pool": BASICS | {"engine"},
-    "systems": BASICS | {"engine", "layers", "losses", "optimizers", "blocks", "networks", "pool", "labels"},
+    "systems": BASICS | {"engine", "layers", "losses", "optimizers", "blocks", "networks", "pool", "labels"}
+    | {"augmentation", "metrics"},
     "data": BASICS | {"images", "emoji", "engine", "labels"},
     "training": BASICS
     | {"kgan", "images", "card", "logs", "engine", "layers", "losses", "optimizers", "checkpoint", "systems", "data"}
@@ -56,7 +58,7 @@ MAY_IMPORT = {
     "export": BASICS | {"kgan", "images", "layers", "card", "loading", "generators"},
 }
 # These may import everything.
-COMMANDS = {"__main__", "train", "translate", "generate", "evaluate", "demo", "export.__main__"}
+COMMANDS = {"__main__", "train", "pack", "bring", "translate", "generate", "evaluate", "demo", "export.__main__"}
 
 TENSORFLOW_AT_IMPORT = {"engine", "export"}
 TENSORFLOW_LATER = TENSORFLOW_AT_IMPORT | {"loading"}

@@ -6,7 +6,7 @@ weighted by channel, averaged over pixels and summed over layers. Pictures compa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,27 @@ def build(arrays: dict[str, np.ndarray]) -> keras.Model:
     The five linear layers stand, as their square roots, before the difference that is squared: in a picture's own maps.
     """
 
+    def linear(x: Any, number: int) -> Any:
+        layer = layers.DepthwiseConv2D(1, use_bias=False, dtype="float32", name=f"linear_{number}")
+        x = layer(x)
+        layer.set_weights([np.sqrt(arrays[f"NetLinLayer_{number}.Conv_0.kernel"])])
+        return x
+
+    picture, maps = _vgg16(arrays, len(CONVOLUTIONS))
+    weighted = [linear(x, tap) for tap, x in enumerate(maps)]
+    return keras.Model(picture, weighted, name="lpips_vgg16", trainable=False)
+
+
+def load_maps(taps: tuple[int, ...], path: str | Path | None = None) -> keras.Model:
+    """VGG16 alone, for losses: as `load`, but only the maps of `taps` (0 to 4: relu1_2 to relu5_3), unweighted."""
+    with np.load(weights.find(NAME, SHA256, path)) as arrays:
+        picture, maps = _vgg16(arrays, max(taps) + 1)
+    return keras.Model(picture, [maps[tap] for tap in taps], name="vgg16", trainable=False)
+
+
+def _vgg16(arrays: Mapping[str, np.ndarray], taps: int) -> tuple[Any, list[Any]]:
+    """Its input and the maps of the first `taps` taps, of length one at each pixel."""
+
     def conv(x: Any, number: int) -> Any:
         kernel, bias = (arrays[f"VGG16_0.Conv_{number}.{part}"] for part in ("kernel", "bias"))
         layer = layers.Conv2D(
@@ -52,24 +73,18 @@ def build(arrays: dict[str, np.ndarray]) -> keras.Model:
         layer.set_weights([kernel.astype(np.float32), bias])
         return x
 
-    def linear(x: Any, number: int) -> Any:
-        layer = layers.DepthwiseConv2D(1, use_bias=False, dtype="float32", name=f"linear_{number}")
-        x = layer(x)
-        layer.set_weights([np.sqrt(arrays[f"NetLinLayer_{number}.Conv_0.kernel"])])
-        return x
-
     picture = keras.Input((None, None, 3), dtype="float32", name="picture")
     x = (picture - np.array([-0.030, -0.088, -0.188], "f4")) / np.array([0.458, 0.448, 0.450], "f4")
     maps, number = [], 0
-    for tap, count in enumerate(CONVOLUTIONS):
+    for tap, count in enumerate(CONVOLUTIONS[:taps]):
         if tap:
             x = layers.MaxPooling2D(2, dtype="float32")(x)
         for _ in range(count):
             x = conv(x, number)  # [B, H / 2^tap, W / 2^tap, 64 to 512]
             number += 1
-        length = ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True))
-        maps.append(linear(x / (length + 1e-10), tap))
-    return keras.Model(picture, maps, name="lpips_vgg16", trainable=False)
+        # Within the root, not beside it: the slope of a root is infinite at 0, where no feature is seen.
+        maps.append(x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-20))
+    return picture, maps
 
 
 def distance(network: keras.Model, x: Any, y: Any) -> np.ndarray:

@@ -1,0 +1,204 @@
+"""One-sided: a filter within an hour on two CPU cores, by one generator whose content a trained network holds.
+
+Not a published system, but the ideas of one: in place of CycleGAN's way back, VGG16's features of the picture and of
+what is drawn of it must agree, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018). Half of the networks, a third of the
+work. The discriminator is spectrally normalized (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) and judges
+small and large patches by two heads.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import ops
+
+from kgan import engine
+from kgan.augmentation import DRAWS, augment
+from kgan.blocks import Initial, conv
+from kgan.errors import UserError
+from kgan.layers import InstanceNormalization
+from kgan.losses import LSGAN, l1
+from kgan.metrics import lpips
+from kgan.networks import resnet
+from kgan.optimizers import LinearDecay, adam
+from kgan.settings import check_choices
+from kgan.systems.adversarial import Adversarial, average, named, together
+
+
+@dataclasses.dataclass
+class Settings:
+    """Hyper-parameters, for 128 px.
+
+    Attributes:
+      image_size: pixels a side; a multiple of 4.
+      filters, residual_blocks: of the generator: width of its first layer, a quarter of its widest.
+      discriminator_filters: width of the first layer, an eighth of the widest.
+      heads: strided layers before each head of the discriminator: 3 see 46 pixels, 5 see 190.
+      content_weight: of the squared differences of VGG16's features.
+      identity_weight: of pictures of b, which should stay.
+      learning_rate, discriminator_learning_rate: full for half of the training, then down to 0.
+      ema: decay of the generator's moving average, 0 for none.
+      augment: the discriminator sees reals and fakes through `kgan.augmentation`.
+    """
+
+    image_size: int = 128
+    filters: int = 24
+    residual_blocks: int = 5
+    discriminator_filters: int = 32
+    heads: tuple[int, ...] = (3, 5)
+    content_weight: float = 2.0
+    identity_weight: float = 5.0
+    learning_rate: float = 3e-4
+    discriminator_learning_rate: float = 6e-4
+    beta_1: float = 0.5
+    beta_2: float = 0.99
+    epsilon: float = 1e-8
+    ema: float = 0.998
+    augment: bool = False
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot work together."""
+        check_choices(self, "system")
+        for name in ("filters", "discriminator_filters", "residual_blocks"):
+            if getattr(self, name) < 1:
+                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        if not self.heads or min(self.heads) < 1:
+            raise UserError(f"system.heads must hold numbers of strided layers from 1 on, got {self.heads}.")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        least = max(2 * lpips.SMALLEST, 2 ** max(self.heads))
+        if self.image_size % 4 or self.image_size < least:
+            raise UserError(f"system.image_size must be a multiple of 4, {least} at least, got {self.image_size}.")
+
+    @property
+    def batches_per_step(self) -> int:
+        """One for both updates."""
+        return 1
+
+    def create(self, steps: int, seed: int, labels: Any = None) -> "OneSided":
+        """The system, for a training of `steps` steps; a `UserError` where VGG16's weights are missing."""
+        return OneSided(self, steps, seed)
+
+
+def build_generator(settings: Settings, seed: int = 0, name: str = "generator_ab") -> keras.Model:
+    """[B, H, W, 3] to {"image": [B, H, W, 3]}: a ResNet with resize-convolutions."""
+    image = keras.Input((None, None, 3), name="image")
+
+    def norm(x: Any, name: str) -> Any:
+        return InstanceNormalization(name=name)(x)
+
+    filters, blocks, initial = settings.filters, settings.residual_blocks, Initial(seed)
+    x, _ = resnet(image, 3, filters, blocks, initial=initial, norm=norm, use_bias=False, upsampling="resize")
+    return keras.Model(image, {"image": x}, name=name)
+
+
+def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator_b") -> keras.Model:
+    """Patches: [B, H, W, 3] to logits [B, h, w, 1] of each head, by its number of strided layers."""
+    initial = Initial(seed)
+    image = keras.Input((settings.image_size, settings.image_size, 3), name="image")
+    x, logits = image, {}
+    for i in range(1, max(settings.heads) + 1):
+        filters = settings.discriminator_filters * min(2 ** (i - 1), 8)
+        x = conv(x, filters, 4, name=f"conv{i}", initial=initial, strides=2, pad=1, spectral=True)
+        x = keras.layers.LeakyReLU(0.2, name=f"conv{i}_lrelu")(x)  # [B, H/2^i, W/2^i, F]
+        if i in settings.heads:
+            head = conv(x, 1, 4, name=f"logits{i}", initial=initial, pad=1, spectral=True)
+            logits[str(i)] = head
+    return keras.Model(image, logits, name=name)
+
+
+class OneSided(Adversarial):
+    """A generator and a discriminator. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
+
+    def __init__(self, settings: Settings, steps: int = 5_000, seed: int = 0) -> None:
+        super().__init__(name="onesided")
+        settings.check()
+        self.settings = settings
+
+        def generator(name: str) -> keras.Model:
+            return named(name, lambda: build_generator(settings, 2 * seed, name))
+
+        self.generator_ab = generator("generator_ab")
+        if settings.ema:
+            self.ema_generator_ab = generator("ema_generator_ab")
+        self.discriminator_b = named("discriminator_b", lambda: build_discriminator(settings, 2 * seed + 1))
+        self._content = lpips.load_maps(taps=(2, 3))  # fixed: no part of the state
+
+        half = max(1, steps // 2)
+        self.rate = LinearDecay(settings.learning_rate, half, half)
+        discriminator_rate = LinearDecay(settings.discriminator_learning_rate, half, half)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        self.generator_optimizer = adam("generator_optimizer", self.rate, *betas)
+        self.discriminator_optimizer = adam("discriminator_optimizer", discriminator_rate, *betas)
+        self.ready(seed)
+
+    def generator_variables(self) -> list[keras.Variable]:
+        return list(self.generator_ab.trainable_variables)
+
+    def discriminator_variables(self) -> list[keras.Variable]:
+        return list(self.discriminator_b.trainable_variables)
+
+    def filters(self) -> dict[str, keras.Model]:
+        return {"generator_ab": self.ema_generator_ab if self.settings.ema else self.generator_ab}
+
+    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+        """The discriminator's update, then the generator's, on the same fakes."""
+        real_a, real_b = batches[0]["a"], batches[0]["b"]
+        variables = self.generator_variables()
+
+        drawn, pull_back = engine.forward(lambda: self._draw(real_a, real_b), variables)  # [2B, H, W, 3]
+        fake_b = drawn[: real_a.shape[0]]
+        discriminator_terms, _ = self.minimize(
+            self.discriminator_optimizer,
+            self.discriminator_variables(),
+            lambda: (self.discriminator_losses(real_b, fake_b), ()),
+        )
+        generator_terms, slope = engine.slope(
+            lambda drawn: self.generator_losses(drawn, real_a, real_b), drawn, self.generator_optimizer
+        )
+        engine.apply(self.generator_optimizer, pull_back(slope), variables)
+
+        if self.settings.ema:
+            average(self.ema_generator_ab, self.generator_ab, self.settings.ema)
+        self.step.assign_add(1)
+        return discriminator_terms | generator_terms
+
+    def _draw(self, real_a: Any, real_b: Any) -> Any:
+        return self.generator_ab(ops.concatenate([real_a, real_b]), training=True)["image"]
+
+    def discriminator_losses(self, real_b: Any, fake_b: Any) -> dict[str, Any]:
+        """Reals against fakes, by every head."""
+        of_real, of_fake = together(self.discriminator_b, self._shown(real_b, 0), self._shown(fake_b, 1))
+        return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
+
+    def generator_losses(self, drawn: Any, real_a: Any, real_b: Any) -> dict[str, Any]:
+        """Fool every head, keep the content of a, and leave b alone."""
+        fake_b, same_b = ops.split(drawn, 2)
+        of_fake = self.discriminator_b(self._shown(fake_b, 2), training=True)
+        terms = {f"adversarial_{head}": LSGAN.generator(logits) for head, logits in of_fake.items()}
+        terms["content"] = self.settings.content_weight * self.content(fake_b, real_a)
+        terms["identity_b"] = self.settings.identity_weight * l1(same_b, real_b)
+        return terms
+
+    def content(self, x: Any, y: Any) -> Any:
+        """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
+        maps = [self._content(ops.average_pool(ops.cast(each, "float32"), 2)) for each in (x, y)]
+        return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
+
+    def _shown(self, image: Any, n: int) -> Any:
+        """What D sees of it; draws number `n` of the step augment it."""
+        if not self.settings.augment:
+            return image
+        return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
+
+    def judged(self) -> dict[str, str]:
+        return {"generator_ab": "b"}
+
+    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {name: network(batch["a"], training=False)["image"] for name, network in self.filters().items()}
+
+    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Input and output, and what becomes of pictures that should stay."""
+        (network,) = self.filters().values()
+        drawn, same = (network(batch[name], training=False)["image"] for name in "ab")
+        return {"a": batch["a"], "a to b": drawn, "b": batch["b"], "b to b": same}
