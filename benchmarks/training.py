@@ -1,4 +1,4 @@
-"""Training: each system at its small budget's size, as `kgan train` does it: pictures on the device, cut in the step."""
+"""Training: each system at the size of its small budget, as `kgan train` does it: pictures held by the device."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def measure(
     model.enter(stage, anew=True)
 
     def train_step(batches: Any, held: Any) -> dict[str, Any]:
-        return model.train_step(tuple(reader.prepare(each, held) for each in batches))  # type: ignore[no-any-return]
+        return model.train_step(tuple(reader.prepare(each, held) for each in batches))
 
     step = engine.Compiled(model, train_step, 1, reader.hand_over())
     several = engine.steps_per_call()

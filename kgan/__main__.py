@@ -13,6 +13,8 @@ from kgan import __version__, commands
 
 MODULES = {
     "train": "kgan.train",
+    "pack": "kgan.pack",
+    "bring": "kgan.bring",
     "translate": "kgan.translate",
     "generate": "kgan.generate",
     "evaluate": "kgan.evaluate",

@@ -250,9 +250,9 @@ class Compiled:
             replicated = NamedSharding(mesh, PartitionSpec())
             for variable in self.variables:
                 variable._value = jax.device_put(variable.value, replicated)
-            step = self._pure(function)
-            self._one = jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
-            self._many = jax.jit(self._scanned(step), donate_argnums=0, out_shardings=(replicated, replicated))
+            pure, shardings = self._pure(function), (replicated, replicated)
+            self._one = jax.jit(pure, donate_argnums=0, out_shardings=shardings)
+            self._many = jax.jit(self._scanned(pure), donate_argnums=0, out_shardings=shardings)
             self._held = jax.device_put(list(held), replicated)
 
     def __call__(self, *several: Batches) -> dict[str, Any]:

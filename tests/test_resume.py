@@ -1,8 +1,12 @@
-"""Every system goes on from a checkpoint bit for bit; tests/test_training.py has CycleGAN killed, and on both engines."""
+"""Every system goes on from a checkpoint bit for bit; tests/test_training.py has CycleGAN killed, on both engines."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +52,21 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, name: str) -> None
     assert ends[0][1]["sha256"] != checkpoint.load(straight / "checkpoint-00000003.npz")[1]["sha256"]
     for file in straight.glob("*.keras"):
         assert (resumed / file.name).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install kgan[jax]")
+def test_the_same_under_jax() -> None:
+    """This test and the one-sided filter's in a process whose engine is JAX; tests/test_growth.py has StyleGAN's."""
+    here = Path(__file__).parent
+    files = [str(here / name) for name in ("test_resume.py", "systems/test_onesided.py")]
+    quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "same_bytes"],
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": quickly},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout and "skipped" not in done.stdout

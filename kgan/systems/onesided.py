@@ -182,7 +182,7 @@ class OneSided(Adversarial):
 
     def content(self, x: Any, y: Any) -> Any:
         """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
-        maps = [self._content(ops.average_pool(ops.cast(each, "float32"), 2)) for each in (x, y)]
+        maps = [self._content(ops.average_pool(ops.cast(each, "float32"), 2, strides=2)) for each in (x, y)]
         return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
 
     def _shown(self, image: Any, n: int) -> Any:
