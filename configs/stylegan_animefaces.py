@@ -5,6 +5,9 @@
 A folder `images` inside the root holds the pictures. 128 channels at most and 32 at 64 px, levels of 20 thousand images
 for each fade and each rest where the paper has 600, twice the learning rate, and a tenth of R1's weight, which at 64 px
 is a gradient in fewer pixels.
+
+`data=Labelled(enlarge=1.0)` in a config of your own reads labels.csv beside the folder too, and teaches the generator
+to draw the hair and eyes that it is asked for: kgan generate --label=hair=blue,eyes=red.
 """
 
 from kgan.data import Unlabelled

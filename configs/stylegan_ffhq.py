@@ -5,7 +5,9 @@
 25 million images; the authors report 6 days and 14 hours on eight V100 and a FID of 4.40. On one GPU they take smaller
 batches of the larger levels, and 41 days:
 
-    --config.training.batch_size=4 --config.system.batches=32,32,32,16,8,4,2,1
+    --config.training.batch_size=4 --config.system.batches=32,32,32,16,8,4,2,1 --config.training.steps=4895308
+
+They computed in float32: --config.training.precision=float32.
 """
 
 from kgan.data import Unlabelled

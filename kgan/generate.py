@@ -5,9 +5,10 @@
   kgan generate --model=runs/faces/generator.keras --seeds=0-3 --psis=-1,-0.5,0,0.5,1 --output=truncation.png
   kgan generate --model=runs/faces/generator.keras --seeds=0-7 --frames=240 --output=walk.gif
 
-The first writes a picture a seed and grid.png with all of them into a folder. --mix draws the paper's figure of mixed
-styles: a row for each of --seeds, a column for each of --mix, whose styles replace the row's in --layers. --psis draws
-each seed at several truncations. A .gif or .mp4 walks from seed to seed, in w, and back to the first.
+The first writes a picture a seed and grid.png with all of them into a folder; --output=faces.png is the grid alone.
+--mix draws the paper's figure of mixed styles: a row for each of --seeds, a column for each of --mix, whose styles
+replace the row's in --layers. --psis draws each seed at several truncations. A .gif or .mp4 walks from seed to seed, in
+w, and back to the first.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from kgan.generators import BATCH, Generator, load
 LAYERS = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, None)}  # the paper's figure 3: 4 to 8, 16 to 32, 64 px on
 LONGEST = 30  # pictures a row of a grid
 RATE = 30  # frames a second
+FILMS = (".gif", ".mp4")
 
 
 def numbers(text: str, what: str = "--seeds") -> list[int]:
@@ -47,11 +49,11 @@ def layers_of(text: str, generator: Generator) -> list[int]:
     """ "coarse", "middle", "fine" or numbers, to the layers whose styles are replaced."""
     if text in LAYERS:
         first, last = LAYERS[text]
-        found = list(range(generator.layers))[first:last]
+        found = list(range(generator.used))[first:last]
     else:
         found = numbers(text, "--layers")
-    if not found or max(found) >= generator.layers:
-        raise UserError(f"--layers={text}: this generator has the layers 0 to {generator.layers - 1}.")
+    if not found or max(found) >= generator.used:
+        raise UserError(f"--layers={text}: this generator has the layers 0 to {generator.used - 1}.")
     return found
 
 
@@ -127,7 +129,7 @@ def film(path: Path, frames: Iterator[np.ndarray]) -> None:
     Raises:
       UserError: .mp4 without ffmpeg on the PATH, or ffmpeg fails.
     """
-    if path.suffix == ".gif":
+    if path.suffix.lower() == ".gif":
         first, *others = [Image.fromarray(frame) for frame in frames]
         buffer = BytesIO()
         first.save(buffer, "GIF", save_all=True, append_images=others, duration=1000 / RATE, loop=0)
@@ -153,7 +155,7 @@ def film(path: Path, frames: Iterator[np.ndarray]) -> None:
 # Other commands have flags of the same names; a process runs one command, but tests import several.
 _MODEL = flags.DEFINE_string("model", None, "The generator: generator.keras of a StyleGAN run.", allow_override=True)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "A folder; a .png with --mix or --psis; a .gif or .mp4 with --frames.", allow_override=True
+    "output", None, "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film.", allow_override=True
 )
 _SEEDS = flags.DEFINE_string("seeds", "0-63", "Numbers, one a picture: 0-63 or 1,5,20-29.")
 _PSI = flags.DEFINE_float("truncation_psi", 0.7, "1: as trained; towards 0: more alike and better drawn.")
@@ -169,9 +171,11 @@ def main() -> None:
         if not flag.value:
             raise UserError(f"--{flag.name}=... is missing. kgan generate --help explains it.")
     output, seeds = Path(_OUTPUT.value), numbers(_SEEDS.value)
-    sheet, moving = bool(_MIX.value or _PSIS.value), output.suffix in (".gif", ".mp4")
-    if sheet and output.suffix.lower() not in images.SUFFIXES:
+    picture, moving = (output.suffix.lower() in kinds for kinds in (images.SUFFIXES, FILMS))
+    if (_MIX.value or _PSIS.value) and not picture:
         raise UserError(f"--output={output} should be a picture for a sheet, such as {output}.png.")
+    if _FRAMES.present and not moving:
+        raise UserError(f"--output={output} should be a film for --frames, such as {output}.gif.")
     if _MIX.value and _PSIS.value:
         raise UserError("--mix and --psis each draw a sheet: give one of them.")
     try:
@@ -187,12 +191,14 @@ def main() -> None:
         images.write(output, truncated(generator, seeds, psis, label))
     elif moving:
         film(output, walk(generator, seeds, _FRAMES.value, _PSI.value, label))
+    elif picture:
+        images.write(output, grid(pictures(generator, seeds, _PSI.value, label)))
     else:
         made = pictures(generator, seeds, _PSI.value, label)
-        for seed, picture in zip(seeds, made, strict=True):
-            images.write(output / f"seed{seed:06d}.png", picture)
+        for seed, one in zip(seeds, made, strict=True):
+            images.write(output / f"seed{seed:06d}.png", one)
         images.write(output / "grid.png", grid(made))
-    print(f"Wrote {output if sheet or moving else f'{len(seeds)} pictures and grid.png to {output}'}.")
+    print(f"Wrote {output if picture or moving else f'{len(seeds)} pictures and grid.png to {output}'}.")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ class Generator:
     Attributes:
       card: what is known of it.
       image_size: pixels a side.
-      latent_size: of z; layers: of the synthesis network, each with a style; label_size: 0 where it takes no label.
+      latent_size: of z; label_size: 0 where it takes no label.
+      layers: of the synthesis network, each with a style; used: how many of them draw, fewer while it still grows.
       mean: [W], the average w; cutoff: how many layers truncation touches unless told otherwise.
       noise_shapes: of the optional noise, [h, w, 1] by name.
     """
@@ -42,6 +43,7 @@ class Generator:
         shapes = {tensor.name: tensor.shape for tensor in mapping.inputs}
         self.latent_size, self.label_size = shapes["z"][1], shapes["label"][1] if "label" in shapes else 0
         self.noise_shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in synthesis.inputs if tensor.name != "ws"}
+        self.used = len(self.noise_shapes)
         self._mapping, self._synthesis = mapping, synthesis
         self._quiet = _without_noise(synthesis)
 
@@ -61,7 +63,10 @@ class Generator:
                 raise UserError(f"The generator {self.card.name} takes no label.")
             return None
         if labels is None or labels.width != self.label_size:
-            raise UserError(f"The card of the generator {self.card.name} does not name its {self.label_size} labels.")
+            raise UserError(
+                f"The card of the generator {self.card.name} does not name its {self.label_size} labels: keep the "
+                ".json file that its training wrote beside it."
+            )
         if text is None:
             raise UserError(f"The generator {self.card.name} needs a label, such as {labels.example()}.")
         return labels.vector(text)

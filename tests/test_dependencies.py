@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "blocks": BASICS | {"layers", "losses"},
     "networks": BASICS | {"layers", "blocks"},
     "pool": BASICS | {"engine"},
-    "systems": BASICS | {"engine", "layers", "losses", "optimizers", "blocks", "networks", "pool", "labels"}
+    "systems": BASICS
+    | {"engine", "layers", "losses", "optimizers", "blocks", "networks", "pool", "labels"}
     | {"augmentation", "metrics"},
     "data": BASICS | {"images", "emoji", "engine", "labels"},
     "training": BASICS

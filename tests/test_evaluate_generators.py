@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_generator import LABELS, written
+from small_generator import LABELS, SETTINGS, written
 
 from kgan import generators, images
 from kgan.errors import UserError
-from kgan.evaluation import evaluate, latents
+from kgan.evaluation import evaluate, latents, measures
+from kgan.systems.adversarial import Stage
 
 
 def colours(pictures: np.ndarray) -> list[np.ndarray]:
@@ -45,7 +46,14 @@ def test_classifiers_are_taught_by_labelled_pictures(tmp_path: Path) -> None:
     assert found[1].logits(bright) < 0 < found[0].logits(bright)
 
 
-def test_a_generator_beside_a_folder(tmp_path: Path, shared: Path) -> None:
+def test_a_generator_beside_a_folder(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With mean colours in place of Inception's features, which take seconds to load."""
+
+    def network(resize: str, path: object) -> tuple[measures.Extract, dict[str, str]]:
+        return lambda pictures: (x.mean(axis=(0, 1))[None] / 255 for x in pictures), {"network": "means"}
+
+    monkeypatch.setattr(measures, "_inception", network)
+    monkeypatch.setattr(measures, "DIMENSIONS", 3)
     path = written(tmp_path)
     real = tmp_path / "real"
     for i in range(3):
@@ -97,3 +105,11 @@ def test_separability_of_a_generator_with_labels(tmp_path: Path) -> None:
     generator = generators.load(written(tmp_path, LABELS))
     with pytest.raises(UserError, match="not for generators that take a label"):
         latents.Latents([], 4, "none", 0, tmp_path, None)._separability(generator)
+
+
+def test_separability_of_pictures_too_small(tmp_path: Path) -> None:
+    system = SETTINGS.create(1, 0)
+    system.enter(Stage(0, 0, 8, 1))
+    system.filters()["generator"].save(tmp_path / "small.keras")
+    with pytest.raises(UserError, match="needs 16 pixels a side, and small draws fewer"):
+        latents.Latents([], 4, "none", 0, tmp_path, None)._separability(generators.load(tmp_path / "small.keras"))

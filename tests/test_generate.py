@@ -12,11 +12,12 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
-from small_generator import LABELS, written
+from small_generator import LABELS, SETTINGS, written
 
 from kgan import commands, generate, generators, images, loading
 from kgan.errors import UserError
 from kgan.generators import Generator
+from kgan.systems.adversarial import Stage
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,18 @@ def test_labels(tmp_path: Path) -> None:
         generator.label(None)
     with pytest.raises(UserError, match="hair is never 'green'"):
         generator.label("hair=green")
+
+
+def test_a_generator_that_still_grows(tmp_path: Path) -> None:
+    """Saved at 8 of 16 px it has styles for six layers and uses four."""
+    system = SETTINGS.create(1, 0)
+    system.enter(Stage(0, 0, 8, 1))
+    system.filters()["generator"].save(tmp_path / "generator.keras")
+    generator = generators.load(tmp_path / "generator.keras")
+    assert (generator.image_size, generator.layers, generator.used) == (8, 6, 4)
+    assert generate.layers_of("coarse", generator) == [0, 1, 2, 3] and generator([0]).shape == (1, 8, 8, 3)
+    with pytest.raises(UserError, match="--layers=middle: this generator has the layers 0 to 3"):
+        generate.layers_of("middle", generator)
 
 
 # --- sheets and films --------------------------------------------------------------------------------------------
@@ -150,8 +163,9 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert names == ["grid.png", "seed000003.png", "seed000008.png", "seed000009.png"]
     expected = images.to_uint8(generators.load(path)([8], 0.7))[0]
     np.testing.assert_allclose(images.read(tmp_path / "out" / "seed000008.png"), expected, atol=1)
-    for extra, name in ((["--mix=5-6", "--layers=middle"], "m.png"), (["--psis=-1,1"], "p.png"), ([], "w.gif")):
-        assert run(f"--model={path}", "--seeds=0-1", "--frames=4", *extra, f"--output={tmp_path / name}") == 0
+    given = {"g.png": [], "m.png": ["--mix=5-6", "--layers=middle"], "p.png": ["--psis=-1,1"], "w.GIF": ["--frames=4"]}
+    for name, extra in given.items():
+        assert run(f"--model={path}", "--seeds=0-1", *extra, f"--output={tmp_path / name}") == 0
         assert (tmp_path / name).is_file()
 
 
@@ -161,6 +175,7 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--seeds=5-2"], "--seeds=5-2 is no list of numbers"),
         (["--seeds=a"], "--seeds=a is no list of numbers"),
         (["--mix=1", "--output=folder"], "should be a picture for a sheet"),
+        (["--frames=9"], "should be a film for --frames"),
         (["--mix=1", "--psis=1", "--output=x.png"], "give one of them"),
         (["--psis=a", "--output=x.png"], "--psis=a: numbers are wanted"),
         (["--mix=1", "--layers=4-6", "--output=x.png"], "this generator has the layers 0 to 5"),

@@ -85,6 +85,8 @@ class Latents:
         """Scores in z and w, and each attribute's classifier and entropies, of the pictures of seeds 0, 1, ..."""
         if generator.label_size:
             raise UserError("Separability asks what latents alone tell: it is not for generators that take a label.")
+        if generator.image_size < GRID:
+            raise UserError(f"Separability needs {GRID} pixels a side, and {generator.card.name} draws fewer.")
         network, size = self._lpips.predict_on_batch, generator.image_size
         if size not in self._classifiers:
             self._classifiers[size] = taught(self.labelled or "", size, network)

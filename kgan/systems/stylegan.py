@@ -64,7 +64,7 @@ class Settings:
         and those of the fade.
       batches: of each level from 4 px on, in multiples of training.batch_size; the last holds for all larger ones.
       learning_rates: likewise, in multiples of learning_rate.
-      reset_optimizers: forget Adam's moments when a level begins.
+      reset_optimizers: forget Adam's moments when a level begins. The official code does so at the end of its fade too.
       repeats: steps between changes of alpha and of level.
     """
 
@@ -122,6 +122,8 @@ class Settings:
         for name in ("stable_kimg", "fade_kimg", "ema_kimg"):
             if getattr(self, name) < 0:
                 raise UserError(f"system.{name} must not be negative, got {getattr(self, name)}.")
+        if self.mapping_rate <= 0:
+            raise UserError(f"system.mapping_rate must be positive, got {self.mapping_rate}.")
         for name in ("batches", "learning_rates"):
             if not getattr(self, name) or min(getattr(self, name)) <= 0:
                 raise UserError(f"system.{name} must hold positive numbers, got {getattr(self, name)}.")
@@ -144,10 +146,10 @@ class Settings:
         """The one of `values`, which begin at 4 px, for a level."""
         return values[min(size.bit_length() - 3, len(values) - 1)]
 
-    def begins(self, size: int) -> float:
-        """Thousands of images after which a level begins to fade in."""
+    def begins(self, size: int) -> int:
+        """Images after which a level begins to fade in."""
         level = (size // self.start_size).bit_length() - 1
-        return level * (self.stable_kimg + self.fade_kimg) - self.fade_kimg if level else 0.0
+        return round(1000 * (level * (self.stable_kimg + self.fade_kimg) - self.fade_kimg)) if level else 0
 
     def stages(self, batch_size: int) -> tuple[Stage, ...]:
         """Every level's beginning in steps and images, and its batch; the last one has no end."""
@@ -155,15 +157,16 @@ class Settings:
         while size <= self.image_size:
             batch = batch_size * self.at(self.batches, size)
             found.append(Stage(step, image, size, batch))
-            lasts = max(0, math.ceil((1000 * self.begins(2 * size) - image) / (batch * self.repeats))) * self.repeats
+            lasts = max(0, math.ceil((self.begins(2 * size) - image) / (batch * self.repeats))) * self.repeats
             step, image, size = step + lasts, image + lasts * batch, 2 * size
         following = [each.first_step for each in found[1:]] + [None]
         return tuple(each for each, after in zip(found, following, strict=True) if each.first_step != after)
 
     def steps(self, kimg: float, batch_size: int) -> int:
         """Steps until that many thousands of images have been seen: what a config gives as training.steps."""
-        stage = max((s for s in self.stages(batch_size) if s.first_image < 1000 * kimg), key=lambda s: s.first_step)
-        return stage.first_step + math.ceil((1000 * kimg - stage.first_image) / stage.batch_size)
+        images = round(1000 * kimg)
+        stage = max((s for s in self.stages(batch_size) if s.first_image < images), key=lambda s: s.first_step)
+        return stage.first_step + math.ceil((images - stage.first_image) / stage.batch_size)
 
     def create(self, steps: int, seed: int, labels: Any = None) -> "StyleGAN":
         """The system."""
@@ -332,7 +335,8 @@ class StyleGAN(Adversarial):
     """Mapping, synthesis and discriminator of all levels, of which `enter` chooses the one that trains.
 
     `train_step` takes one batch {"image": [B, r, r, 3]} in [-1, 1], r the level's size, and {"label": [B, N]} where
-    the pictures have some.
+    the pictures have some: `kgan.data.Labelled` with enlarge=1. One of whose labels none is known teaches nothing, for
+    D has no logit of its own for it.
     """
 
     kind = "generator"
@@ -377,10 +381,12 @@ class StyleGAN(Adversarial):
             )
         else:
             self._filter = build_generator(self.mapping, self.truncation, self._synthesis)
+        if anew:  # a run that is stopped before its first step saves a generator too
+            self._fade(self._alpha())
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             if anew and settings.reset_optimizers:
                 for variable in getattr(optimizer, "inner_optimizer", optimizer).variables:
-                    variable.assign(ops.zeros_like(variable))
+                    variable.assign(ops.zeros(variable.shape, variable.dtype))
             optimizer.learning_rate = self.rate(stage.first_step)
 
     def rate(self, step: Any) -> float:
@@ -393,21 +399,21 @@ class StyleGAN(Adversarial):
         if stage.image_size == settings.start_size or not settings.fade_kimg:
             return ops.ones((), "float32")
         steps = (self.step.value - stage.first_step) // settings.repeats * settings.repeats
-        begins = round(1000 * settings.begins(stage.image_size))
-        images = ops.cast(steps * stage.batch_size + (stage.first_image - begins), "float32")
-        return ops.clip(images / (1000 * settings.fade_kimg), 0.0, 1.0)
+        images = steps * stage.batch_size + (stage.first_image - settings.begins(stage.image_size))
+        return ops.clip(ops.cast(images, "float32") / (1000 * settings.fade_kimg), 0.0, 1.0)
 
-    def _fades(self) -> list[Fade]:
+    def _fade(self, alpha: Any) -> None:
         averaged = [self.ema_synthesis] if self.settings.ema_kimg else []
-        return [network.get_layer("fade") for network in (self.synthesis, self.discriminator, *averaged)]
+        for network in (self.synthesis, self.discriminator, *averaged):
+            variable = network.get_layer("fade").alpha
+            variable.assign(ops.cast(alpha, variable.dtype))
 
     # --- the step ---
 
     def train_step(self, batches: engine.Batches) -> dict[str, Any]:
         """The discriminator's update, the average's, then the generator's: each on fakes of its own."""
         alpha = self._alpha()
-        for fade in self._fades():
-            fade.alpha.assign(ops.cast(alpha, fade.alpha.dtype))
+        self._fade(alpha)
         real, labels = self.faded(batches[0]["image"], alpha), batches[0].get("label")
 
         fake, w = self.fakes(0, real.shape[0], labels)

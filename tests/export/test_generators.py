@@ -79,24 +79,23 @@ def test_the_signatures_of_the_saved_model(exported: Path, generator: Generator)
         assert not RANDOM & {node.op for node in function.graph.as_graph_def().node}
 
 
-def test_noise_as_an_input(path: Path, generator: Generator, tmp_path: Path) -> None:
-    measured = export_generator(path, tmp_path, ["float32"], noise="input")
-    assert not any(m.problems for m in measured)
-    run = Interpreter(str(tmp_path / "generator_float32.tflite")).get_signature_runner()
-    assert set(run.get_input_details()) == {"z", "psi", *(f"noise{i}" for i in range(6))}
-    noise = {name: np.ones((1, *shape), np.float32) for name, shape in generator.noise_shapes.items()}
-    made = run(z=generator.z([1]), psi=np.ones((1, 1), np.float32), **noise)["image"]
-    expected = generator.draw(generator.ws(generator.w(generator.z([1]))), noise)
-    np.testing.assert_allclose(made, expected, atol=1e-4)
-
-
-def test_labels_are_inputs_too(tmp_path: Path) -> None:
-    model = written(tmp_path, LABELS)
-    measured = export_generator(model, tmp_path / "out", ["float32"])
-    assert not any(m.problems for m in measured)
+def test_noise_and_labels_as_inputs(tmp_path: Path) -> None:
+    path = written(tmp_path, LABELS)
+    measured = export_generator(path, tmp_path / "out", ["float32"], noise="input")
+    assert [m.signature for m in measured] == ["serving_default", "generate", "mix"]
     about = card.read(tmp_path / "out" / "generator_float32.tflite")
     assert about is not None and about.labels == LABELS
     assert {"name": "label", "shape": [1, 3], "dtype": "float32"} in about.export["inputs"]
+    run = Interpreter(str(tmp_path / "out" / "generator_float32.tflite")).get_signature_runner()
+    assert set(run.get_input_details()) == {"z", "psi", "label", *(f"noise{i}" for i in range(6))}
+
+    generator = generators.load(path)
+    noise = {name: np.ones((1, *shape), np.float32) for name, shape in generator.noise_shapes.items()}
+    for hair in ("red", "blue"):
+        label = LABELS.vector(f"hair={hair}")[None]
+        made = run(z=generator.z([1]), psi=np.ones((1, 1), np.float32), label=label, **noise)["image"]
+        expected = generator.draw(generator.ws(generator.w(generator.z([1]), label)), noise)
+        np.testing.assert_allclose(made, expected, atol=1e-4)
 
 
 def test_a_file_that_computes_something_else_is_refused(

@@ -17,8 +17,8 @@ from keras import ops
 from structure import Structure, assert_golden, structure
 
 from kgan import engine
+from kgan.configs import stylegan_ffhq
 from kgan.errors import UserError
-from kgan.labels import Group, Labels, LabelSet
 from kgan.layers import Truncation
 from kgan.losses import gradient_penalty, r1_penalty
 from kgan.systems.adversarial import Stage
@@ -189,12 +189,12 @@ def test_a_labels_own_logit_is_taken() -> None:
 def test_the_growth_table() -> None:
     """8 px to 600 kimg, then 600 of fade and 600 of rest a level; 1024 px from 7800 kimg on, without fade from 8400."""
     settings = Settings(repeats=1)
-    assert [settings.begins(2**i) for i in range(3, 11)] == [0, 600, 1800, 3000, 4200, 5400, 6600, 7800]
+    assert [settings.begins(2**i) / 1000 for i in range(3, 11)] == [0, 600, 1800, 3000, 4200, 5400, 6600, 7800]
     stages = settings.stages(32)
     assert [stage.image_size for stage in stages] == [2**i for i in range(3, 11)]
     assert [stage.batch_size for stage in stages] == [256, 128, 64, 32, 32, 32, 32, 32]
     for stage in stages:  # each begins as soon as its images have been seen
-        assert 0 <= stage.first_image - 1000 * settings.begins(stage.image_size) < 256
+        assert 0 <= stage.first_image - settings.begins(stage.image_size) < 256
     for stage, after in itertools.pairwise(stages):
         images = (after.first_step - stage.first_step) * stage.batch_size
         assert stage.first_image + images == after.first_image
@@ -204,6 +204,18 @@ def test_the_growth_table() -> None:
 def test_levels_change_after_whole_repeats() -> None:
     stages = dataclasses.replace(SMALL, stable_kimg=0.033).stages(4)
     assert [stage.first_step for stage in stages] == [0, 6, 14] and all(s.first_step % 2 == 0 for s in stages)
+
+
+def test_a_level_takes_no_step_more_than_its_images() -> None:
+    """300 - 200 images are 25 batches of 4, though 1000 (.1 + .2 - .2) is a hair more than 100."""
+    settings = dataclasses.replace(SMALL, stable_kimg=0.1, fade_kimg=0.2, batches=(1,), repeats=1)
+    assert [stage.first_step for stage in settings.stages(4)] == [0, 25, 100]
+
+
+def test_the_published_training_on_one_gpu() -> None:
+    settings = dataclasses.replace(stylegan_ffhq.get_config().system, batches=(32, 32, 32, 16, 8, 4, 2, 1))
+    assert [stage.batch_size for stage in settings.stages(4)] == [128, 128, 64, 32, 16, 8, 4, 4]
+    assert f"--config.training.steps={settings.steps(stylegan_ffhq.KIMG, 4)}" in (stylegan_ffhq.__doc__ or "")
 
 
 def test_steps_of_a_training() -> None:
@@ -422,17 +434,15 @@ def test_learning_rates_of_levels() -> None:
         assert system.rate(0) == pytest.approx(rate)
 
 
-def test_labels_reach_both_networks() -> None:
-    labels = Labels((LabelSet("pictures", (Group("hair", ("black", "red", "blue")),)),))
-    system = SMALL.create(1, 0, labels)
-    system.enter(SMALL.stages(4)[0])
-    label = np.eye(3, dtype="float32")[[0, 1, 2, 0]]
-    terms = engine.to_host(
-        engine.Compiled(system, system.train_step)(({"image": array(pictures(4, 4)), "label": label},))
-    )
-    assert all(np.isfinite(value) for value in terms.values())
-    black, red = (array(system.generate(system.latents([0]), 1.0, label[i : i + 1])) for i in (0, 1))
-    assert np.abs(black - red).max() > 1e-3
+def test_before_its_first_step_a_level_shows_the_one_below() -> None:
+    """As a run saves it that is stopped there."""
+    system = SMALL.create(1, 0)
+    small, large = SMALL.stages(4)[:2]
+    system.enter(small)
+    below = array(system.generate(system.latents([0]), 1.0))
+    system.step.assign(large.first_step)
+    system.enter(large, anew=True)
+    np.testing.assert_array_equal(array(system.generate(system.latents([0]), 1.0)), array(enlarged(below, 2)))
 
 
 # --- what a user is given ----------------------------------------------------------------------------------------
@@ -497,6 +507,7 @@ def test_state_holds_every_variable_once(system: StyleGAN) -> None:
         ({"fade_kimg": -1.0}, "fade_kimg must not be negative"),
         ({"batches": ()}, "batches must hold positive numbers"),
         ({"learning_rates": (1.0, 0.0)}, "learning_rates must hold positive numbers"),
+        ({"mapping_rate": 0.0}, "mapping_rate must be positive"),
         ({"adversarial": "lsgan"}, "adversarial is one of r1, wgan-gp"),
         ({"repeats": 0}, "repeats must be at least 1"),
     ],
