@@ -79,7 +79,8 @@ class Config:
 
 
 # What may change between two sittings of one run. Only `steps` (through the learning rate's schedule), `devices` and
-# `steps_per_call` (through the order of sums) touch what is computed.
+# `steps_per_call` (through the order of sums) touch what is computed; and where a call takes several steps under JAX,
+# the intervals at which it must end (likewise).
 FREE = {
     "name",
     "data.root",  # the data's fingerprint is compared instead

@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "loading": BASICS | {"images", "layers", "card"},
     "generators": BASICS | {"layers", "card"},
     "metrics": BASICS,
-    "evaluation": BASICS | {"images", "card", "loading", "generators", "metrics", "data"},
+    "evaluation": BASICS | {"images", "engine", "card", "loading", "generators", "metrics", "data"},
     "validation": BASICS | {"images", "card", "engine", "metrics"},
     "blocks": BASICS | {"layers", "losses"},
     "networks": BASICS | {"layers", "blocks"},

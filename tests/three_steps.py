@@ -40,7 +40,7 @@ if keras.backend.backend() == "jax":
 from kgan import engine
 from kgan.labels import Group, Labels, LabelSet
 from kgan.systems import cyclegan, pix2pix, stargan, stylegan, ugatit
-from kgan.systems.adversarial import Adversarial
+from kgan.systems.adversarial import Adversarial, Stage
 
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("float64")
@@ -174,6 +174,7 @@ def run(case: Case, output: Path) -> None:
     draws = {n: np.random.default_rng(50 + n).uniform(size=shape) for n, shape in case.draws.items()}
     with engine.scope(DEVICES):
         system = case.settings.create(100, 0, case.labels)
+        system.enter(Stage(0, 0, case.settings.image_size, BATCH), anew=True)
         set_start(system, case.spread)
         state = system.state()
         before = {f"before {path}": value for path, value in zip(state, engine.read(list(state.values())), strict=True)}

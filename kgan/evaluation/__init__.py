@@ -83,6 +83,9 @@ def evaluate(
     inputs = inspect(source) if source else None
     finished = [inspect(folder) for folder in generated]
     _check_pairs(real, inputs, finished, metrics)
+    from kgan import engine  # here: mistakes are told before an engine starts
+
+    engine.exactly()
     filters = {str(model): load(model).asked(label) for model in models}
     drawing = {str(model): generators.load(model) for model in made_of_noise}
     asked = {name: generator.label(label) for name, generator in drawing.items()}

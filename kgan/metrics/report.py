@@ -40,11 +40,11 @@ TITLES = {
     "lpips": "LPIPS",
     "flicker": "flicker",
     "ppl_zfull": "PPL z full",
-    "ppl_zend": "z end",
+    "ppl_zend": "PPL z end",
     "ppl_wfull": "PPL w full",
-    "ppl_wend": "w end",
+    "ppl_wend": "PPL w end",
     "separability_z": "separability z",
-    "separability_w": "w",
+    "separability_w": "separability w",
 }
 # 3 for others
 DIGITS = {"fid": 2, "psnr": 2, "l1": 2, "flicker": 2, "ppl_zfull": 1, "ppl_zend": 1, "ppl_wfull": 1, "ppl_wend": 1}
