@@ -35,6 +35,7 @@ def export(
     size: int | tuple[int, int] | None = None,
     recipes: Sequence[str] = ("float32", "float16", "dynamic"),
     saved_model: bool = True,
+    half_keras: bool = False,
 ) -> list[Measurement]:
     """Write and verify `<name>_<recipe>.tflite` for each recipe, each with a card, and the folder `<name>_saved_model`.
 
@@ -49,9 +50,10 @@ def export(
       size: (height, width) or a square's side for the `.tflite`, whose size is fixed; None: as it was trained.
       recipes: names in `kgan.export.recipes.RECIPES`.
       saved_model: write that too.
+      half_keras: write `<name>_half.keras` too, see `kgan.export.half`.
 
     Returns:
-      The measurements: one a `.tflite`, and one for each signature of the SavedModel.
+      The measurements: one a file, and one for each signature of the SavedModel.
 
     Raises:
       UserError: the model or the size will not do, or the network cannot be converted.
@@ -62,9 +64,9 @@ def export(
 
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
+    from kgan.export import half, tflite, verify
     from kgan.export import recipes as known
     from kgan.export import saved_model as saving
-    from kgan.export import tflite, verify
     from kgan.layers.batch import statistics
     from kgan.loading import inputs_of, keras_runner, load_keras
     from kgan.precision import float32_copy
@@ -82,15 +84,19 @@ def export(
             f"The card {cards.path_of(model)} says batch_norm {card.batch_norm!r}, but the network uses {used!r}: it "
             "is the card of another filter."
         )
-    size_ = (height, width) if height and width else None
+    trained, size_ = card, (height, width) if height and width else None
     card = dataclasses.replace(card, size=size_, batch_norm=used, dropout=False)
     height, width = _static_size(size, card)
     pictures = [images.resize(picture, (height, width)) for picture in pictures]
-    run = keras_runner(network)
+
+    def drawn(network: Any) -> list[np.ndarray]:
+        run = keras_runner(network)
+        return [run(images.to_float(p)[None], *label)[0] for p, label in zip(pictures, asked, strict=True)]
+
     labels = _labels(inputs_of(network), card, len(pictures))
     pictures = [picture for picture in pictures for _ in range(LABELS if labels else 1)]
     asked = [[label[None]] for label in labels] or [[]] * len(pictures)
-    expected = [run(images.to_float(p)[None], *label)[0] for p, label in zip(pictures, asked, strict=True)]
+    expected = drawn(network)
 
     measurements: list[Measurement] = []
     output.mkdir(parents=True, exist_ok=True)
@@ -116,6 +122,12 @@ def export(
                 facts["label"] = saving.describe_label(labels[0].size)
             dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
             _settle(made, output, not any(measured.problems for measured in measured_all))
+        if half_keras:
+            made = _halved(model, Path(temporary))
+            measured = _judged(made, half.FLOOR, expected, drawn(float32_copy(load_keras(made))))
+            measurements.append(measured)
+            dataclasses.replace(trained, export=_facts({"recipe": "half"}, [measured])).write(made)
+            _settle(made, output, not measured.problems)
 
     return _reported(measurements, model, output, {"size": [height, width], "batch_norm": card.batch_norm})
 
@@ -126,11 +138,12 @@ def export_generator(
     recipes: Sequence[str] = ("float32", "float16", "dynamic"),
     saved_model: bool = True,
     noise: str = "constant",
+    half_keras: bool = False,
 ) -> list[Measurement]:
     """As `export`, for a generator of noise: `kgan.export.generators` says what its files take.
 
     Args:
-      model, output, recipes, saved_model: as of `export`.
+      model, output, recipes, saved_model, half_keras: as of `export`.
       noise: "constant", or "input" to be given by whoever runs the file.
     """
     with quiet():
@@ -139,7 +152,7 @@ def export_generator(
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
     from kgan import generators as loading
-    from kgan.export import generators
+    from kgan.export import generators, half
     from kgan.export import recipes as known
 
     model, output = Path(model), Path(output)
@@ -147,7 +160,11 @@ def export_generator(
     network, card = loading.load_keras(model)
     labels = card.labels.examples() if card.labels else []
     given = generators.cases(network, noise, GENERATED, labels)
-    expected = [np.asarray(generators.draw(network, case))[0] for case in given]
+
+    def drawn(network: Any) -> list[np.ndarray]:
+        return [np.asarray(generators.draw(network, case))[0] for case in given]
+
+    expected = drawn(network)
     measurements: list[Measurement] = []
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
@@ -172,7 +189,30 @@ def export_generator(
             facts = {"recipe": "saved_model", "signatures": signatures, "noise": noise}
             dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
             _settle(made, output, not any(measured.problems for measured in measured_all))
+        if half_keras:
+            made = _halved(model, Path(temporary))
+            card.write(made)  # which says how it is loaded
+            measured = _judged(made, half.FLOOR, expected, drawn(loading.load_keras(made)[0]))
+            measurements.append(measured)
+            dataclasses.replace(card, export=_facts({"recipe": "half"}, [measured])).write(made)
+            _settle(made, output, not measured.problems)
     return _reported(measurements, model, output, {"size": list(card.size or ()), "noise": noise})
+
+
+def _halved(model: Path, folder: Path) -> Path:
+    from kgan.export import half
+
+    made = folder / f"{model.stem}_half.keras"
+    half.halve(model, made)
+    return made
+
+
+def _judged(made: Path, floor: float, expected: list[np.ndarray], got: list[np.ndarray]) -> Measurement:
+    """Of a `.keras` file."""
+    from kgan.export import verify
+
+    known = verify.Measurement(made.name, "keras", *verify.digest(made), len(expected), floor)
+    return verify.judge(known, expected, got)
 
 
 def _reported(measurements: list[Measurement], model: Path, output: Path, facts: dict[str, Any]) -> list[Measurement]:

@@ -7,6 +7,7 @@ writes into exported/:
   generator_ab_float32.tflite   weights as trained
   generator_ab_float16.tflite   half the size, for GPUs
   generator_ab_dynamic.tflite   a quarter of the size, the fastest on CPUs
+  generator_ab_half.keras       with --half_keras: the same model with its weights in 16 bits, to keep and to share
   generator_ab_<recipe>.json    a card for each: shapes, value range, sha256, versions, what the verification found
   generator_ab_saved_model/     for TensorFlow Serving: pictures as floats, as uint8, or as bytes of JPEG or PNG files
   verification.json             every file run on real pictures and compared with Keras
@@ -36,6 +37,7 @@ flags.DEFINE_string("output", None, "The folder to write to.", required=True)
 flags.DEFINE_integer("size", None, "Side in pixels of the .tflite files' pictures. Default: as the model was trained.")
 flags.DEFINE_list("recipes", "float32,float16,dynamic", "Which .tflite files to write.")
 flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
+flags.DEFINE_bool("half_keras", False, "Write NAME_half.keras too: the .keras file with its weights in 16 bits.")
 flags.DEFINE_enum("noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run.")
 flags.DEFINE_string("images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji.")
 
@@ -64,10 +66,14 @@ def main() -> None:
     print(f"Converting {FLAGS.model} and verifying each file on {PICTURES} pictures ...", flush=True)
     try:
         if card and card.kind == "generator":
-            measurements = export_generator(FLAGS.model, FLAGS.output, FLAGS.recipes, FLAGS.saved_model, FLAGS.noise)
+            measurements = export_generator(
+                FLAGS.model, FLAGS.output, FLAGS.recipes, FLAGS.saved_model, FLAGS.noise, FLAGS.half_keras
+            )
         else:
             pictures = verification_pictures(FLAGS.images)
-            measurements = export(FLAGS.model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model)
+            measurements = export(
+                FLAGS.model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model, FLAGS.half_keras
+            )
     except verify.VerificationError as error:
         print(verify.table(error.measurements))
         raise

@@ -25,7 +25,10 @@ Result = tuple[list[dict[str, float]], dict[str, np.ndarray], dict[str, np.ndarr
 
 
 FAST = ("ugatit", "cyclegan", "pix2pix", "stylegan")
-SLOW = ("ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "pix2pix_colorize", "stargan", "stylegan_wgan-gp")
+SLOW = (
+    *("ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "cyclegan_augment"),
+    *("pix2pix_colorize", "stargan", "stylegan_wgan-gp"),
+)
 # Biases before a normalization have no gradient but rounding noise, which Adam turns into steps of any size.
 HIDDEN = {
     "ugatit": r"stem_conv|down\d_conv|encoder",

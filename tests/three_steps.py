@@ -38,6 +38,7 @@ if keras.backend.backend() == "jax":
     sys.modules["tensorflow"] = None  # type: ignore[assignment]
 
 from kgan import engine
+from kgan.augmentation import DRAWS
 from kgan.labels import Group, Labels, LabelSet
 from kgan.systems import cyclegan, pix2pix, stargan, stylegan, ugatit
 from kgan.systems.adversarial import Adversarial, Stage
@@ -78,11 +79,12 @@ def a_ugatit(objective: str) -> Case:
     return Case(settings, two_domains, shapes)
 
 
-def a_cyclegan(objective: str) -> Case:
+def a_cyclegan(objective: str, augment: bool = False) -> Case:
     """Its pools are full after the first two images, and swap from then on."""
     small = {"filters": 4, "discriminator_filters": 4, "residual_blocks": 1, "discriminator_layers": 2, "pool": 2}
-    settings = cyclegan.Settings(image_size=SIZE, adversarial=objective, ema=0.9, **small)
-    return Case(settings, two_domains, {0: (BATCH, 2), 1: (BATCH, 2), 2: (BATCH, 1, 1, 1), 3: (BATCH, 1, 1, 1)})
+    settings = cyclegan.Settings(image_size=SIZE, adversarial=objective, ema=0.9, augment=augment, **small)
+    draws = dict.fromkeys((0, 1), (BATCH, 2)) | dict.fromkeys((2, 3), (BATCH, 1, 1, 1))
+    return Case(settings, two_domains, draws | dict.fromkeys(range(4, 10), (BATCH, DRAWS)))
 
 
 def a_pix2pix(**changes: Any) -> Case:
@@ -148,6 +150,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "ugatit_dragan": lambda: a_ugatit("dragan"),
     "cyclegan": lambda: a_cyclegan("lsgan"),
     "cyclegan_wgan-gp": lambda: a_cyclegan("wgan-gp"),
+    "cyclegan_augment": lambda: a_cyclegan("lsgan", augment=True),
     "cyclegan_at-once": lambda: dataclasses.replace(a_cyclegan("lsgan"), at_once=True),
     "pix2pix": lambda: a_pix2pix(),
     "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
