@@ -361,8 +361,8 @@ class _Stubbed(UGATIT):
         self.settings = Settings(**(TINY | changes))
         self.objective = OBJECTIVES[self.settings.adversarial]
         self.seed, self.step = 0, keras.Variable(0, dtype="int32", trainable=False)
-        self.generator_ab = lambda x, training: {"image": -x, "cam_logits": ops.ones((1, 2))}
-        self.generator_ba = lambda x, training: {"image": x / 2, "cam_logits": ops.zeros((1, 2))}
+        self.generator_ab = lambda x, training: {"image": -x, "cam_logits": ops.ones((len(x), 2))}
+        self.generator_ba = lambda x, training: {"image": x / 2, "cam_logits": ops.zeros((len(x), 2))}
         self.discriminator_a_global, self.discriminator_a_local = self._critic(0.0), self._critic(1.0)
         self.discriminator_b_global, self.discriminator_b_local = self._critic(2.0), self._critic(3.0)
         self.weighed = [keras.Variable([3.0, 4.0], name="kernel"), keras.Variable([5.0], name="bias")]
