@@ -27,7 +27,7 @@ import numpy as np
 from absl import flags
 
 from kgan import card as cards
-from kgan import commands, emoji, images
+from kgan import commands, emoji, filters, images
 from kgan.errors import UserError
 from kgan.export import export, export_generator
 
@@ -62,17 +62,18 @@ def _evenly(count: int) -> list[int]:
 def main() -> None:
     from kgan.export import verify
 
-    card = cards.read(FLAGS.model)
-    print(f"Converting {FLAGS.model} and verifying each file on {PICTURES} pictures ...", flush=True)
+    model = filters.find(FLAGS.model)
+    card = cards.read(model)
+    print(f"Converting {model} and verifying each file on {PICTURES} pictures ...", flush=True)
     try:
         if card and card.kind == "generator":
             measurements = export_generator(
-                FLAGS.model, FLAGS.output, FLAGS.recipes, FLAGS.saved_model, FLAGS.noise, FLAGS.half_keras
+                model, FLAGS.output, FLAGS.recipes, FLAGS.saved_model, FLAGS.noise, FLAGS.half_keras
             )
         else:
             pictures = verification_pictures(FLAGS.images)
             measurements = export(
-                FLAGS.model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model, FLAGS.half_keras
+                model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model, FLAGS.half_keras
             )
     except verify.VerificationError as error:
         print(verify.table(error.measurements))

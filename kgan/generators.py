@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgan import card as cards
+from kgan import filters
 from kgan.card import Card
 from kgan.errors import UserError
 from kgan.quiet import quiet
@@ -158,7 +159,7 @@ def load_keras(path: str | Path) -> tuple[keras.Model, Card]:
         from kgan.layers import legacy
         from kgan.precision import float32_copy
 
-    path = Path(path)
+    path = filters.find(path)
     if not path.is_file() or path.suffix != ".keras":
         raise UserError(f"There is no generator {path}: the generator.keras of a StyleGAN training was looked for.")
     try:

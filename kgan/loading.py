@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from kgan import card as cards
-from kgan import images
+from kgan import filters, images
 from kgan.card import Card
 from kgan.errors import UserError
 from kgan.quiet import quiet
@@ -146,14 +146,14 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def load(path: str | Path) -> Filter:
-    """Load a filter from a `.keras` (or `.h5`) file, a `.tflite` file or a SavedModel folder.
+    """Load a filter from a `.keras` (or `.h5`) file, a `.tflite` file, a SavedModel folder, or an included one by name.
 
     Raises:
       UserError: there is no such file, it is damaged, or it is no filter from pictures to pictures.
     """
-    path = Path(path)
+    path = filters.find(path)
     if not path.exists():
-        raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
+        raise UserError(f"There is no model {path}: a {KINDS} was looked for, or one of {', '.join(filters.names())}.")
     known = None
     if path.is_dir():
         run, shapes = _load_saved_model(path)

@@ -130,7 +130,7 @@ def _changed(config: Config, part: str, **fields: Any) -> Config:
 def _add_kgan(folder: Path) -> None:
     """The package as a wheel has it."""
     for package in ("kgan", "kgan.export", "kgan.configs"):
-        place, ignored = folder.joinpath(*package.split(".")), shutil.ignore_patterns("__pycache__")
+        place, ignored = folder.joinpath(*package.split(".")), shutil.ignore_patterns("__pycache__", "*.keras")
         shutil.copytree(str(resources.files(package)), place, ignore=ignored, dirs_exist_ok=True)
 
 

@@ -45,8 +45,9 @@ def three_steps(folder: Path, backend: str, devices: int, case: str) -> Result:
     output = folder / f"{backend}-{devices}" / f"{case}.npz"
     if not output.exists():
         output.parent.mkdir(exist_ok=True)
-        alone = case not in FAST or (backend, devices) == ("tensorflow", 2)
-        cases = (case,) if alone else FAST
+        # U-GAT-IT compiles longest: on two devices of JAX it is a slow case.
+        alone = case not in FAST or (backend, devices) == ("tensorflow", 2) or (devices == 2 and case == FAST[0])
+        cases = (case,) if alone else FAST if devices == 1 else FAST[1:]
         done = subprocess.run(
             [sys.executable, str(SCRIPT), str(devices), str(output.parent), *cases],
             env={**os.environ, "KERAS_BACKEND": backend},
@@ -92,8 +93,11 @@ def test_two_replicas_equal_one_device(folder: Path, case: str) -> None:
 
 
 @NEEDS_JAX
-@pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("case", FAST)
+@pytest.mark.parametrize(
+    ("case", "devices"),
+    [(case, 1) for case in FAST]
+    + [pytest.param(case, 2, marks=pytest.mark.slow if case == FAST[0] else ()) for case in FAST],
+)
 def test_jax_equals_tensorflow(folder: Path, case: str, devices: int) -> None:
     assert_equal(folder, case, ("jax", devices), ("tensorflow", 1))
 

@@ -57,8 +57,10 @@ def test_the_wheel_holds_the_three_folders_as_one_package(wheel: Path) -> None:
     for folder, package in (("kgan", "kgan"), ("export", "kgan/export"), ("configs", "kgan/configs")):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder).as_posix()}" in names
+    others = [*(ROOT / "kgan/assets").iterdir(), *(ROOT / "kgan/filters").glob("*.keras")]
+    others += (ROOT / "kgan/filters").glob("*.json")
     assert {name for name in names if name.startswith("kgan/") and not name.endswith(".py")} == {
-        f"kgan/assets/{path.name}" for path in (ROOT / "kgan/assets").iterdir()
+        path.relative_to(ROOT).as_posix() for path in others
     }
 
 

@@ -19,6 +19,7 @@ from kgan.errors import UserError
 from kgan.evaluation.latents import OF_LATENTS, Latents, drawn
 from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
 from kgan.evaluation.pictures import Pictures, inspect, partners, translated
+from kgan.filters import find
 from kgan.loading import load
 from kgan.metrics import path_length, report, resizing, weights
 
@@ -75,6 +76,7 @@ def evaluate(
       UserError: settings that do not fit each other, a missing folder, model or weights, fewer than two readable
         pictures in a folder, pictures that do not pair.
     """
+    models = [find(model) for model in models]
     made_of_noise = [model for model in models if (card := cards.read(model)) and card.kind == "generator"]
     models = [model for model in models if model not in made_of_noise]
     _check(reference, [*generated, *made_of_noise], models, source, metrics, resize)
