@@ -61,8 +61,9 @@ def test_the_same_under_jax() -> None:
     here = Path(__file__).parent
     files = [str(here / name) for name in ("test_resume.py", "systems/test_onesided.py")]
     quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    options = ["-q", "-p", "no:cacheprovider", "-k", "same_bytes", "-m", "slow or not slow"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", "same_bytes"],
+        [sys.executable, "-m", "pytest", *options, *files],
         env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": quickly},
         capture_output=True,
         text=True,
