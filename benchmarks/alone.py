@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,15 @@ def run(module: str, engine: str = "tensorflow", **arguments: Any) -> Any:
     if done.returncode:
         raise RuntimeError(f"benchmarks.{module} failed under {engine}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def under_both(rows: Callable[[str], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """The rows of TensorFlow, then those of JAX, each with its "engine"; or one that says that it is not installed."""
+    for engine in ("tensorflow", "jax"):
+        if importlib.util.find_spec(engine) is None:
+            yield {"engine": engine, "skipped": f'{engine} is not installed: pip install "kgan[{engine}]" brings it'}
+        else:
+            yield from ({"engine": engine} | row for row in rows(engine))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import time
 from collections.abc import Iterator, Mapping
 from statistics import median
@@ -35,14 +34,13 @@ STEPS = (("straightforward", "float32"), ("kgan", "float32"), ("kgan", "mixed_bf
 
 def rows(cases: Any = CASES, changes: Mapping[str, Any] | None = None, seconds: float = 10.0) -> Iterator[dict]:
     """Three for each engine and case, measured in turns within one process; see `measure`."""
-    for engine in ("tensorflow", "jax"):
-        if importlib.util.find_spec(engine) is None:
-            yield {"engine": engine, "skipped": f'{engine} is not installed: pip install "kgan[{engine}]" brings it'}
-            continue
+
+    def of(engine: str) -> Iterator[dict]:
         for config, batch in cases:
             arguments = {"config": config, "batch": batch, "changes": changes or {}, "seconds": seconds}
-            for row in alone.run("straightforward", engine, **arguments):
-                yield {"engine": engine} | row
+            yield from alone.run("straightforward", engine, **arguments)
+
+    return alone.under_both(of)
 
 
 def measure(config: str, batch: int, changes: dict[str, Any], seconds: float) -> list[dict[str, Any]]:

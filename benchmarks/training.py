@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
-import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,14 +45,14 @@ def rows(
 
     `changes` are made to the settings of every case's system.
     """
-    for engine in ("tensorflow", "jax"):
-        if importlib.util.find_spec(engine) is None:
-            yield {"engine": engine, "skipped": f'{engine} is not installed: pip install "kgan[{engine}]" brings it'}
-            continue
+
+    def of(engine: str) -> Iterator[dict]:
         for config, root, precision, batch in cases:
             case = {"config": config, "root": str(folder) if root == JPEGS else root}
             arguments = {**case, "precision": precision, "batch": batch, "changes": changes or {}}
-            yield {"engine": engine} | alone.run("training", engine, **arguments, seconds=seconds)
+            yield alone.run("training", engine, **arguments, seconds=seconds)
+
+    return alone.under_both(of)
 
 
 def measure(
@@ -97,7 +94,7 @@ def measure(
     start = time.perf_counter()
     batches = [reader.step(i) for i in range(several)]
     cost = step.cost(*batches)
-    base, told = resident(), cost.tensors + cost.held
+    base, told = engine.resident(), cost.tensors + cost.held
     engine.to_host(step(*batches))
     first = time.perf_counter() - start
 
@@ -115,7 +112,7 @@ def measure(
         before, rate = rate, engine.convolution_rate(0.1)
         shares.append(cost.operations / steps[-1] / ((before + rate) / 2))
 
-    typical, peak = median(steps), resident()
+    typical, peak = median(steps), engine.resident()
     return {
         "config": config,
         "precision": precision,
@@ -131,8 +128,3 @@ def measure(
         "peak/told": peak / told,
         "base GiB": base / 2**30,
     }
-
-
-def resident() -> float:
-    """Bytes that this process held in memory at most until now."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

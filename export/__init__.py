@@ -7,9 +7,9 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from kgan.errors import UserError
 from kgan.quiet import quiet
 
 if TYPE_CHECKING:
+    from kgan.export.recipes import Recipe
     from kgan.export.verify import Measurement
 
 GENERATED = 8  # pictures on which a generator's files are verified
@@ -59,14 +60,10 @@ def export(
       UserError: the model or the size will not do, or the network cannot be converted.
       VerificationError: a file does not compute what Keras computes; those that do are kept.
     """
-    with quiet():
-        import keras  # here and below: `--help` needs none of it
-
-    if keras.backend.backend() != "tensorflow":
-        raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
-    from kgan.export import half, tflite, verify
+    _check_backend()
     from kgan.export import recipes as known
     from kgan.export import saved_model as saving
+    from kgan.export import tflite, verify
     from kgan.layers.batch import statistics
     from kgan.loading import inputs_of, keras_runner, load_keras
     from kgan.precision import float32_copy
@@ -98,37 +95,36 @@ def export(
     asked = [[label[None]] for label in labels] or [[]] * len(pictures)
     expected = drawn(network)
 
-    measurements: list[Measurement] = []
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
-        for recipe in chosen:
-            made = Path(temporary) / f"{model.stem}_{recipe.name}.tflite"
-            made.write_bytes(tflite.convert(network, (height, width), recipe))
-            measured = verify.measure_tflite(made, pictures, expected, recipe.floor, labels)
-            measurements.append(measured)
-            tensor = {"name": "image", "shape": [1, height, width, 3], "dtype": "float32"}
-            facts = {"recipe": recipe.name, "input": tensor, "output": tensor}
-            if labels:
-                facts["label"] = {"name": "label", "shape": [1, labels[0].size], "dtype": "float32"}
-            dataclasses.replace(card, size=(height, width), export=_facts(facts, [measured])).write(made)
-            _settle(made, output, not measured.problems)
-        if saved_model:
-            made = Path(temporary) / f"{model.stem}_saved_model"
-            saving.write(network, made, card.multiple, card.smallest)
-            measured_all = verify.measure_saved_model(made, pictures, expected, labels)
-            measurements += measured_all
-            facts = {"recipe": "saved_model", "signatures": saving.describe(card.size)}
-            if labels:
-                facts["label"] = saving.describe_label(labels[0].size)
-            dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
-            _settle(made, output, not any(measured.problems for measured in measured_all))
-        if half_keras:
-            made = _halved(model, Path(temporary))
-            measured = _judged(made, half.FLOOR, expected, drawn(float32_copy(load_keras(made))))
-            measurements.append(measured)
-            dataclasses.replace(trained, export=_facts({"recipe": "half"}, [measured])).write(made)
-            _settle(made, output, not measured.problems)
+    tensor = {"name": "image", "shape": [1, height, width, 3], "dtype": "float32"}
+    described = {"input": tensor, "output": tensor}
+    if labels:
+        described["label"] = {"name": "label", "shape": [1, labels[0].size], "dtype": "float32"}
+    fixed = dataclasses.replace(card, size=(height, width))
 
+    def by(recipe: Recipe) -> _File:
+        return _File(
+            f"{model.stem}_{recipe.name}.tflite",
+            lambda made: made.write_bytes(tflite.convert(network, (height, width), recipe)),
+            lambda made: [verify.measure_tflite(made, pictures, expected, recipe.floor, labels)],
+            fixed,
+            {"recipe": recipe.name, **described},
+        )
+
+    files = [by(recipe) for recipe in chosen]
+    if saved_model:
+        facts: dict[str, Any] = {"recipe": "saved_model", "signatures": saving.describe(card.size)}
+        files.append(
+            _File(
+                f"{model.stem}_saved_model",
+                lambda made: saving.write(network, made, card.multiple, card.smallest),
+                lambda made: verify.measure_saved_model(made, pictures, expected, labels),
+                card,
+                facts | ({"label": saving.describe_label(labels[0].size)} if labels else {}),
+            )
+        )
+    if half_keras:
+        files.append(_half(model, trained, expected, lambda made: drawn(float32_copy(load_keras(made)))))
+    measurements = _written(files, output)
     return _reported(measurements, model, output, {"size": [height, width], "batch_norm": card.batch_norm})
 
 
@@ -146,13 +142,9 @@ def export_generator(
       model, output, recipes, saved_model, half_keras: as of `export`.
       noise: "constant", or "input" to be given by whoever runs the file.
     """
-    with quiet():
-        import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
+    _check_backend()
     from kgan import generators as loading
-    from kgan.export import generators, half
+    from kgan.export import generators
     from kgan.export import recipes as known
 
     model, output = Path(model), Path(output)
@@ -165,54 +157,80 @@ def export_generator(
         return [np.asarray(generators.draw(network, case))[0] for case in given]
 
     expected = drawn(network)
-    measurements: list[Measurement] = []
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
-        for recipe in chosen:
-            made = Path(temporary) / f"{model.stem}_{recipe.name}.tflite"
-            made.write_bytes(generators.convert(network, recipe, noise))
-            measured = generators.measure_tflite(made, given, expected, recipe.floor)
-            measurements.append(measured)
-            inputs = generators.describe(generators.shapes(network, noise), 1)
-            facts: dict[str, Any] = {"recipe": recipe.name, "inputs": inputs, "noise": noise}
-            dataclasses.replace(card, export=_facts(facts, [measured])).write(made)
-            _settle(made, output, not measured.problems)
-        if saved_model:
-            made = Path(temporary) / f"{model.stem}_saved_model"
-            generators.write(network, made, noise)
-            measured_all = generators.measure_saved_model(made, network, given, expected)
-            measurements += measured_all
-            signatures = {
-                "generate": generators.describe(generators.shapes(network, noise), None),
-                "mix": generators.describe(generators.mixing_shapes(network, noise), None),
-            }
-            facts = {"recipe": "saved_model", "signatures": signatures, "noise": noise}
-            dataclasses.replace(card, export=_facts(facts, measured_all)).write(made)
-            _settle(made, output, not any(measured.problems for measured in measured_all))
-        if half_keras:
-            made = _halved(model, Path(temporary))
-            card.write(made)  # which says how it is loaded
-            measured = _judged(made, half.FLOOR, expected, drawn(loading.load_keras(made)[0]))
-            measurements.append(measured)
-            dataclasses.replace(card, export=_facts({"recipe": "half"}, [measured])).write(made)
-            _settle(made, output, not measured.problems)
+    shapes = generators.shapes(network, noise)
+
+    def by(recipe: Recipe) -> _File:
+        return _File(
+            f"{model.stem}_{recipe.name}.tflite",
+            lambda made: made.write_bytes(generators.convert(network, recipe, noise)),
+            lambda made: [generators.measure_tflite(made, given, expected, recipe.floor)],
+            card,
+            {"recipe": recipe.name, "inputs": generators.describe(shapes, 1), "noise": noise},
+        )
+
+    files = [by(recipe) for recipe in chosen]
+    if saved_model:
+        signatures = {
+            "generate": generators.describe(shapes, None),
+            "mix": generators.describe(generators.mixing_shapes(network, noise), None),
+        }
+        files.append(
+            _File(
+                f"{model.stem}_saved_model",
+                lambda made: generators.write(network, made, noise),
+                lambda made: generators.measure_saved_model(made, network, given, expected),
+                card,
+                {"recipe": "saved_model", "signatures": signatures, "noise": noise},
+            )
+        )
+    if half_keras:
+        files.append(_half(model, card, expected, lambda made: drawn(loading.load_keras(made)[0])))
+    measurements = _written(files, output)
     return _reported(measurements, model, output, {"size": list(card.size or ()), "noise": noise})
 
 
-def _halved(model: Path, folder: Path) -> Path:
-    from kgan.export import half
+def _check_backend() -> None:
+    with quiet():
+        import keras  # here and below: `--help` needs none of it
 
-    made = folder / f"{model.stem}_half.keras"
-    half.halve(model, made)
-    return made
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(f"Export needs TensorFlow, but Keras runs on {keras.backend.backend()}: unset KERAS_BACKEND.")
 
 
-def _judged(made: Path, floor: float, expected: list[np.ndarray], got: list[np.ndarray]) -> Measurement:
-    """Of a `.keras` file."""
-    from kgan.export import verify
+class _File(NamedTuple):
+    """A file or folder to make: how it is written, how it is measured, and what its card says."""
 
-    known = verify.Measurement(made.name, "keras", *verify.digest(made), len(expected), floor)
-    return verify.judge(known, expected, got)
+    name: str
+    write: Callable[[Path], Any]
+    measure: Callable[[Path], list[Measurement]]
+    card: Card
+    facts: dict[str, Any]
+
+
+def _half(model: Path, card: Card, expected: list[np.ndarray], drawn: Callable[[Path], list[np.ndarray]]) -> _File:
+    """The `.keras` file in 16 bits; `drawn` loads it and draws what `expected` shows."""
+    from kgan.export import half, verify
+
+    def measure(made: Path) -> list[Measurement]:
+        known = verify.Measurement(made.name, "keras", *verify.digest(made), len(expected), half.FLOOR)
+        return [verify.judge(known, expected, drawn(made))]
+
+    return _File(f"{model.stem}_half.keras", lambda made: half.halve(model, made), measure, card, {"recipe": "half"})
+
+
+def _written(files: Sequence[_File], output: Path) -> list[Measurement]:
+    """Write, measure and settle each of them in `output`."""
+    measurements: list[Measurement] = []
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
+        for name, write, measure, card, facts in files:
+            made = Path(temporary) / name
+            write(made)
+            measured = measure(made)
+            measurements += measured
+            dataclasses.replace(card, export=_facts(facts, measured)).write(made)
+            _settle(made, output, not any(each.problems for each in measured))
+    return measurements
 
 
 def _reported(measurements: list[Measurement], model: Path, output: Path, facts: dict[str, Any]) -> list[Measurement]:

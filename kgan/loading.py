@@ -153,7 +153,7 @@ def load(path: str | Path) -> Filter:
     """
     path = filters.find(path)
     if not path.exists():
-        raise UserError(f"There is no model {path}: a {KINDS} was looked for, or one of {', '.join(filters.names())}.")
+        raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
     known = None
     if path.is_dir():
         run, shapes = _load_saved_model(path)

@@ -284,6 +284,7 @@ class _Run:
         self.stages = stages(config)
         self.stage = self.stages[0]  # whose reader that is
         self.saved = next(reversed(checkpoint.found(workdir)), None)
+        self.several = config.training.steps_per_call or engine.steps_per_call()
 
     def enter(self, done: int) -> None:
         """Make ready what holds from step `done` to the end of its stage: level, pictures, compiled step."""
@@ -313,8 +314,7 @@ class _Run:
 
         Which steps share a call depends on their numbers alone, so that a resumed run has the same calls.
         """
-        training = self.config.training
-        several = training.steps_per_call or engine.steps_per_call()
+        training, several = self.config.training, self.several
         pauses = (training.log_every, training.sample_every, training.save_every, training.evaluate_every)
         end = min(self.until, training.steps, *(done - done % every + every for every in pauses if every))
         count = several if done % several == 0 and done + several <= end else 1

@@ -127,15 +127,16 @@ class Reader:
 
     def step(self, step: int) -> tuple[Batch, ...]:
         """The batches of step `step` (0-based): uint8 pictures at load size, with crop offsets and flips."""
-        if self._next != step and not self.handed_over:
+        if self._next != step:
             for ahead in range(AHEAD):
                 self._expect(step + ahead)
         self._next = step + 1
-        if not self.handed_over:
-            self._expect(step + AHEAD)
+        self._expect(step + AHEAD)
         return tuple(self.batch(step * self.batches + i) for i in range(self.batches))
 
     def _expect(self, step: int) -> None:
+        if self.handed_over:
+            return
         for name, pictures in self.train.items():
             for i in range(self.batches):
                 pictures.expect(self.indices(name, step * self.batches + i))

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from kgan import engine
+from kgan.augmentation import DRAWS, augment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Adversarial(keras.Model):
     dropout = False  # likewise
     critic_terms = ("discriminator", "penalty", "l2_discriminators")  # beginnings of the names of D's terms
     rate: Any  # G's learning rate by step
+    settings: Any
 
     def ready(self, seed: int) -> None:
         """Count steps, build each optimizer for its side, and mark the model as built, which it is."""
@@ -87,6 +89,12 @@ class Adversarial(keras.Model):
         terms, tensors, slopes = engine.gradients(losses, variables, optimizer)
         engine.apply(optimizer, slopes, variables)
         return terms, tensors
+
+    def shown(self, image: Any, n: int) -> Any:
+        """What a discriminator sees of an image: draws number `n` of the step augment it where the settings say so."""
+        if not self.settings.augment:
+            return image
+        return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
 
     def state(self) -> dict[str, keras.Variable]:
         """Everything that a step reads or changes, by attribute path; what a checkpoint holds."""

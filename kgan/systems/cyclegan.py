@@ -11,7 +11,6 @@ import keras
 from keras import ops
 
 from kgan import engine
-from kgan.augmentation import DRAWS, augment
 from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.layers import InstanceNormalization
@@ -263,17 +262,11 @@ class CycleGAN(Adversarial):
         return [each["image"] for each in together(self.generator_ab, *images)]
 
     def _fool(self, discriminator: keras.Model, fake: Any, n: int) -> Any:
-        return self.objective.generator(discriminator(self._shown(fake, n), training=True))
+        return self.objective.generator(discriminator(self.shown(fake, n), training=True))
 
     def _judge(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
-        real, fake = self._shown(real, n), self._shown(ops.cast(fake, real.dtype), n + 1)
+        real, fake = self.shown(real, n), self.shown(ops.cast(fake, real.dtype), n + 1)
         return self.objective.discriminator(*together(discriminator, real, fake))
-
-    def _shown(self, image: Any, n: int) -> Any:
-        """What D sees of it; draws number `n` of the step augment it."""
-        if not self.settings.augment:
-            return image
-        return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
 
     def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
         alpha = engine.uniform(self.seed, self.step.value, n, (real.shape[0], 1, 1, 1))

@@ -13,7 +13,6 @@ import keras
 from keras import ops
 
 from kgan import engine
-from kgan.augmentation import DRAWS, augment
 from kgan.blocks import Initial, conv
 from kgan.errors import UserError
 from kgan.layers import InstanceNormalization
@@ -168,13 +167,13 @@ class OneSided(Adversarial):
 
     def discriminator_losses(self, real_b: Any, fake_b: Any) -> dict[str, Any]:
         """Reals against fakes, by every head."""
-        of_real, of_fake = together(self.discriminator_b, self._shown(real_b, 0), self._shown(fake_b, 1))
+        of_real, of_fake = together(self.discriminator_b, self.shown(real_b, 0), self.shown(fake_b, 1))
         return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
 
     def generator_losses(self, drawn: Any, real_a: Any, real_b: Any) -> dict[str, Any]:
         """Fool every head, keep the content of a, and leave b alone."""
         fake_b, same_b = ops.split(drawn, 2)
-        of_fake = self.discriminator_b(self._shown(fake_b, 2), training=True)
+        of_fake = self.discriminator_b(self.shown(fake_b, 2), training=True)
         terms = {f"adversarial_{head}": LSGAN.generator(logits) for head, logits in of_fake.items()}
         terms["content"] = self.settings.content_weight * self.content(fake_b, real_a)
         terms["identity_b"] = self.settings.identity_weight * l1(same_b, real_b)
@@ -184,12 +183,6 @@ class OneSided(Adversarial):
         """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
         maps = [self._content(ops.average_pool(ops.cast(each, "float32"), 2, strides=2)) for each in (x, y)]
         return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
-
-    def _shown(self, image: Any, n: int) -> Any:
-        """What D sees of it; draws number `n` of the step augment it."""
-        if not self.settings.augment:
-            return image
-        return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
 
     def judged(self) -> dict[str, str]:
         return {"generator_ab": "b"}
