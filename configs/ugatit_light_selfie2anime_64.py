@@ -15,7 +15,15 @@ from kgan.training import Config, Training
 def get_config() -> Config:
     return Config(
         name="ugatit_light_selfie2anime_64",
-        system=Settings(light=True, image_size=64, filters=32, discriminator_layers=5, learning_rate=2e-4, ema=0.999),
+        system=Settings(
+            light=True,
+            image_size=64,
+            filters=24,
+            discriminator_layers=5,
+            learning_rate=2e-4,
+            separate_batches=False,
+            ema=0.999,
+        ),
         data=Unpaired(root="selfie2anime", subject="face"),
-        training=Training(steps=20_000, batch_size=1, log_every=100, sample_every=1000, save_every=500),
+        training=Training(steps=10_000, batch_size=1, log_every=100, sample_every=1000, save_every=500),
     )

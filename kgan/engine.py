@@ -1,9 +1,9 @@
 """The one place that knows which backend computes gradients, compiles a step and spreads it over devices.
 
-A system calls `gradients`, `apply`, `forward`, `slope`, `input_gradients`, `uniform`, `normal` and `gather` inside its
-`train_step`; whoever runs it makes one `Compiled` and calls it at every step. Under TensorFlow that is a tape in a
-`tf.function`, inside `strategy.run` where there is a strategy. Under JAX the whole step is one pure function of the
-system's state, which is donated and returned: variables are read from a `keras.StatelessScope` and written to it.
+A system calls `gradients`, `forward`, `gradients_through`, `apply`, `input_gradients`, `uniform`, `normal` and `gather`
+inside its `train_step`; whoever runs it makes one `Compiled` and calls it at every step. Under TensorFlow that is a
+tape in a `tf.function`, inside `strategy.run` where there is a strategy. Under JAX the whole step is one pure function
+of the system's state, which is donated and returned: variables are read and written in a `keras.StatelessScope`.
 """
 
 from __future__ import annotations
@@ -76,46 +76,63 @@ def gradients(losses: Losses, variables: list[keras.Variable], optimizer: Any) -
 
 
 def forward(function: Callable[[], Any], variables: list[keras.Variable]) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """function(), a tensor without gradient, and what turns a later slope of it into slopes of `variables`.
+    """function(), tensors without gradient, and what turns later slopes of them into slopes of `variables`.
 
-    So a fake that D judges first and G learns from afterwards is made once.
+    So a fake that D judges first and G learns from afterwards is made once: see `gradients_through`.
     """
     values = [variable.value for variable in variables]
     if BACKEND == "tensorflow":
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             result = function()
-        zero = tf.UnconnectedGradients.ZERO
-        return ops.stop_gradient(result), lambda slope: tape.gradient(result, values, slope, unconnected_gradients=zero)
 
-    def pure(values: list[Any]) -> tuple[Any, list[Any]]:
-        with _scope(zip(variables, values, strict=True)) as changes:
-            result = function()
-        return result, changes()
+        def pull_back(slopes: Any) -> list[Any]:
+            zero = tf.UnconnectedGradients.ZERO
+            return tape.gradient(keras.tree.flatten(result), values, keras.tree.flatten(slopes), zero)
 
-    result, pull_back, changed = jax.vjp(pure, values, has_aux=True)
-    _assign(changed, skip=variables)
-    return ops.stop_gradient(result), lambda slope: pull_back(slope)[0]
+    else:
+
+        def pure(values: list[Any]) -> tuple[Any, list[Any]]:
+            with _scope(zip(variables, values, strict=True)) as changes:
+                result = function()
+            return result, changes()
+
+        result, transposed, changed = jax.vjp(pure, values, has_aux=True)
+        _assign(changed, skip=variables)
+
+        def pull_back(slopes: Any) -> list[Any]:
+            return transposed(slopes)[0]
+
+    return keras.tree.map_structure(ops.stop_gradient, result), pull_back
 
 
-def slope(losses: Callable[[Any], dict[str, Any]], x: Any, optimizer: Any) -> tuple[dict[str, Any], Any]:
-    """Named terms of losses(x), and the gradient of their sum in the tensor x, scaled as `optimizer` wants it."""
+def gradients_through(
+    losses: Callable[[Any], dict[str, Any]],
+    x: Any,
+    pull_back: Callable[[Any], list[Any]],
+    variables: list[keras.Variable],
+    optimizer: Any,
+) -> tuple[dict[str, Any], list[Any]]:
+    """As `gradients`, of losses(x): `variables` count where `forward` made x of them, and where losses reads them."""
+    values = [variable.value for variable in variables]
     if BACKEND == "tensorflow":
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
+            tape.watch(keras.tree.flatten([x, values]))
             terms = losses(x)
             loss = _total(terms, optimizer)
-        return terms, tape.gradient(loss, x)
+        of_x, direct = tape.gradient(loss, (x, values))
+    else:
 
-    def function(x: Any) -> tuple[Any, Any]:
-        with _scope(()) as changes:
-            terms = losses(x)
-            loss = _total(terms, optimizer)
-        return loss, (terms, changes())
+        def function(x: Any, values: list[Any]) -> tuple[Any, Any]:
+            with _scope(zip(variables, values, strict=True)) as changes:
+                terms = losses(x)
+                loss = _total(terms, optimizer)
+            return loss, (terms, changes())
 
-    found, (terms, changed) = jax.grad(function, has_aux=True)(x)
-    _assign(changed)
-    return terms, found
+        (of_x, direct), (terms, changed) = jax.grad(function, argnums=(0, 1), has_aux=True)(x, values)
+        _assign(changed, skip=variables)
+    slopes = zip(pull_back(of_x), direct, strict=True)
+    return terms, [through if other is None else through + other for through, other in slopes]
 
 
 def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:

@@ -173,13 +173,22 @@ def test_gradients_return_terms_tensors_and_the_slope_of_the_sum() -> None:
 
 
 def test_a_fake_is_made_once_and_learned_from_later() -> None:
-    """fake = w x; G's loss fake^2 + 3 fake has the slope 2 fake + 3, and so w gets (2 w x + 3) x."""
+    """fake = w x; G's loss fake^2 + 3 fake has the slope 2 fake + 3, and so w gets (2 w x + 3) x = 115."""
     w, x = keras.Variable(2.0), 5.0
-    fake, pull_back = engine.forward(lambda: w * x, [w])
-    terms, slope = engine.slope(lambda fake: {"square": fake**2, "line": 3 * fake}, fake, keras.optimizers.SGD())
-    assert {name: float(value) for name, value in terms.items()} == {"square": 100.0, "line": 30.0}
-    assert float(slope) == 23.0
-    assert [float(each) for each in pull_back(slope)] == [115.0]
+    fake, pull_back = engine.forward(lambda: {"image": w * x}, [w])
+    assert float(fake["image"]) == 10.0 and [float(each) for each in pull_back({"image": ops.ones(())})] == [x]
+    losses = {"square": lambda fake: fake["image"] ** 2, "line": lambda fake: 3 * fake["image"]}
+
+    def found(losses: dict[str, Any]) -> tuple[dict[str, float], list[float]]:
+        drawn = engine.forward(lambda: {"image": w * x}, [w])
+        terms, slopes = engine.gradients_through(
+            lambda fake: {name: loss(fake) for name, loss in losses.items()}, *drawn, [w], keras.optimizers.SGD()
+        )
+        return {name: float(value) for name, value in terms.items()}, [float(each) for each in slopes]
+
+    assert found(losses) == ({"square": 100.0, "line": 30.0}, [115.0])
+    # Where w makes the way back too: (w fake)^2 = w^4 x^2.
+    assert found({"back": lambda fake: (w * fake["image"]) ** 2}) == ({"back": 400.0}, [800.0])
 
 
 def test_one_device_has_the_whole_batch() -> None:

@@ -90,6 +90,18 @@ class Adversarial(keras.Model):
         engine.apply(optimizer, slopes, variables)
         return terms, tensors
 
+    def minimize_through(
+        self,
+        optimizer: Any,
+        variables: list[keras.Variable],
+        losses: Callable[[Any], dict[str, Any]],
+        drawn: tuple[Any, Callable[[Any], list[Any]]],
+    ) -> dict:
+        """The same for losses(x) where x, pull_back = drawn = engine.forward(..., variables); returns the terms."""
+        terms, slopes = engine.gradients_through(losses, *drawn, variables, optimizer)
+        engine.apply(optimizer, slopes, variables)
+        return terms
+
     def shown(self, image: Any, n: int) -> Any:
         """What a discriminator sees of an image: draws number `n` of the step augment it where the settings say so."""
         if not self.settings.augment:

@@ -143,19 +143,20 @@ class OneSided(Adversarial):
     def train_step(self, batches: engine.Batches) -> dict[str, Any]:
         """The discriminator's update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
-        variables = self.generator_variables()
 
-        drawn, pull_back = engine.forward(lambda: self._draw(real_a, real_b), variables)  # [2B, H, W, 3]
-        fake_b = drawn[: real_a.shape[0]]
+        drawn = engine.forward(lambda: self._draw(real_a, real_b), self.generator_variables())  # [2B, H, W, 3]
+        fake_b = drawn[0][: real_a.shape[0]]
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
             lambda: (self.discriminator_losses(real_b, fake_b), ()),
         )
-        generator_terms, slope = engine.slope(
-            lambda drawn: self.generator_losses(drawn, real_a, real_b), drawn, self.generator_optimizer
+        generator_terms = self.minimize_through(
+            self.generator_optimizer,
+            self.generator_variables(),
+            lambda drawn: self.generator_losses(drawn, real_a, real_b),
+            drawn,
         )
-        engine.apply(self.generator_optimizer, pull_back(slope), variables)
 
         if self.settings.ema:
             average(self.ema_generator_ab, self.generator_ab, self.settings.ema)

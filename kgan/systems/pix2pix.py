@@ -230,16 +230,18 @@ class Pix2Pix(Adversarial):
         """The discriminator's update, then the generator's against the new discriminator, both on the same fakes."""
         real_a, real_b = self.pair(batches[0])
 
-        fake_b, pull_back = engine.forward(lambda: self.generate(real_a), self.generator_variables())
+        drawn = fake_b, _ = engine.forward(lambda: self.generate(real_a), self.generator_variables())
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
             lambda: (self.discriminator_losses(real_a, real_b, fake_b), ()),
         )
-        generator_terms, slope = engine.slope(
-            lambda fake_b: self.generator_losses(real_a, real_b, fake_b), fake_b, self.generator_optimizer
+        generator_terms = self.minimize_through(
+            self.generator_optimizer,
+            self.generator_variables(),
+            lambda fake_b: self.generator_losses(real_a, real_b, fake_b),
+            drawn,
         )
-        engine.apply(self.generator_optimizer, pull_back(slope), self.generator_variables())
 
         if self.settings.ema:
             average(self.ema_generator, self.generator, self.settings.ema)

@@ -297,21 +297,25 @@ class UGATIT(Adversarial):
         return {name: getattr(self, prefix + name) for name in ("generator_ab", "generator_ba")}
 
     def train_step(self, batches: engine.Batches) -> dict[str, Any]:
-        """The discriminators' update, then the generators', each on its own pictures."""
-        for_discriminators, for_generators = batches[0], batches[-1]
+        """The discriminators' update, then the generators', each on its own pictures or both on the same."""
+        real_a, real_b = batches[-1]["a"], batches[-1]["b"]
+        drawn = engine.forward(lambda: self.draw(real_a, real_b), self.generator_variables())
 
-        real_a, real_b = for_discriminators["a"], for_discriminators["b"]
-        fake_b = self.generator_ab(real_a, training=True)["image"]
-        fake_a = self.generator_ba(real_b, training=True)["image"]
+        seen_a, seen_b = batches[0]["a"], batches[0]["b"]
+        fake_b, fake_a = drawn[0]["to_b"]["image"], drawn[0]["to_a"]["image"]
+        if self.settings.separate_batches:
+            fake_b = self.generator_ab(seen_a, training=True)["image"]
+            fake_a = self.generator_ba(seen_b, training=True)["image"]
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
-            lambda: (self.discriminator_losses(real_a, fake_a, real_b, fake_b), ()),
+            lambda: (self.discriminator_losses(seen_a, fake_a, seen_b, fake_b), ()),
         )
-        generator_terms, _ = self.minimize(
+        generator_terms = self.minimize_through(
             self.generator_optimizer,
             self.generator_variables(),
-            lambda: (self.generator_losses(for_generators["a"], for_generators["b"]), ()),
+            lambda drawn: self.generator_losses(drawn, real_a, real_b),
+            drawn,
         )
 
         if self.settings.ema:
@@ -334,11 +338,17 @@ class UGATIT(Adversarial):
             terms["penalty_b"] = weight * self._penalty(self.discriminators_b, real_b, fake_b, 2)
         return terms
 
-    def generator_losses(self, real_a: Any, real_b: Any) -> dict[str, Any]:
-        """Fool both scales, come back, leave one's own domain alone, and tell the domains apart (CAM)."""
-        settings = self.settings
+    def draw(self, real_a: Any, real_b: Any) -> dict[str, dict[str, Any]]:
+        """Images and CAM logits of both pictures in either domain."""
         to_b, same_b = together(self.generator_ab, real_a, real_b)
         to_a, same_a = together(self.generator_ba, real_b, real_a)
+        outputs = {"to_b": to_b, "same_b": same_b, "to_a": to_a, "same_a": same_a}
+        return {name: {key: each[key] for key in ("image", "cam_logits")} for name, each in outputs.items()}
+
+    def generator_losses(self, drawn: dict[str, dict[str, Any]], real_a: Any, real_b: Any) -> dict[str, Any]:
+        """Fool both scales, come back, leave one's own domain alone, and tell the domains apart (CAM)."""
+        settings = self.settings
+        to_b, same_b, to_a, same_a = (drawn[name] for name in ("to_b", "same_b", "to_a", "same_a"))
         cycled_a = self.generator_ba(to_b["image"], training=True)["image"]
         cycled_b = self.generator_ab(to_a["image"], training=True)["image"]
         return {
@@ -356,7 +366,7 @@ class UGATIT(Adversarial):
     def _judge(self, discriminators: tuple[keras.Model, ...], real: Any, fake: Any) -> Any:
         loss = 0.0
         for discriminator in discriminators:
-            of_real, of_fake = discriminator(real, training=True), discriminator(fake, training=True)
+            of_real, of_fake = together(discriminator, real, ops.cast(fake, real.dtype))
             for key in ("logits", "cam_logits"):
                 loss = loss + self.objective.discriminator(of_real[key], of_fake[key])
         return loss

@@ -245,15 +245,13 @@ def test_g_learns_from_the_fake_that_d_judged_through_the_new_d() -> None:
 def test_each_update_moves_its_own_side_alone() -> None:
     system = Settings(**TINY).create(steps=200, seed=0)
     real_a, real_b = pictures(seed=1), pictures(seed=2)
-    fake_b, pull_back = engine.forward(lambda: system.generate(real_a), system.generator_variables())
+    drawn = fake_b, _ = engine.forward(lambda: system.generate(real_a), system.generator_variables())
     before = arrays(system.generator_variables()), arrays(system.discriminator_variables())
     losses: Any = lambda: (system.discriminator_losses(real_a, real_b, fake_b), ())  # noqa: E731
     system.minimize(system.discriminator_optimizer, system.discriminator_variables(), losses)
     middle = arrays(system.generator_variables()), arrays(system.discriminator_variables())
-    _, slope = engine.slope(
-        lambda fake: system.generator_losses(real_a, real_b, fake), fake_b, system.generator_optimizer
-    )
-    engine.apply(system.generator_optimizer, pull_back(slope), system.generator_variables())
+    fooled: Any = lambda fake: system.generator_losses(real_a, real_b, fake)  # noqa: E731
+    system.minimize_through(system.generator_optimizer, system.generator_variables(), fooled, drawn)
     after = arrays(system.generator_variables()), arrays(system.discriminator_variables())
 
     def moved(old: list[np.ndarray], new: list[np.ndarray]) -> bool:
