@@ -1,6 +1,7 @@
 """Pictures for training, by how they are organized; each kind is a dataclass of settings that opens a reader."""
 
-from kgan.data.labelled import Labelled, Labelling
+from kgan.data.labelled import Labelled
+from kgan.data.labelling import Labelling
 from kgan.data.paired import Paired
 from kgan.data.reader import Data, Reader
 from kgan.data.unlabelled import Unlabelled

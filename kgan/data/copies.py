@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from kgan import images
-from kgan.data.labelled import Labelled, complete
+from kgan.data.labelled import Labelled
+from kgan.data.labelling import complete
 from kgan.data.paired import Paired
 from kgan.data.reader import Data, Reader
 from kgan.errors import UserError
@@ -104,7 +105,8 @@ class Copies:
             copies = dict(zip(chosen, pool.map(lambda path: self._place(path, folder, way), chosen), strict=True))
         smaller = {path for path, copy in copies.items() if copy.stat().st_size < path.stat().st_size}
         if isinstance(self.data, Labelled):
-            complete(self.data, folder, copies)
+            for each in self.data.sets:
+                complete(Path(self.data.root).expanduser() / each.folder, each, folder / each.folder, copies)
         smaller &= copies.keys()
         some = f"{len(copies):,} of " if len(copies) < len(self.all) else ""
         how = (
