@@ -42,7 +42,10 @@ _OUTPUT = flags.DEFINE_string(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of KID's random subsets and diversity's pairs.", allow_override=True)
 _LABEL = flags.DEFINE_string(
-    "label", None, "What filters with labels are to draw: hair=blonde,eyes=blue.", allow_override=True
+    "label",
+    None,
+    "What filters with labels are to draw: hair=blonde,eyes=blue. The pictures get several, separated by ;, in turn.",
+    allow_override=True,
 )
 _COUNT = flags.DEFINE_integer("count", 10_000, "Pictures of a generator, and steps of its path lengths.")
 _CROP = flags.DEFINE_string("path_crop", "none", "Of path lengths: none, or face as the official code for FFHQ.")

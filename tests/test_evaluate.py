@@ -98,7 +98,7 @@ def test_a_model_gets_the_centred_square_at_the_size_of_its_card(
     assert seen[6:] == [(8, 24, 3)] * 2
 
 
-def test_filters_with_labels_draw_one_of_them(
+def test_filters_with_labels_draw_one_of_them_or_several_in_turn(
     folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = Labels((LabelSet("", (Group("sign", ("plus", "minus")),)),))
@@ -108,6 +108,11 @@ def test_filters_with_labels_draw_one_of_them(
     for sign, like in (("minus", folders[1]), ("plus", folders[0])):
         report = evaluate(like, (), ["m"], folders[0], cache=tmp_path / "cache", label=f"sign={sign}")
         assert abs(report["results"][1]["fid"]) < 1e-6 and report["protocol"]["label"] == f"sign={sign}"
+    for i, path in enumerate(images.find(folders[0])):
+        images.write(tmp_path / "mixed" / path.name, images.read(folders[i % 2] / path.name))
+    turns = {"label": "sign=plus;sign=minus", "cache": tmp_path / "cache"}
+    report = evaluate(tmp_path / "mixed", (), ["m"], folders[0], **turns)
+    assert abs(report["results"][1]["fid"]) < 1e-6
 
 
 def test_features_of_a_folder_are_computed_once_for_each_content(

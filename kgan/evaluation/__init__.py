@@ -20,7 +20,7 @@ from kgan.evaluation.latents import OF_LATENTS, Latents, drawn
 from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
 from kgan.evaluation.pictures import Pictures, inspect, partners, translated
 from kgan.filters import find
-from kgan.loading import load
+from kgan.loading import Filter, load
 from kgan.metrics import path_length, report, resizing, weights
 
 METRICS = tuple(report.HOW)
@@ -64,7 +64,8 @@ def evaluate(
       weights_path: of the networks, see `kgan.metrics.weights.find`.
       cache: features and diversity of folders stay here, by the content of their files.
       sheet: a picture to write, of the first inputs and what each model makes of them.
-      label: what filters and generators with labels draw, such as "hair=blonde".
+      label: what filters and generators with labels draw, such as "hair=blonde"; filters take several, separated by ;
+        in turn.
       count: pictures that a generator draws, without truncation, and steps of its path lengths.
       crop: of path lengths, see `kgan.metrics.path_length`.
       labelled: folder of labelled pictures, of whose attributes separability is measured.
@@ -88,7 +89,7 @@ def evaluate(
     from kgan import engine  # here: mistakes are told before an engine starts
 
     engine.exactly()
-    filters = {str(model): load(model).asked(label) for model in models}
+    filters = {str(model): _asked(load(model), label) for model in models}
     drawing = {str(model): generators.load(model) for model in made_of_noise}
     asked = {name: generator.label(label) for name, generator in drawing.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -97,8 +98,8 @@ def evaluate(
         sides = []
         if inputs:
             sides = [dataclasses.replace(inputs, name=NO_FILTER)]
-            for number, (name, picture_filter) in enumerate(filters.items()):
-                sides.append(translated(picture_filter, name, inputs, temporary / str(number)))
+            for number, (name, asked_filters) in enumerate(filters.items()):
+                sides.append(translated(asked_filters, name, inputs, temporary / str(number)))
         if sheet and filters:
             images.write(sheet, _sheet(sides))
         sides += finished
@@ -145,6 +146,11 @@ def evaluate(
             *latents.about_classifiers(),
         ],
     }
+
+
+def _asked(picture_filter: Filter, label: str | None) -> list[Filter]:
+    """The filter once for each of the labels."""
+    return [picture_filter.asked(each) for each in (label.split(";") if label else [None])]
 
 
 def _check(

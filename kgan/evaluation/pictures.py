@@ -112,12 +112,16 @@ def _colours(data: bytes) -> str:
         return "greyscale" if len(opened.getbands()) == 1 and opened.mode != "P" else "colour"
 
 
-def translated(picture_filter: Filter, name: str, inputs: Pictures, folder: Path) -> Pictures:
-    """What a filter makes of the centred square of each input at the size of its card, as PNG files in `folder`."""
-    shape = picture_filter.size or (picture_filter.card.image_size, picture_filter.card.image_size)
+def translated(filters: Sequence[Filter], name: str, inputs: Pictures, folder: Path) -> Pictures:
+    """What a filter makes of the centred square of each input at the size of its card, as PNG files in `folder`.
+
+    `filters` are the same one, asked for different labels, which the inputs get in turn.
+    """
+    shape = filters[0].size or (filters[0].card.image_size, filters[0].card.image_size)
     paths, digest = [], hashlib.sha256()
     for number in inputs.each(f"through {name}"):
-        made = picture_filter(images.resize(images.center_square(inputs.read(number)), shape))
+        picture = images.resize(images.center_square(inputs.read(number)), shape)
+        made = filters[number % len(filters)](picture)
         data = images.encode(made)
         digest.update(hashlib.sha256(data).digest())
         paths.append(folder / f"{number:08d}.png")
