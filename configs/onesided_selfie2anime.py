@@ -2,7 +2,7 @@
 
     kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/onesided
 
-VGG16's weights (lpips_vgg16.npz) must lie in ~/.cache/kgan or in $KGAN_WEIGHTS: see `kgan.systems.onesided`.
+VGG16's weights (lpips_vgg16.npz) must lie in ~/.cache/kgan or in $KGAN_WEIGHTS.
 """
 
 from kgan.data import Unpaired

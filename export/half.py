@@ -29,9 +29,9 @@ def halve(model: Path, output: Path) -> None:
 
 
 def _halved(data: bytes) -> bytes:
-    """An HDF5 file's bytes, with attributes and order kept."""
+    """An HDF5 file's bytes, with all attributes."""
     buffer = io.BytesIO()
-    with h5py.File(io.BytesIO(data)) as before, h5py.File(buffer, "w", track_order=True) as after:
+    with h5py.File(io.BytesIO(data)) as before, h5py.File(buffer, "w") as after:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Dataset):

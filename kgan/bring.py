@@ -5,8 +5,8 @@
 
 The first, there, writes the newest checkpoint, the filters with their cards, the log and the last sample sheet as
 pieces/run.000, run.001 and so on, with their checksums in run.json; given again, it replaces them. Together the pieces
-are a tar. The second, at home, checks each of them and puts the files into the run's folder, all or none; it refuses
-where another run lies there, or one that has come further. Then kgan train goes on.
+are a tar. The second, at home, checks all of them before it puts the files into the run's folder, the checkpoint last:
+the run there can go on at every moment. It refuses where another run lies there, or one that has come further.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def cut(workdir: str | Path, output: str | Path, piece_mb: float = 16.0) -> str:
         folder.mkdir()
         with tarfile.open(fileobj=file, mode="w") as tar:
             for path in _worth_keeping(workdir, saved[-1]):
-                tar.add(path, path.relative_to(workdir).as_posix())
+                tar.add(path, path.relative_to(workdir).as_posix(), filter=files.anonymous)
         file.seek(0)
         while data := file.read(int(piece_mb * MB)):
             name = f"run.{len(pieces):03d}"
@@ -92,7 +92,7 @@ def join(pieces: str | Path, workdir: str | Path) -> str:
     parts = _checked(pieces)
     workdir.mkdir(parents=True, exist_ok=True)
     # A folder of this name inside the run's is on its disk, and swept away if this process is killed.
-    with files.locked(workdir), tempfile.TemporaryDirectory(prefix=".unfinished-", dir=workdir) as temporary:
+    with files.locked(workdir), tempfile.TemporaryDirectory(prefix=f"{files.MARK}-", dir=workdir) as temporary:
         brought = Path(temporary, "run")
         with tempfile.TemporaryFile(dir=temporary) as file:
             for part in parts:
@@ -100,19 +100,23 @@ def join(pieces: str | Path, workdir: str | Path) -> str:
                     shutil.copyfileobj(piece, file)
             file.seek(0)
             with tarfile.open(fileobj=file) as tar:
-                for member in tar:  # not extractall, whose guard against other folders Python 3.11.2 has yet to get
-                    if member.isfile() and ".." not in Path(member.name).parts and not Path(member.name).is_absolute():
-                        tar.extract(member, brought)
+                for member in tar:  # not extractall, whose guards Python 3.11.2 has yet to get
+                    content = tar.extractfile(member)
+                    if content and ".." not in Path(member.name).parts and not Path(member.name).is_absolute():
+                        path = brought / member.name
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        with path.open("wb") as made:
+                            shutil.copyfileobj(content, made)
         (newest,) = checkpoint.found(brought)
         _, about = checkpoint.load(newest)
         for saved in checkpoint.found(workdir)[-1:]:
             _refuse_another(workdir, checkpoint.load(saved)[1], about)
             _drop_worse(brought, workdir)
-        # The checkpoint comes last: without it, the run at home is what it was.
+        # The checkpoint comes last: without it, the run at home goes on from where it was.
         for path in sorted(filter(Path.is_file, brought.rglob("*")), key=lambda path: path == newest):
             target = workdir / path.relative_to(brought)
             target.parent.mkdir(exist_ok=True)
-            path.replace(target)
+            files.place(path, target)
     return f"{workdir}: the run after step {about['step']:,}; kgan train goes on from there."
 
 

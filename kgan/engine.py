@@ -120,7 +120,8 @@ def gradients_through(
             tape.watch(keras.tree.flatten([x, values]))
             terms = losses(x)
             loss = _total(terms, optimizer)
-        of_x, direct = tape.gradient(loss, (x, values))
+        zero = tf.UnconnectedGradients.ZERO
+        of_x, direct = tape.gradient(loss, (x, values), unconnected_gradients=zero)
     else:
 
         def function(x: Any, values: list[Any]) -> tuple[Any, Any]:
@@ -131,8 +132,7 @@ def gradients_through(
 
         (of_x, direct), (terms, changed) = jax.grad(function, argnums=(0, 1), has_aux=True)(x, values)
         _assign(changed, skip=variables)
-    slopes = zip(pull_back(of_x), direct, strict=True)
-    return terms, [through if other is None else through + other for through, other in slopes]
+    return terms, [through + other for through, other in zip(pull_back(of_x), direct, strict=True)]
 
 
 def input_gradients(function: Callable[[Any], Any], x: Any) -> Any:
@@ -240,8 +240,8 @@ class Cost(NamedTuple):
 class Compiled:
     """A system's step, compiled for its devices: `step(batches)` returns the named losses as scalars on the device.
 
-    `step(*several)` takes as many steps in one call, whose losses are then [len(several)] each: the host has nothing to
-    do between them.
+    `step(*several)` takes as many steps in one call, whose losses are then [len(several)] each. Under JAX it is one
+    scan: the host has nothing to do between them. TensorFlow gets them one by one, without waiting.
 
     Args:
       system: whose `state()` the step may read and change.

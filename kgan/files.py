@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from kgan.errors import UserError
 
-_MARK = ".unfinished"
+MARK = ".unfinished"  # how names of what is not whole begin
 
 
 @contextmanager
@@ -20,19 +21,27 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last: writers choose the format by it.
-    temporary = path.with_name(f"{_MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
-        if temporary.is_dir():
-            if path.exists():
-                shutil.rmtree(path)
-        else:
-            with temporary.open("r+b") as file:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync(path.parent)
+        place(temporary, path)
     finally:
         _remove(temporary)
+
+
+def place(source: Path, path: Path) -> None:
+    """Rename a whole file or folder to `path`, on the same disk, in the place of what was there."""
+    if source.is_dir():
+        former = path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
+        if path.exists():
+            path.replace(former)  # a folder cannot be renamed to one that is there
+        source.replace(path)
+        _remove(former)
+    else:
+        with source.open("r+b") as file:
+            os.fsync(file.fileno())
+        source.replace(path)
+    _sync(path.parent)
 
 
 @contextmanager
@@ -57,8 +66,16 @@ def locked(folder: str | Path) -> Iterator[None]:
 
 def sweep(folder: str | Path) -> None:
     """Remove what a killed process left unfinished in `folder`."""
-    for path in Path(folder).glob(f"{_MARK}-*"):
+    for path in Path(folder).glob(f"{MARK}-*"):
         _remove(path)
+
+
+def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Of no owner, and of whole seconds, which need no further header."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = int(member.mtime)
+    return member
 
 
 def _sync(folder: Path) -> None:

@@ -51,7 +51,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _OUTPUT = flags.DEFINE_string("output", None, "The archive to write, such as faces.tar.", allow_override=True)
 _LIMIT = flags.DEFINE_float("limit_mb", 60.0, "What the archive may take, in millions of bytes.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "A run that is to go on, where one lies there.", allow_override=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run that is to go on.", allow_override=True)
 
 MB = 1_000_000
 README = """{name}: a training, packed by kgan {version}.
@@ -83,8 +83,8 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     """Write the archive; returns a line that says what is in it.
 
     Raises:
-      UserError: settings or pictures with which no training begins; other ones than those of the run in `workdir`; more
-        than the limit.
+      UserError: settings or pictures with which no training begins; no run in `workdir`, or one of others; more than
+        the limit.
     """
     with quiet():
         from kgan.data.copies import Copies, weight
@@ -99,13 +99,14 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, re.sub(r"[^\w-]+", "_", config.name) or "run")
         _add_kgan(folder)
-        begun = _add_run(config, reader, Path(workdir), folder) if workdir and checkpoint.found(workdir) else None
+        begun = _add_run(config, reader, Path(workdir), folder) if workdir else None
         config = _add_weights(config, folder, new=begun is None)
         if copies.train:
             config = _changed(config, "data", root="data")
         (folder / "config.py").write_text(source(config), encoding="utf-8")
         (folder / "README.txt").write_text(_readme(config, folder, output.name), encoding="utf-8")
-        said = copies.fill(folder / "data", limit - weight(folder, folder.parent), as_they_are=begun is not None)
+        room = limit - weight(folder, folder.parent)
+        said = copies.fill(folder / "data", room, as_they_are=begun is not None, base=folder.parent)
         if (surplus := weight(folder, folder.parent) - limit) > 0:
             sizes = {part.name: weight(part, folder.parent) / MB for part in folder.iterdir() if part.is_dir()}
             held = ", ".join(f"{name} of {size:.1f} MB" for name, size in sorted(sizes.items()))
@@ -118,7 +119,7 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
             there = _changed(config, "data", root=str(folder / "data"), memory="stream")
             _check(lambda: open_data(there, largest), reader.labels)
         with files.replacing(output) as archive, tarfile.open(archive, "w") as tar:
-            tar.add(folder, folder.name, filter=_anonymous)
+            tar.add(folder, folder.name, filter=files.anonymous)
     what = "a new run" if begun is None else f"the run after step {begun:,}"
     return f"{output}: {output.stat().st_size / MB:.1f} MB with {what} and {said}."
 
@@ -128,7 +129,7 @@ def _changed(config: Config, part: str, **fields: Any) -> Config:
 
 
 def _add_kgan(folder: Path) -> None:
-    """The package as a wheel has it."""
+    """The package as a wheel has it, but for the included models."""
     for package in ("kgan", "kgan.export", "kgan.configs"):
         place, ignored = folder.joinpath(*package.split(".")), shutil.ignore_patterns("__pycache__", "*.keras")
         shutil.copytree(str(resources.files(package)), place, ignore=ignored, dirs_exist_ok=True)
@@ -138,7 +139,10 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
     """The newest checkpoint and the log into folder/run; returns the checkpoint's step."""
     from kgan.training import differences
 
-    newest = checkpoint.found(workdir)[-1]
+    saved = checkpoint.found(workdir)
+    if not saved:
+        raise UserError(f"{workdir} holds no checkpoint: name a run's folder, or leave out --workdir to begin anew.")
+    newest = saved[-1]
     _, about = checkpoint.load(newest)
     if differing := differences(about["config"], json.loads(json.dumps(dataclasses.asdict(config)))):
         raise UserError(
@@ -158,12 +162,15 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
 
 
 def _add_weights(config: Config, folder: Path, new: bool) -> Config:
-    """Inception, where it measures; and the filters to begin with, whose place the settings then name."""
+    """Networks that it reads: Inception, where it measures; and filters to begin with, which the settings then name."""
     from kgan.metrics import inception, weights
 
+    read = [*getattr(config.system, "weights", ())]
     if config.training.evaluate_every:
-        (folder / "weights").mkdir()
-        shutil.copyfile(weights.find(inception.NAME, inception.SHA256), folder / "weights" / inception.NAME)
+        read.append((inception.NAME, inception.SHA256))
+    for name, sha256 in read:
+        (folder / "weights").mkdir(exist_ok=True)
+        shutil.copyfile(weights.find(name, sha256), folder / "weights" / name)
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()
@@ -190,14 +197,6 @@ def _check(opened: Callable[[], Reader], labels: Any) -> None:
             raise UserError(f"The pictures for which there is room are no data to train with: {error}") from error
     if not same:
         raise UserError("Some labels do not occur among the pictures for which there is room: raise --limit_mb.")
-
-
-def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Of no owner, and of whole seconds, which need no further header."""
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mtime = int(member.mtime)
-    return member
 
 
 def source(config: Config) -> str:

@@ -38,7 +38,8 @@ class Training:
       seed: of starting weights, order, augmentation and draws.
       precision: compute dtype; weights, statistics and losses stay in float32.
       devices: how many of the machine's devices share each batch.
-      minutes: of a sitting, after which it stops as if told to, its checkpoint saved; 0 for no limit.
+      minutes: of a sitting, from its first step on, after which it stops as if told to, its checkpoint saved; 0 for no
+        limit.
       steps_per_call: steps that the device takes before the host looks again; 0 for 10 on accelerators, 1 on CPUs.
         Under JAX another number adds up in another order.
       log_every, sample_every, save_every: steps between log lines, sample sheets and checkpoints.

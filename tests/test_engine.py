@@ -187,6 +187,12 @@ def test_a_fake_is_made_once_and_learned_from_later() -> None:
         return {name: float(value) for name, value in terms.items()}, [float(each) for each in slopes]
 
     assert found(losses) == ({"square": 100.0, "line": 30.0}, [115.0])
+    # What no loss reads has the slope 0.
+    drawn = engine.forward(lambda: {"image": w * x, "unread": 100 * w}, [w])
+    _, slopes = engine.gradients_through(
+        lambda fake: {"square": fake["image"] ** 2}, *drawn, [w], keras.optimizers.SGD()
+    )
+    assert [float(each) for each in slopes] == [100.0]
     # Where w makes the way back too: (w fake)^2 = w^4 x^2.
     assert found({"back": lambda fake: (w * fake["image"]) ** 2}) == ({"back": 400.0}, [800.0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ def test_they_are_small() -> None:
 def test_each_has_a_card_and_draws(name: str) -> None:
     about = card.read(filters.FOLDER / f"{name}.keras")
     assert about is not None and about.system and about.export["recipe"] == "half"
+    digest = hashlib.sha256((filters.FOLDER / f"{name}.keras").read_bytes()).hexdigest()
+    assert about.export["sha256"] == digest and about.export["file"] == f"{name}.keras"
     assert about.training["reached"].keys() == {"data", "terms", "command", "minutes", "measured", "measured_by"}
     size = about.image_size
     if about.kind == "generator":

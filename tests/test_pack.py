@@ -26,7 +26,7 @@ from kgan.data import Data, Labelled, Labelling, Paired, Unlabelled, Unpaired
 from kgan.data.copies import WAYS, Copies, Way, weight
 from kgan.errors import UserError
 from kgan.metrics import weights
-from kgan.systems import cyclegan, ugatit
+from kgan.systems import cyclegan, onesided, ugatit
 
 NEEDS_JAX = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 AMPLE = 100_000_000
@@ -339,7 +339,7 @@ def packed_config(top: Path) -> Any:
 
 
 def test_an_archive_of_embedded_pictures(tmp_path: Path) -> None:
-    said = pack.pack(experiment(Unpaired(root="emoji:fluent3d:google")), tmp_path / "out/x.tar", workdir=tmp_path)
+    said = pack.pack(experiment(Unpaired(root="emoji:fluent3d:google")), tmp_path / "out/x.tar")
     assert said.endswith("MB with a new run and no pictures but the embedded ones.")
     top = unpacked(tmp_path / "out/x.tar", tmp_path / "there")
     assert top.name == "tiny_one" and weight(top, top.parent) == (tmp_path / "out/x.tar").stat().st_size
@@ -395,6 +395,27 @@ def test_what_else_a_training_reads(unpaired: Path, tmp_path: Path, monkeypatch:
     config.training.init_from = str(unpaired)
     with pytest.raises(UserError, match="there is no generator in that folder"):
         pack.pack(config, tmp_path / "x.tar")
+    config.training.init_from = ""
+    pack.pack(dataclasses.replace(config, system=onesided.Settings(image_size=64)), tmp_path / "x.tar")
+    top = unpacked(tmp_path / "x.tar", tmp_path / "one-sided")
+    assert names(top / "weights") == {"fid_inception_2015.npz", "lpips_vgg16.npz"}
+
+
+def test_long_names_are_room_too(tmp_path: Path) -> None:
+    """In a tar a name of more than 100 characters takes another 1,024 bytes."""
+    for folder in ("trainA", "trainB"):
+        for i in range(8):
+            draw(tmp_path / "home" / folder / f"{i:064x}.png", seed=i)
+    config = dataclasses.replace(experiment(Unpaired(root=str(tmp_path / "home"))), name="n" * 40)
+    pack.pack(config, tmp_path / "x.tar")
+    size = (tmp_path / "x.tar").stat().st_size
+    said = pack.pack(config, tmp_path / "x.tar", (size - tarfile.RECORDSIZE) / pack.MB)
+    assert "16 pictures" in said and (tmp_path / "x.tar").stat().st_size < size
+
+
+def test_a_workdir_without_a_run_is_no_new_run(unpaired: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere holds no checkpoint: name a run's folder, or leave out --workdir"):
+        pack.pack(experiment(Unpaired(root=str(unpaired))), tmp_path / "x.tar", workdir=tmp_path / "nowhere")
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ os.environ["XLA_FLAGS"] = (
 
 import keras
 import numpy as np
+from keras import ops
 from keras.src.backend.common import dtypes
 
 dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"  # Keras narrows float64 in some operations on JAX
@@ -40,7 +41,7 @@ if keras.backend.backend() == "jax":
 from kgan import engine
 from kgan.augmentation import DRAWS
 from kgan.labels import Group, Labels, LabelSet
-from kgan.systems import cyclegan, pix2pix, stargan, stylegan, ugatit
+from kgan.systems import cyclegan, onesided, pix2pix, stargan, stylegan, ugatit
 from kgan.systems.adversarial import Adversarial, Stage
 
 keras.config.set_floatx("float64")
@@ -73,6 +74,7 @@ def a_ugatit(objective: str) -> Case:
         residual_blocks=1,
         discriminator_layers=4,
         adversarial=objective,
+        separate_batches=objective != "lsgan",
         ema=0.9,
     )
     shapes = {n: (BATCH, 1, 1, 1) if n % 2 == 0 else (BATCH, SIZE, SIZE, 3) for n in range(4)}
@@ -85,6 +87,13 @@ def a_cyclegan(objective: str, augment: bool = False) -> Case:
     settings = cyclegan.Settings(image_size=SIZE, adversarial=objective, ema=0.9, augment=augment, **small)
     draws = dict.fromkeys((0, 1), (BATCH, 2)) | dict.fromkeys((2, 3), (BATCH, 1, 1, 1))
     return Case(settings, two_domains, draws | dict.fromkeys(range(4, 10), (BATCH, DRAWS)))
+
+
+def a_onesided() -> Case:
+    """VGG16 is left out: what is compared with it are the pictures and their halves."""
+    onesided.lpips.load_maps = lambda taps: lambda x: [x, ops.average_pool(x, 2, strides=2)]  # type: ignore[assignment]
+    small = {"filters": 4, "discriminator_filters": 4, "residual_blocks": 1, "heads": (2, 3)}
+    return Case(onesided.Settings(image_size=SIZE, ema=0.9, **small), two_domains, {})
 
 
 def a_pix2pix(**changes: Any) -> Case:
@@ -152,6 +161,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "cyclegan_wgan-gp": lambda: a_cyclegan("wgan-gp"),
     "cyclegan_augment": lambda: a_cyclegan("lsgan", augment=True),
     "cyclegan_at-once": lambda: dataclasses.replace(a_cyclegan("lsgan"), at_once=True),
+    "onesided": a_onesided,
     "pix2pix": lambda: a_pix2pix(),
     "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
     "stargan": a_stargan,

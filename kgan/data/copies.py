@@ -59,8 +59,10 @@ class Copies:
         self.all = [*trained, *self.test]
         self._stems = Counter(file.with_suffix("") for file in self.all)
 
-    def fill(self, folder: Path, room: int, as_they_are: bool) -> str:
+    def fill(self, folder: Path, room: int, as_they_are: bool, base: Path | None = None) -> str:
         """Make copies in `folder` that take `room` bytes of a tar, and say in a few words what was done.
+
+        The tar's names begin below `base`, or with the folder's own.
 
         The first of these that fits: `WAYS` one after the other, then the last of them with fewer training pictures,
         evenly spaced. Where nothing does, two of each stream are there.
@@ -69,7 +71,7 @@ class Copies:
         for way, share in self._attempts(room, as_they_are):
             shutil.rmtree(folder, ignore_errors=True)
             said = self._copy(folder, way, share)
-            if weight(folder, folder.parent) <= room:
+            if weight(folder, base or folder.parent) <= room:
                 break
         return said
 

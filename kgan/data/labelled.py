@@ -85,7 +85,11 @@ class LabelledReader(Reader):
         super().__init__(data, train, {name: each.test for name, each in found.items()}, *arguments)
         self.turns, self.dropout = data.turns, data.label_dropout
         self.names = list(found)
-        self._vectors = {name: self._label(k, each.train_answers) for k, (name, each) in enumerate(found.items())}
+        self._vectors = {}  # of the pictures that could be read
+        for k, (name, each) in enumerate(found.items()):
+            label, known = self._label(k, each.train_answers)
+            kept = self.train[name].kept
+            self._vectors[name] = label[kept], known[kept]
         self._test_vectors = {name: self._label(k, each.test_answers) for k, (name, each) in enumerate(found.items())}
 
     def _label(self, number: int, answers: list[Answers]) -> tuple[np.ndarray, np.ndarray]:
@@ -124,9 +128,8 @@ class LabelledReader(Reader):
             rows, chosen = self._rows(name, number)[0], self.indices(name, number)
             if len(chosen):
                 batch["image"][rows] = self._before[name] + chosen if self.handed_over else pictures.take(chosen)
-                items = np.array(pictures.kept)[chosen]
                 label, known = self._vectors[name]
-                self._fill(batch, rows, label[items], known[items], draws.permutation(len(chosen)))
+                self._fill(batch, rows, label[chosen], known[chosen], draws.permutation(len(chosen)))
         if self.dropout:
             self._drop(batch, draws)
         return batch
@@ -163,8 +166,7 @@ class LabelledReader(Reader):
         """As of any pictures, and a hash of the labels."""
         found = super().fingerprint()
         for name, (label, known) in self._vectors.items():
-            kept = self.train[name].kept
-            total = hashlib.sha256(label[kept].tobytes() + known[kept].tobytes())
+            total = hashlib.sha256(label.tobytes() + known.tobytes())
             found[name]["labels"] = total.hexdigest()[:16]
         return found
 

@@ -82,7 +82,8 @@ def _table(root: Path, each: Labelling) -> Found:
 
 def _csv(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, cells by column) of each row; a `UserError` where there is none, or one has other columns."""
-    rows = csv.reader(_text(table, "a CSV file with a column 'file' and a column a group of labels").splitlines())
+    text = _text(table, "a CSV file with a column 'file' and a column a group of labels")
+    rows = csv.reader(io.StringIO(text, newline=""))
     header = [cell.strip() for cell in next(rows, [])]
     if "file" not in header:
         raise UserError(f"{table} has no column 'file': its columns are {', '.join(header) or 'none'}.")

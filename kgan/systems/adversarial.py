@@ -32,7 +32,8 @@ class Stage:
 class Settings(Protocol):
     """What the loop needs of a system's dataclass of settings.
 
-    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order.
+    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order. One whose system reads
+    a trained network also has `weights`: (name, sha256) of each file for `kgan.metrics.weights.find`.
     """
 
     image_size: int
@@ -151,7 +152,7 @@ class Adversarial(keras.Model):
 def together(network: keras.Model, *images: Any) -> list[Any]:
     """What a network makes of each [B, H, W, C] in training, as one batch: faster than each on its own.
 
-    The same too, where no layer looks across a batch.
+    The same too, where no layer looks across a batch; but a spectral normalization iterates once and not for each.
     """
     outputs = network(ops.concatenate(images), training=True)
     parts = [ops.split(output, len(images)) for output in keras.tree.flatten(outputs)]

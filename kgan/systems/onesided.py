@@ -3,11 +3,11 @@
 Not a published system, but the ideas of one: in place of CycleGAN's way back, VGG16's features of the picture and of
 what is drawn of it must agree, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018). Half of the networks, a third of the
 work. The discriminator is spectrally normalized (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) and judges
-small and large patches by two heads.
+small and large patches by two heads. VGG16's weights, lpips_vgg16.npz, must lie in ~/.cache/kgan or $KGAN_WEIGHTS.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -20,6 +20,7 @@ from kgan.losses import LSGAN, l1
 from kgan.metrics import lpips
 from kgan.networks import resnet
 from kgan.optimizers import LinearDecay, adam
+from kgan.precision import wide
 from kgan.settings import check_choices
 from kgan.systems.adversarial import Adversarial, average, named, together
 
@@ -54,6 +55,7 @@ class Settings:
     epsilon: float = 1e-8
     ema: float = 0.998
     augment: bool = False
+    weights: ClassVar = ((lpips.NAME, lpips.SHA256),)
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
@@ -65,7 +67,7 @@ class Settings:
             raise UserError(f"system.heads must hold numbers of strided layers from 1 on, got {self.heads}.")
         if not 0 <= self.ema < 1:
             raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
-        least = max(2 * lpips.SMALLEST, 2 ** max(self.heads))
+        least = max(2 * lpips.SMALLEST, 2 ** (max(self.heads) + 1))  # a head needs a map of 2 x 2
         if self.image_size % 4 or self.image_size < least:
             raise UserError(f"system.image_size must be a multiple of 4, {least} at least, got {self.image_size}.")
 
@@ -182,7 +184,7 @@ class OneSided(Adversarial):
 
     def content(self, x: Any, y: Any) -> Any:
         """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
-        maps = [self._content(ops.average_pool(ops.cast(each, "float32"), 2, strides=2)) for each in (x, y)]
+        maps = [self._content(ops.average_pool(wide(each), 2, strides=2)) for each in (x, y)]
         return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
 
     def judged(self) -> dict[str, str]:
