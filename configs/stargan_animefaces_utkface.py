@@ -4,7 +4,8 @@
 
 `root` holds the folders animefaces and utkface, each with a folder images and a table labels.csv: hair and eyes there,
 age_bin and gender here. One generator learns both; a picture of either set may then be asked for the labels of the
-other, as in --label=hair=blue for a photo. Sized for two CPU cores, as stargan_animefaces is.
+other, as in --label=hair=blue for a photo. After 2,200 steps (35 minutes of one free core) expect hair of the colour
+that is asked for, which spills over the face, in soft focus, and a KID x 100 near 19 (drawn faces as they are: 0).
 """
 
 from kgan.data import Labelled, Labelling
@@ -31,6 +32,6 @@ def get_config() -> Config:
             label_dropout=0.25,
         ),
         training=Training(
-            steps=8000, batch_size=8, precision="float32", log_every=50, sample_every=500, save_every=250
+            steps=2_200, batch_size=8, precision="float32", log_every=50, sample_every=500, save_every=250
         ),
     )
