@@ -38,7 +38,10 @@ setup(
         "metrics": ["scikit-learn>=1.5"],  # linear separability of StyleGAN's latents: its SVM and its classifiers
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.10", "jaxlib>=0.10"],
-        "dev": ["pytest>=8", "pytest-timeout>=2.3", "ruff>=0.17", "mypy>=2", "setuptools>=70.1", "scikit-learn>=1.5"],
+        "dev": [
+            *("pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17", "mypy>=2"),
+            *("setuptools>=70.1", "scikit-learn>=1.5"),
+        ],
     },
     entry_points={"console_scripts": ["kgan = kgan.__main__:main"]},
 )
