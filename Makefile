@@ -4,7 +4,7 @@ SUITABLE := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 # The first that is there and runs: a version manager's shim may be there and not run. Or say make PYTHON=/path/to/python.
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do $$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
-# Two processes: each takes up to 4 GB. The tests of a file share what they made.
+# Two processes of 1.5 GB each. The tests of a file share what they made.
 TESTS := --quiet --durations=5 --numprocesses=2 --dist=loadfile
 # No package that kgan needs has to be compiled, so pip may not try: a missing compiler never matters.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: --editable
