@@ -20,8 +20,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` for a file or folder, renamed to `path` when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays last: writers choose the format by it.
-    temporary = path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = _aside(path)
     try:
         yield temporary
         place(temporary, path)
@@ -32,7 +31,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def place(source: Path, path: Path) -> None:
     """Rename a whole file or folder to `path`, on the same disk, in the place of what was there."""
     if source.is_dir():
-        former = path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
+        former = _aside(path)
         if path.exists():
             path.replace(former)  # a folder cannot be renamed to one that is there
         source.replace(path)
@@ -76,6 +75,11 @@ def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = ""
     member.mtime = int(member.mtime)
     return member
+
+
+def _aside(path: Path) -> Path:
+    """A new name beside `path`, which `sweep` finds. The suffix stays last: writers choose the format by it."""
+    return path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
 
 
 def _sync(folder: Path) -> None:

@@ -366,7 +366,7 @@ class UGATIT(Adversarial):
     def _judge(self, discriminators: tuple[keras.Model, ...], real: Any, fake: Any) -> Any:
         loss = 0.0
         for discriminator in discriminators:
-            of_real, of_fake = together(discriminator, real, ops.cast(fake, real.dtype))
+            of_real, of_fake = together(discriminator, real, fake)
             for key in ("logits", "cam_logits"):
                 loss = loss + self.objective.discriminator(of_real[key], of_fake[key])
         return loss
