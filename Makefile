@@ -19,7 +19,7 @@ fail = { echo 'kgan: $(1)' >&2; exit 1; }
 .PHONY: demo test test-all lint bench clean
 
 demo: .venv/installed
-	@$(BIN)/python -m kgan.demo --output=demo
+	@$(BIN)/python -m kgan.commands.demo --output=demo
 
 test: lint
 	@$(BIN)/python -m pytest $(TESTS)

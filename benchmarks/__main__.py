@@ -16,7 +16,6 @@ Other programs slow the times down; ratios are of neighbours in time, and bear s
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import tempfile
@@ -27,7 +26,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks import data, export, metrics, straightforward, training
-from kgan import commands, images
+from kgan import commands, files
 from kgan.errors import UserError
 
 PARTS = {
@@ -64,7 +63,7 @@ def bench(parts: Sequence[str], output: str | Path) -> dict[str, Any]:
             found["export"] = show("export", export.rows())
         if "metrics" in parts:
             found["metrics"] = show("metrics", metrics.rows())
-    images.write_bytes(output, (json.dumps(found, indent=2) + "\n").encode())
+    files.write_json(output, found)
     print(f"\nAll figures are in {output}.")
     return found
 

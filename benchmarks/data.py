@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import alone
-from kgan import emoji, images
+from kgan.pictures import emoji, images
 
 COLUMNS = {
     "pictures": "",

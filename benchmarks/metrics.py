@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import alone
 from kgan.errors import UserError
-from kgan.metrics import resizing, weights
+from kgan.pretrained import resizing, weights
 from kgan.quiet import quiet
 
 COLUMNS = {"features": "", "from": "", "pictures/s": ".1f", "predict, pictures/s": ".1f", "of predict": ".2f"}
@@ -21,7 +21,7 @@ SIDE = 256
 def rows(count: int = 32, rounds: int = 3) -> Iterator[dict[str, Any]]:
     """One for each way of resizing; where the weights are missing, one that says so."""
     with quiet():
-        from kgan.metrics import inception  # an engine starts with it
+        from kgan.pretrained import inception  # an engine starts with it
     try:
         weights.find(inception.NAME, inception.SHA256)
     except UserError as error:
@@ -32,7 +32,7 @@ def rows(count: int = 32, rounds: int = 3) -> Iterator[dict[str, Any]]:
 
 def measure(count: int, rounds: int) -> list[dict[str, Any]]:
     """Both in turns, `rounds` times over `count` pictures; speeds are medians, and so is the ratio of neighbours."""
-    from kgan.metrics import inception
+    from kgan.pretrained import inception
 
     network = inception.load()
     random = np.random.default_rng(0)

@@ -73,15 +73,17 @@ def measure(
     """
     import keras
 
-    from kgan import engine, training
+    from kgan import engine
+    from kgan.training import Config
+    from kgan.training.config import open_data, stages
 
     keras.config.set_dtype_policy(precision)
-    experiment: training.Config = importlib.import_module(f"kgan.configs.{config}").get_config()
+    experiment: Config = importlib.import_module(f"kgan.configs.{config}").get_config()
     experiment.system = dataclasses.replace(experiment.system, **changes)  # type: ignore[type-var]
     experiment.data = dataclasses.replace(experiment.data, root=root)
     experiment.training.batch_size = batch
-    stage = training.stages(experiment)[-1]
-    reader = training.open_data(experiment, stage)
+    stage = stages(experiment)[-1]
+    reader = open_data(experiment, stage)
     model = experiment.system.create(1000, 0, reader.labels)
     model.enter(stage, anew=True)
 

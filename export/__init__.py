@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import kgan
-from kgan import card as cards
-from kgan import images
-from kgan.card import Card
+from kgan import files
 from kgan.errors import UserError
+from kgan.filters import card as cards
+from kgan.filters.card import Card
+from kgan.pictures import images
 from kgan.quiet import quiet
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def export(
     from kgan.export import recipes as known
     from kgan.export import saved_model as saving
     from kgan.export import tflite, verify
+    from kgan.filters.loading import inputs_of, keras_runner, load_keras
     from kgan.layers.batch import statistics
-    from kgan.loading import inputs_of, keras_runner, load_keras
     from kgan.precision import float32_copy
 
     model, output = Path(model), Path(output)
@@ -143,9 +143,9 @@ def export_generator(
       noise: "constant", or "input" to be given by whoever runs the file.
     """
     _check_backend()
-    from kgan import generators as loading
     from kgan.export import generators
     from kgan.export import recipes as known
+    from kgan.filters import generators as loading
 
     model, output = Path(model), Path(output)
     chosen = [known.get(recipe) for recipe in recipes]
@@ -244,7 +244,7 @@ def _reported(measurements: list[Measurement], model: Path, output: Path, facts:
         "versions": _versions(),
         "measurements": [dataclasses.asdict(measured) for measured in measurements],
     }
-    images.write_bytes(output / "verification.json", (json.dumps(report, indent=2) + "\n").encode())
+    files.write_json(output / "verification.json", report)
     if any(measured.problems for measured in measurements):
         raise verify.VerificationError(measurements)
     return measurements

@@ -26,7 +26,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kgan.export import tflite, verify
 from kgan.export.recipes import Recipe
 from kgan.export.verify import Measurement
-from kgan.generators import part
+from kgan.filters.generators import part
 from kgan.quiet import quiet
 
 Case = dict[str, np.ndarray]  # the inputs of one picture, a row each

@@ -20,8 +20,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kgan.filters.loading import apply, inputs_of
 from kgan.layers.batch import statistics
-from kgan.loading import apply, inputs_of
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 
@@ -98,7 +98,7 @@ class Serving:
 
 
 def _reflected(side: tf.Tensor, multiple: int, smallest: int) -> tf.Tensor:
-    """Indices 0, 1 .. side - 1 and on, reflected at the ends, as many as `kgan.loading.padding` asks for."""
+    """Indices 0, 1 .. side - 1 and on, reflected at the ends, as many as `kgan.filters.loading.padding` asks for."""
     added = tf.maximum(-side % multiple, smallest - side)
     period = tf.maximum(2 * (side - 1), 1)
     index = tf.range(side + added) % period

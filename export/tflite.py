@@ -10,7 +10,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
 from kgan.export.recipes import Recipe
-from kgan.loading import apply, inputs_of
+from kgan.filters.loading import apply, inputs_of
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from kgan import images
 from kgan.errors import UserError
-from kgan.loading import load
+from kgan.filters.loading import load
+from kgan.pictures import images
 from kgan.quiet import quiet
 
 # What XNNPACK's delegate takes (xnnpack_delegate.cc), and RESIZE_NEAREST_NEIGHBOR and SQUEEZE, which cost little and

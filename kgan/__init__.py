@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 
 def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Load a filter from `.keras`, `.tflite` or a SavedModel folder; see `kgan.loading.load`."""
-    from kgan.loading import load as load_filter  # here: importing kgan must stay cheap and engine-free
+    """Load a filter from `.keras`, `.tflite` or a SavedModel folder; see `kgan.filters.loading.load`."""
+    from kgan.filters.loading import load as load_filter  # here: importing kgan must stay cheap and engine-free
 
     return load_filter(path)

@@ -1,4 +1,4 @@
-"""The console script: `kgan train …` is `python -m kgan.train …`, and so for every command."""
+"""The console script: `kgan train …` is `python -m kgan train …` is `python -m kgan.commands.train …`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from kgan import __version__, commands
 
 MODULES = {
-    "train": "kgan.train",
-    "pack": "kgan.pack",
-    "bring": "kgan.bring",
-    "translate": "kgan.translate",
-    "generate": "kgan.generate",
-    "evaluate": "kgan.evaluate",
-    "export": "kgan.export.__main__",
-    "demo": "kgan.demo",
+    "train": "kgan.commands.train",
+    "pack": "kgan.commands.pack",
+    "bring": "kgan.commands.bring",
+    "translate": "kgan.commands.translate",
+    "generate": "kgan.commands.generate",
+    "evaluate": "kgan.commands.evaluate",
+    "export": "kgan.commands.export",
+    "demo": "kgan.commands.demo",
 }
 PYTHONS = ((3, 11), (3, 12))
 
@@ -59,7 +59,7 @@ def overview() -> str:
 def summary(module: str) -> str:
     """The first line of a command's docstring, read without importing what the command imports."""
     package, _, name = module.rpartition(".")
-    spec = importlib.util.find_spec(package)  # imports at most kgan itself
+    spec = importlib.util.find_spec(package)  # imports at most kgan.commands
     assert spec is not None and spec.submodule_search_locations
     source = Path(spec.submodule_search_locations[0], f"{name}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]

@@ -102,3 +102,25 @@ def residual_block(
     y = between(y, f"{name}_dropout") if between else y
     y = conv(y, x.shape[-1], 3, name=f"{name}_conv2", initial=initial, reflect=1, use_bias=use_bias)
     return keras.layers.Add(name=f"{name}_add")([x, norm(y, f"{name}_norm2")])
+
+
+def transposed(x: Any, filters: int, kernel_size: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:
+    """A transposed convolution that doubles height and width as torch's with padding 1 does; kernels of 3 or 4."""
+    layer = keras.layers.Conv2DTranspose(
+        filters,
+        kernel_size,
+        2,
+        padding="same" if kernel_size == 4 else "valid",
+        use_bias=use_bias,
+        kernel_initializer=initial.kernel(),
+        bias_initializer=initial.bias(filters * kernel_size**2),
+        name=name,
+    )
+    x = layer(x)
+    return x if kernel_size == 4 else keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(x)
+
+
+def tanh(x: Any) -> Any:
+    """The picture in [-1, 1], computed and returned in the variables' dtype."""
+    wide = keras.config.dtype_policy().variable_dtype
+    return keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tarfile
@@ -9,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kgan.errors import UserError
 
@@ -26,6 +28,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
         place(temporary, path)
     finally:
         _remove(temporary)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file of any kind as a whole: a reader sees the old one or the new one."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON, as a whole."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def place(source: Path, path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kgan.blocks import Initial, Norm, conv, residual_block
+from kgan.blocks import Initial, Norm, conv, residual_block, tanh, transposed
 from kgan.layers import NearestUpsampling2D
 from kgan.layers.batch import dropout as drop_out
 
@@ -62,7 +62,7 @@ def resnet(
             x = transposed(x, half, 3, name=f"up{i}_conv", initial=initial, use_bias=use_bias)
         x = keras.layers.ReLU(name=f"up{i}_relu")(norm(x, f"up{i}_norm"))  # [B, H, W, F] at last
     x = conv(x, channels, 7, name="image_conv", initial=initial, reflect=3)
-    return _tanh(x), draws
+    return tanh(x), draws
 
 
 def unet(
@@ -111,7 +111,7 @@ def unet(
         x = keras.layers.Concatenate(name=f"up{i + 1}_skip")([skips[i - 1], x])
     x = keras.layers.ReLU(name="up1_relu")(x)
     x = transposed(x, channels, 4, name="image_conv", initial=initial)
-    return _tanh(x), draws
+    return tanh(x), draws
 
 
 def patch_discriminator(
@@ -139,24 +139,3 @@ def patch_discriminator(
         x = norm(x, f"{name}_norm") if i else x
         x = keras.layers.LeakyReLU(0.2, name=f"{name}_lrelu")(x)
     return conv(x, 1, 4, name="logits", initial=initial, pad=1)
-
-
-def transposed(x: Any, filters: int, kernel_size: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:
-    """A transposed convolution that doubles height and width as torch's with padding 1 does; kernels of 3 or 4."""
-    layer = keras.layers.Conv2DTranspose(
-        filters,
-        kernel_size,
-        2,
-        padding="same" if kernel_size == 4 else "valid",
-        use_bias=use_bias,
-        kernel_initializer=initial.kernel(),
-        bias_initializer=initial.bias(filters * kernel_size**2),
-        name=name,
-    )
-    x = layer(x)
-    return x if kernel_size == 4 else keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(x)
-
-
-def _tanh(x: Any) -> Any:
-    wide = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)

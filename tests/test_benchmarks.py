@@ -15,7 +15,7 @@ import pytest
 from benchmarks import __main__ as main
 from benchmarks import alone, data, export, metrics, straightforward, training
 from kgan.errors import UserError
-from kgan.metrics import weights
+from kgan.pretrained import weights
 from kgan.systems import cyclegan, ugatit
 
 TINY = {

@@ -19,7 +19,7 @@ case "$*" in
   *ensurepip*) test ! -e "$here/no-venv" ;;
   "-m venv .venv") mkdir -p .venv/bin && cp "$0" "$here"/pip-* .venv/bin/ && mv .venv/bin/python3.11 .venv/bin/python ;;
   "-m pip "*) echo "$@" >> pip.log; test ! -e "$here/pip-fails" || { echo "ERROR: no network" >&2; exit 1; } ;;
-  "-m kgan.demo --output=demo") echo "demo ran" ;;
+  "-m kgan.commands.demo --output=demo") echo "demo ran" ;;
 esac
 """
 FULL_DISK = """#!/bin/sh

@@ -13,9 +13,9 @@ import pytest
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial
+from kgan.blocks import Initial, transposed
 from kgan.layers import InstanceNormalization
-from kgan.networks import patch_discriminator, resnet, transposed, unet
+from kgan.networks import patch_discriminator, resnet, unet
 
 
 def no_norm(x: Any, name: str) -> Any:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from kgan import emoji, images
 from kgan.data.labelling import Answers, Found, Labelling, read
-from kgan.data.pictures import first, generator, memory
 from kgan.data.reader import Batch, Data, Reader
+from kgan.data.sources import first, generator, memory
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
+from kgan.pictures import emoji, images
 from kgan.settings import check_choices, choice
 
 

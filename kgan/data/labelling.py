@@ -1,20 +1,19 @@
-"""Where the labels of pictures stand: a table, CelebA's attribute file, or class folders. And copies of some."""
+"""Where the labels of pictures stand: a table, CelebA's attribute file, or class folders."""
 
 import csv
 import dataclasses
 import io
 import random
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from kgan import images
-from kgan.data.pictures import Source
+from kgan.data.sources import Source
 from kgan.errors import UserError
 from kgan.labels import Group
+from kgan.pictures import images
 from kgan.settings import choice
 
 CELEBA_TESTS = 1999  # as many as the official code keeps back
@@ -68,7 +67,7 @@ def read(root: Path, each: Labelling) -> Found:
 def _table(root: Path, each: Labelling) -> Found:
     """A CSV file and a folder of pictures."""
     table = root / (each.table or "labels.csv")
-    rows = list(_csv(table))
+    rows = list(csv_rows(table))
     columns = [name for name in rows[0][1] if name not in ("file", "split")]
     asked = _asked(each, columns, table, lambda name: {row[name] for _, row in rows} <= FLAGS)
     known = [(f"{table}, line {line}", row["file"], _answers(row, asked)) for line, row in rows]
@@ -80,9 +79,9 @@ def _table(root: Path, each: Labelling) -> Found:
     return _split(root, list(asked), paths, [answers for _, _, answers in known], [word == "test" for word in split])
 
 
-def _csv(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """(line, cells by column) of each row; a `UserError` where there is none, or one has other columns."""
-    text = _text(table, "a CSV file with a column 'file' and a column a group of labels")
+    text = text_of(table, "a CSV file with a column 'file' and a column a group of labels")
     rows = csv.reader(io.StringIO(text, newline=""))
     header = [cell.strip() for cell in next(rows, [])]
     if "file" not in header:
@@ -100,7 +99,7 @@ def _csv(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
 def _celeba(root: Path, each: Labelling) -> Found:
     """CelebA's attribute file: how many, the names of the attributes, and a line a picture with 1 or -1 for each."""
     table = root / (each.table or "list_attr_celeba.txt")
-    lines = [line.split() for line in _text(table, "CelebA's attributes").splitlines()]
+    lines = [line.split() for line in text_of(table, "CelebA's attributes").splitlines()]
     if len(lines) < 3 or lines[0] != [str(len(lines) - 2)]:
         raise UserError(f"{table} should hold the number of its pictures, the attributes' names, and a line a picture.")
     columns = lines[1]
@@ -114,12 +113,12 @@ def _celeba(root: Path, each: Labelling) -> Found:
         row = dict(zip(columns, cells, strict=True))
         known.append((f"{table}, line {number}", file, _answers(row, asked)))
     paths = _pictures(root / each.images, known, table)
-    tests = set(_celeba_order(len(known))[: min(CELEBA_TESTS, len(known) // 10)])
+    tests = set(celeba_order(len(known))[: min(CELEBA_TESTS, len(known) // 10)])
     answers = [answers for _, _, answers in known]
     return _split(root, list(asked), paths, answers, [i in tests for i in range(len(known))])
 
 
-def _celeba_order(count: int) -> list[int]:
+def celeba_order(count: int) -> list[int]:
     """The rows from whose beginning the official code takes its test pictures."""
     order = list(range(count))
     random.Random(1234).shuffle(order)
@@ -149,7 +148,7 @@ def _folders(root: Path, each: Labelling) -> Found:
     return _split(root, [group], paths, answers, tests)
 
 
-def _text(table: Path, what: str) -> str:
+def text_of(table: Path, what: str) -> str:
     if not table.is_file():
         raise UserError(f"There is no file {table}: {what} was looked for.")
     try:
@@ -230,78 +229,3 @@ def _split(root: Path, groups: list[Group], paths: list[Path], answers: list[Ans
 
 def _picture(item: Path, least: int) -> np.ndarray:
     return images.read(item, least=least)
-
-
-# --- some of the pictures, elsewhere -----------------------------------------------------------------------------
-
-
-def complete(root: Path, each: Labelling, folder: Path, copies: dict[Path, Path]) -> None:
-    """Make copies of some of the pictures in `folder` a set like that in `root`: a test picture is one there too.
-
-    Tables stay as they are where all pictures are there under their names. Else the rows that are left get the names of
-    the copies; a CSV file says the split of each; CelebA's rows come in the order in which its rule finds the test
-    pictures, of which those beyond a tenth go; class folders are parted into `train` and `test`.
-
-    Args:
-      root: of the set, which holds files.
-      each: where its labels stand.
-      folder: where the copies lie as the pictures lie in `root`.
-      copies: by picture.
-
-    Raises:
-      UserError: the table lies outside of `root`.
-    """
-    found = read(root, each)
-    train = [path for path in found.train.items if path in copies]
-    chosen = set(train)
-    test = [path for path in found.test.items if path in copies and path not in chosen]
-    pictures = (*found.train.items, *found.test.items)
-    whole = all(path in copies and copies[path].name == path.name for path in pictures)
-    if each.layout == "folders":
-        if not whole and not (root / "train").is_dir():
-            _part(folder, [copies[path] for path in train], [copies[path] for path in test])
-        return
-    table = Path(each.table or ("labels.csv" if each.layout == "csv" else "list_attr_celeba.txt"))
-    if table.is_absolute() or ".." in table.parts:
-        raise UserError(f"The table {table} does not lie in {root}: move it there, where it can travel with it.")
-    (folder / table).parent.mkdir(parents=True, exist_ok=True)
-    if whole:
-        shutil.copyfile(root / table, folder / table)
-        return
-    rewritten = _csv_of if each.layout == "csv" else _celeba_of
-    (folder / table).write_text(rewritten(root / table, copies, train, test), encoding="utf-8")
-
-
-def _csv_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
-    splits = dict.fromkeys([path.name for path in train], "train") | dict.fromkeys([path.name for path in test], "test")
-    names = {path.name: copies[path].name for path in (*train, *test)}
-    rows = [row for _, row in _csv(table) if row["file"] in names]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*rows[0]] + ["split"] * ("split" not in rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "file": names[row["file"]], "split": splits[row["file"]]} for row in rows)
-    return text.getvalue()
-
-
-def _celeba_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
-    _, columns, *lines = _text(table, "CelebA's attributes").splitlines()
-    cells = {line.split()[0]: line.split()[1:] for line in lines}
-    kept = test[: min(CELEBA_TESTS, len(train) // 9)]
-    for path in test[len(kept) :]:
-        copies.pop(path).unlink()
-    order = dict(zip(_celeba_order(len(train) + len(kept)), [*kept, *train], strict=True))
-    rows = [" ".join([copies[path].name, *cells[path.name]]) for _, path in sorted(order.items())]
-    return "\n".join([str(len(rows)), columns, *rows, ""])
-
-
-def _part(root: Path, train: list[Path], test: list[Path]) -> None:
-    """Class folders into `train` and `test`, where a class without test pictures shows its first training picture."""
-    first = {copy.parent: copy for copy in reversed(train)}
-    test = [*test, *(first[folder] for folder in first.keys() - {copy.parent for copy in test})]
-    for half, copies in (("test", test), ("train", train)):
-        for copy in copies:
-            place = root / half / copy.parent.name / copy.name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(copy, place)
-    for folder in {copy.parent for copy in (*train, *test)}:
-        shutil.rmtree(folder)

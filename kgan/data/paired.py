@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kgan import emoji, images
-from kgan.data.pictures import Source, memory
 from kgan.data.reader import Data, Reader
+from kgan.data.sources import Source, memory
 from kgan.errors import UserError
+from kgan.pictures import emoji, images
 from kgan.settings import check_choices, choice
 
 

@@ -10,19 +10,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kgan import emoji, images
-from kgan.data.pictures import (
-    FITS,
-    Order,
-    Pictures,
-    Source,
-    crop_and_flip,
-    first,
-    free_memory,
-    generator,
-    memory,
-)
+from kgan.data.sources import FITS, Order, Pictures, Source, crop_and_flip, first, free_memory, generator, memory
 from kgan.errors import UserError
+from kgan.pictures import emoji, images
 from kgan.settings import choice
 
 Batch = dict[str, np.ndarray]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgan.data.pictures import folder
 from kgan.data.reader import Data, Reader, embedded
+from kgan.data.sources import folder
 from kgan.settings import check_choices
 
 

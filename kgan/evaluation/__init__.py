@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from kgan import card as cards
-from kgan import generators, images
 from kgan.errors import UserError
 from kgan.evaluation.latents import OF_LATENTS, Latents, drawn
 from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
-from kgan.evaluation.pictures import Pictures, inspect, partners, translated
-from kgan.filters import find
-from kgan.loading import Filter, load
-from kgan.metrics import path_length, report, resizing, weights
+from kgan.evaluation.sets import Pictures, inspect, partners, translated
+from kgan.filters import card as cards
+from kgan.filters import generators
+from kgan.filters.included import find
+from kgan.filters.loading import Filter, load
+from kgan.metrics import path_length, report
+from kgan.pictures import images
+from kgan.pretrained import resizing, weights
 
 METRICS = tuple(report.HOW)
 DEFAULT = ("fid", "kid")
@@ -59,9 +61,9 @@ def evaluate(
       models: filters, as `kgan.load` takes them, which need `source`; or generators, whose card says that they are.
       source: folder of pictures for the models; for flicker, of the frames before the filter.
       metrics: some of METRICS.
-      resize: "clean" or "legacy", see `kgan.metrics.resizing`.
+      resize: "clean" or "legacy", see `kgan.pretrained.resizing`.
       seed: of KID's subsets and of diversity's pairs.
-      weights_path: of the networks, see `kgan.metrics.weights.find`.
+      weights_path: of the networks, see `kgan.pretrained.weights.find`.
       cache: features and diversity of folders stay here, by the content of their files.
       sheet: a picture to write, of the first inputs and what each model makes of them.
       label: what filters and generators with labels draw, such as "hair=blonde"; filters take several, separated by ;

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kgan import images
+from kgan import files
 from kgan.errors import UserError
-from kgan.evaluation.pictures import Pictures
-from kgan.generators import BATCH, Generator
+from kgan.evaluation.sets import Pictures
+from kgan.filters.generators import BATCH, Generator
 from kgan.metrics import path_length, separability
+from kgan.pictures import images
 
 PATHS = {f"ppl_{space}{sampling}": (space, sampling) for space in "zw" for sampling in ("full", "end")}
 OF_LATENTS = (*PATHS, "separability")
@@ -31,7 +32,7 @@ def drawn(generator: Generator, name: str, count: int, label: np.ndarray | None,
             data = images.encode(images.to_uint8(picture))
             digest.update(hashlib.sha256(data).digest())
             paths.append(folder / f"{seed:08d}.png")
-            images.write_bytes(paths[-1], data)
+            files.write_bytes(paths[-1], data)
     shapes = [(generator.image_size, generator.image_size)] * count
     names = [path.stem for path in paths]
     return Pictures(name, paths, names, shapes, [], {"colour": count}, digest.hexdigest(), made=True)

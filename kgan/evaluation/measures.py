@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from kgan import files, images
-from kgan.evaluation.pictures import Pictures, partners
+from kgan import files
+from kgan.evaluation.sets import Pictures, partners
 from kgan.metrics import fid, kid, similarity
 from kgan.metrics.flicker import flicker
 from kgan.metrics.precision_recall import precision_recall
+from kgan.pictures import images
 from kgan.quiet import quiet
 
 OF_FEATURES = ("fid", "kid", "precision_recall")
@@ -162,7 +163,7 @@ def _gaussian(features: np.ndarray) -> fid.Gaussian:
 def _inception(resize: str, path: str | Path | None) -> tuple[Extract, dict[str, str]]:
     """Inception as a function of pictures, and what the report says of it."""
     with quiet():
-        from kgan.metrics import inception  # here: mistakes are told before an engine starts
+        from kgan.pretrained import inception  # here: mistakes are told before an engine starts
 
         network = inception.load(path)
 
@@ -176,9 +177,10 @@ def _lpips(path: str | Path | None) -> tuple[Any, dict[str, str]]:
     """LPIPS' network, and what the report says of it."""
     with quiet():
         from kgan.metrics import lpips
+        from kgan.pretrained import vgg16
 
         network = lpips.load(path)
-    return network, {"network": network.name, "sha256": lpips.SHA256, "backend": lpips.keras.backend.backend()}
+    return network, {"network": network.name, "sha256": vgg16.SHA256, "backend": lpips.keras.backend.backend()}
 
 
 def _writable(folder: Path) -> Path | None:

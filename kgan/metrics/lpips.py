@@ -6,22 +6,17 @@ weighted by channel, averaged over pixels and summed over layers. Pictures compa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from kgan.errors import UserError
-from kgan.metrics import weights
-
-NAME = "lpips_vgg16.npz"
-SHA256 = "37e07f9d3b4e9e7a5461f4161267c9f2807b0923f6d2683835dbed5f8c44c9f0"
-SMALLEST = 16  # pixels a side, of which the last of four pools leaves one
-CONVOLUTIONS = (2, 2, 3, 3, 3)  # before each of the five taps
+from kgan.pretrained import vgg16, weights
 
 
 def load(path: str | Path | None = None) -> keras.Model:
@@ -33,7 +28,7 @@ def load(path: str | Path | None = None) -> keras.Model:
     Raises:
       UserError: the weights are missing or others.
     """
-    with np.load(weights.find(NAME, SHA256, path)) as arrays:
+    with np.load(weights.find(vgg16.NAME, vgg16.SHA256, path)) as arrays:
         return build({name: arrays[name] for name in arrays.files})
 
 
@@ -49,42 +44,9 @@ def build(arrays: dict[str, np.ndarray]) -> keras.Model:
         layer.set_weights([np.sqrt(arrays[f"NetLinLayer_{number}.Conv_0.kernel"])])
         return x
 
-    picture, maps = _vgg16(arrays, len(CONVOLUTIONS))
+    picture, maps = vgg16.maps(arrays, len(vgg16.CONVOLUTIONS))
     weighted = [linear(x, tap) for tap, x in enumerate(maps)]
     return keras.Model(picture, weighted, name="lpips_vgg16", trainable=False)
-
-
-def load_maps(taps: tuple[int, ...], path: str | Path | None = None) -> keras.Model:
-    """VGG16 alone, for losses: as `load`, but only the maps of `taps` (0 to 4: relu1_2 to relu5_3), unweighted."""
-    with np.load(weights.find(NAME, SHA256, path)) as arrays:
-        picture, maps = _vgg16(arrays, max(taps) + 1)
-    return keras.Model(picture, [maps[tap] for tap in taps], name="vgg16", trainable=False)
-
-
-def _vgg16(arrays: Mapping[str, np.ndarray], taps: int) -> tuple[Any, list[Any]]:
-    """Its input and the maps of the first `taps` taps, of length one at each pixel."""
-
-    def conv(x: Any, number: int) -> Any:
-        kernel, bias = (arrays[f"VGG16_0.Conv_{number}.{part}"] for part in ("kernel", "bias"))
-        layer = layers.Conv2D(
-            kernel.shape[-1], 3, padding="same", activation="relu", dtype="float32", name=f"conv_{number}"
-        )
-        x = layer(x)
-        layer.set_weights([kernel.astype(np.float32), bias])
-        return x
-
-    picture = keras.Input((None, None, 3), dtype="float32", name="picture")
-    x = (picture - np.array([-0.030, -0.088, -0.188], "f4")) / np.array([0.458, 0.448, 0.450], "f4")
-    maps, number = [], 0
-    for tap, count in enumerate(CONVOLUTIONS[:taps]):
-        if tap:
-            x = layers.MaxPooling2D(2, dtype="float32")(x)
-        for _ in range(count):
-            x = conv(x, number)  # [B, H / 2^tap, W / 2^tap, 64 to 512]
-            number += 1
-        # Within the root, not beside it: the slope of a root is infinite at 0, where no feature is seen.
-        maps.append(x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-20))
-    return picture, maps
 
 
 def distance(network: keras.Model, x: Any, y: Any) -> np.ndarray:
@@ -117,8 +79,8 @@ def circle(count: int, most: int, seed: int = 0) -> np.ndarray:
 
 
 def _maps(network: keras.Model, x: Any) -> list[np.ndarray]:
-    if min(x.shape[1:3]) < SMALLEST:
-        raise UserError(f"LPIPS needs {SMALLEST} pixels a side, got pictures of {x.shape[1]} x {x.shape[2]}.")
+    if min(x.shape[1:3]) < vgg16.SMALLEST:
+        raise UserError(f"LPIPS needs {vgg16.SMALLEST} pixels a side, got pictures of {x.shape[1]} x {x.shape[2]}.")
     # In a strategy's scope the rows come once from each of its devices.
     return [np.asarray(found)[: len(x)] for found in network.predict_on_batch(x)]
 

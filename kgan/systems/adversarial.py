@@ -33,7 +33,7 @@ class Settings(Protocol):
     """What the loop needs of a system's dataclass of settings.
 
     One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order. One whose system reads
-    a trained network also has `weights`: (name, sha256) of each file for `kgan.metrics.weights.find`.
+    a trained network also has `weights`: (name, sha256) of each file for `kgan.pretrained.weights.find`.
     """
 
     image_size: int
@@ -57,7 +57,7 @@ class Adversarial(keras.Model):
     Networks are built in `keras.name_scope(attribute)`, so that a variable's path begins with the attribute's name.
     """
 
-    kind = "filter"  # of what it trains, as the card says it, see `kgan.card`
+    kind = "filter"  # of what it trains, as the card says it, see `kgan.filters.card`
     fixed_size: int | None = None  # where the generators accept no other
     multiple = 4  # what the sides of their pictures must be multiples of
     smallest = 8  # what they must at least measure

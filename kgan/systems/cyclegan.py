@@ -17,9 +17,9 @@ from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
-from kgan.pool import ImagePool
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial, average, named, together
+from kgan.systems.pool import ImagePool
 
 OBJECTIVES = {"lsgan": LSGAN, "gan": NON_SATURATING, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
 

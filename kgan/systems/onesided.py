@@ -17,10 +17,10 @@ from kgan.blocks import Initial, conv
 from kgan.errors import UserError
 from kgan.layers import InstanceNormalization
 from kgan.losses import LSGAN, l1
-from kgan.metrics import lpips
 from kgan.networks import resnet
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import wide
+from kgan.pretrained import vgg16
 from kgan.settings import check_choices
 from kgan.systems.adversarial import Adversarial, average, named, together
 
@@ -55,7 +55,7 @@ class Settings:
     epsilon: float = 1e-8
     ema: float = 0.998
     augment: bool = False
-    weights: ClassVar = ((lpips.NAME, lpips.SHA256),)
+    weights: ClassVar = ((vgg16.NAME, vgg16.SHA256),)
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
@@ -67,7 +67,7 @@ class Settings:
             raise UserError(f"system.heads must hold numbers of strided layers from 1 on, got {self.heads}.")
         if not 0 <= self.ema < 1:
             raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
-        least = max(2 * lpips.SMALLEST, 2 ** (max(self.heads) + 1))  # a head needs a map of 2 x 2
+        least = max(2 * vgg16.SMALLEST, 2 ** (max(self.heads) + 1))  # a head needs a map of 2 x 2
         if self.image_size % 4 or self.image_size < least:
             raise UserError(f"system.image_size must be a multiple of 4, {least} at least, got {self.image_size}.")
 
@@ -123,7 +123,7 @@ class OneSided(Adversarial):
         if settings.ema:
             self.ema_generator_ab = generator("ema_generator_ab")
         self.discriminator_b = named("discriminator_b", lambda: build_discriminator(settings, 2 * seed + 1))
-        self._content = lpips.load_maps(taps=(2, 3))  # fixed: no part of the state
+        self._content = vgg16.load_maps(taps=(2, 3))  # fixed: no part of the state
 
         half = max(1, steps // 2)
         self.rate = LinearDecay(settings.learning_rate, half, half)

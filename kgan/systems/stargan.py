@@ -12,12 +12,11 @@ import numpy as np
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial, conv
+from kgan.blocks import Initial, conv, transposed
 from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, cross_entropy, flags_cross_entropy, gradient_penalty, l1
-from kgan.networks import transposed
 from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial, average, named

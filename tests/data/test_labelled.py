@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kgan import emoji
 from kgan.data import Labelled, Labelling
 from kgan.data.labelled import LabelledReader
 from kgan.errors import UserError
 from kgan.labels import Group, LabelSet
+from kgan.pictures import emoji
 
 
 def flat(path: Path, level: int) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kgan import images
 from kgan.data import Paired, Reader
 from kgan.data.paired import split
 from kgan.errors import UserError
+from kgan.pictures import images
 
 
 def numbered(value: int, width: int = 24) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_the_direction_swaps_them(sides: Path) -> None:
 def test_an_embedded_pair_is_the_same_emoji() -> None:
     found = Paired(root="emoji:google:twitter", enlarge=1.0, flip=False).open(64, 4, 1, 0)
     a, b = prepared(found, 0)
-    from kgan import emoji
+    from kgan.pictures import emoji
 
     google, twitter = (emoji.load(vendor, "train").astype(int) for vendor in ("google", "twitter"))
     for one, other in zip(a, b, strict=True):

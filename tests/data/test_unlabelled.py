@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgan import emoji, images
 from kgan.data import Unlabelled
 from kgan.errors import UserError
+from kgan.pictures import emoji, images
 
 
 @pytest.fixture

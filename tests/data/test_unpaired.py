@@ -7,10 +7,10 @@ import pytest
 from keras import ops
 from PIL import Image
 
-from kgan import images
 from kgan.data import Reader, Unpaired
-from kgan.data.pictures import Order, Pictures, crop_and_flip, folder
+from kgan.data.sources import Order, Pictures, crop_and_flip, folder
 from kgan.errors import UserError
+from kgan.pictures import images
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB", seed: int = 0, **options: object) -> None:

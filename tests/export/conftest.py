@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from kgan import emoji, images
-from kgan.card import Card
+from kgan.filters.card import Card
+from kgan.pictures import emoji, images
 from kgan.systems.ugatit import Settings, build_generator
 
 SIZE = 32

@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from kgan import card, emoji, images, loading
 from kgan.errors import UserError
 from kgan.export import export
+from kgan.filters import card, loading
+from kgan.pictures import emoji, images
 from kgan.systems.pix2pix import Settings
 
 TINY: dict[str, Any] = {"image_size": 32, "filters": 2, "depth": 5, "dropout": "paper", "discriminator_layers": 2}

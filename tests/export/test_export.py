@@ -13,12 +13,13 @@ import keras
 import numpy as np
 import pytest
 
-from kgan import card, emoji, images
 from kgan.errors import UserError
 from kgan.export import export, recipes, verify
 from kgan.export.verify import VerificationError
+from kgan.filters import card
+from kgan.filters.loading import keras_runner
 from kgan.labels import Group, Labels, LabelSet
-from kgan.loading import keras_runner
+from kgan.pictures import emoji, images
 from kgan.systems.stargan import Settings, build_generator
 
 NAMES = ["generator_ab_dynamic", "generator_ab_float16", "generator_ab_float32"]
@@ -33,7 +34,7 @@ def small(folder: Path, size: int | None = None) -> Path:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "kgan.export", *arguments]
+    line = [sys.executable, "-m", "kgan", "export", *arguments]
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from small_generator import LABELS, written
+from helpers.small_generator import LABELS, written
 
-from kgan import card, generators
 from kgan.export import export_generator, recipes
 from kgan.export import generators as exporting
-from kgan.generators import Generator
+from kgan.filters import card, generators
+from kgan.filters.generators import Generator
 
 RANDOM = {"RandomStandardNormal", "RandomUniform", "StatelessRandomNormalV2", "StatelessRandomUniformV2"}
 

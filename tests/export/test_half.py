@@ -9,9 +9,9 @@ import h5py
 import keras
 import numpy as np
 
-from kgan import card, loading
 from kgan.export import export
 from kgan.export.half import WEIGHTS, halve
+from kgan.filters import card, loading
 
 
 def test_a_light_generator_keeps_its_pictures(light_file: Path, pictures: list[np.ndarray], tmp_path: Path) -> None:

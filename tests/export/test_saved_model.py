@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kgan import images
-from kgan.card import Card
 from kgan.export import saved_model, verify
-from kgan.loading import Filter, keras_runner
+from kgan.filters.card import Card
+from kgan.filters.loading import Filter, keras_runner
+from kgan.pictures import images
 
 Signatures = dict[str, Callable[..., dict[str, tf.Tensor]]]
 

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from kgan import images
 from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
+from kgan.filters.loading import keras_runner
 from kgan.layers import InstanceNormalization, ReflectionPadding2D
-from kgan.loading import keras_runner
+from kgan.pictures import images
 from kgan.precision import float32_copy
 
 SIZE = (32, 32)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kgan import images
 from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
 from kgan.export.verify import Measurement, VerificationError
-from kgan.loading import keras_runner
+from kgan.filters.loading import keras_runner
+from kgan.pictures import images
 from kgan.quiet import quiet
 
 

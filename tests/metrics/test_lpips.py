@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kgan import images
 from kgan.errors import UserError
+from kgan.pictures import images
+from kgan.pretrained import vgg16
 
 
 @pytest.fixture(scope="module")
 def network(shared: Path) -> Any:
     from kgan.metrics import lpips
 
-    if not (shared / "weights" / lpips.NAME).is_file():
-        pytest.skip(f"needs {lpips.NAME} in {shared / 'weights'}")
+    if not (shared / "weights" / vgg16.NAME).is_file():
+        pytest.skip(f"needs {vgg16.NAME} in {shared / 'weights'}")
     return lpips.load(shared / "weights")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgan import images
 from kgan.errors import UserError
 from kgan.metrics import similarity
+from kgan.pictures import images
 
 
 def plain(level: int, size: int = 16) -> np.ndarray:

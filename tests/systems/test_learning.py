@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgan import emoji, generators, images, loading, training
 from kgan.configs import cyclegan_emoji, pix2pix_emoji, stylegan_emoji
+from kgan.filters import generators, loading
 from kgan.metrics import fid
+from kgan.pictures import emoji, images
+from kgan.training import Config
+from kgan.training.run import train
 
 pytestmark = pytest.mark.slow
 
 
-def trained(config: training.Config, steps: int, folder: Path, name: str) -> loading.Filter:
+def trained(config: Config, steps: int, folder: Path, name: str) -> loading.Filter:
     """The filter `name` after a short training."""
     config.training = dataclasses.replace(config.training, steps=steps, sample_every=steps, save_every=steps)
-    return loading.load(training.train(config, folder) / f"{name}.keras")
+    return loading.load(train(config, folder) / f"{name}.keras")
 
 
 def distances(picture_filter: loading.Filter) -> tuple[float, float]:
@@ -55,7 +58,7 @@ def test_stylegan_draws_the_colours_of_emoji_where_they_are(tmp_path: Path) -> N
 
     def distance(folder: Path, steps: int) -> float:
         schedule = {"steps": steps, "sample_every": steps, "save_every": steps}
-        training.train(dataclasses.replace(config, training=dataclasses.replace(config.training, **schedule)), folder)
+        train(dataclasses.replace(config, training=dataclasses.replace(config.training, **schedule)), folder)
         generator = generators.load(folder / "generator.keras")
         drawn = generator(range(600))
         if generator.image_size == 8:

@@ -9,14 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.structure import assert_golden, structure
 from keras import ops
-from structure import assert_golden, structure
 
-from kgan import checkpoint, training
 from kgan.data import Unpaired
 from kgan.errors import UserError
-from kgan.metrics import lpips, weights
+from kgan.pretrained import vgg16, weights
 from kgan.systems.onesided import OneSided, Settings, build_discriminator, build_generator
+from kgan.training import Config, Training, checkpoint
+from kgan.training.run import train
 
 TINY: dict[str, Any] = {
     "image_size": 32,
@@ -35,7 +36,7 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
         picture = keras.Input((None, None, 3), dtype="float32")
         return keras.Model(picture, [picture, keras.layers.AveragePooling2D(2, dtype="float32")(picture)])
 
-    monkeypatch.setattr(lpips, "load_maps", maps)
+    monkeypatch.setattr(vgg16, "load_maps", maps)
 
 
 def pictures(batch: int = 2, seed: int = 0) -> Any:
@@ -106,14 +107,12 @@ def test_eager_steps_keep_the_content_better(augment: bool) -> None:
 
 @pytest.mark.usefixtures("coarse")
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    schedule = training.Training(
-        steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False
-    )
-    config = training.Config("onesided", Settings(**TINY), Unpaired(root="emoji:fluent3d:google"), schedule)
-    straight, resumed = training.train(config, tmp_path / "straight"), tmp_path / "resumed"
+    schedule = Training(steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False)
+    config = Config("onesided", Settings(**TINY), Unpaired(root="emoji:fluent3d:google"), schedule)
+    straight, resumed = train(config, tmp_path / "straight"), tmp_path / "resumed"
     resumed.mkdir()
     shutil.copy(straight / "checkpoint-00000002.npz", resumed)
-    training.train(config, resumed)
+    train(config, resumed)
     ends = [checkpoint.load(folder / "checkpoint-00000004.npz") for folder in (straight, resumed)]
     assert ends[0][1]["sha256"] == ends[1][1]["sha256"]
     parts = {path.partition("/")[0] for path in ends[0][0]}
@@ -125,9 +124,9 @@ def test_vggs_slope_is_finite_where_it_sees_nothing(shared: Path) -> None:
     """A black picture has places at which none of the 512 features answers."""
     from kgan import engine
 
-    if not (shared / "weights" / lpips.NAME).is_file():
-        pytest.skip(f"needs {lpips.NAME} in {shared / 'weights'}")
-    network = lpips.load_maps((2, 3), shared / "weights")
+    if not (shared / "weights" / vgg16.NAME).is_file():
+        pytest.skip(f"needs {vgg16.NAME} in {shared / 'weights'}")
+    network = vgg16.load_maps((2, 3), shared / "weights")
     assert network.count_params() == 7_635_264  # up to relu4_3
     x = ops.full((1, 32, 32, 3), -1.0)
     y = pictures(1)

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.structure import assert_golden, structure
 from keras import ops
-from structure import assert_golden, structure
 
 from kgan import engine
 from kgan.errors import UserError

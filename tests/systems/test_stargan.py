@@ -9,19 +9,22 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.structure import assert_golden, structure
 from keras import ops
 from PIL import Image
-from structure import assert_golden, structure
 
-import kgan.loading
-from kgan import blocks, emoji, engine, images, losses, training
+import kgan.filters.loading
+from kgan import blocks, engine, losses
 from kgan.configs import stargan_emoji
 from kgan.data import Labelled
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
 from kgan.layers import AppendLabel
+from kgan.pictures import emoji, images
 from kgan.systems import stargan
 from kgan.systems.stargan import Settings, StarGAN, build_discriminator, build_generator
+from kgan.training import Config, Training
+from kgan.training.run import train
 
 TINY: dict[str, Any] = {
     "image_size": 16,
@@ -318,8 +321,8 @@ def test_the_sample_sheet_shows_every_domain() -> None:
 
 def test_a_run_leaves_a_filter_whose_card_names_the_labels(tmp_path: Path) -> None:
     data = Labelled(root="emoji:google:twitter", label_dropout=0.5)
-    schedule = training.Training(steps=1, batch_size=2, samples=2, precision="float32", tensorboard=False)
-    training.train(training.Config("stargan", Settings(**TINY), data, schedule), tmp_path)
+    schedule = Training(steps=1, batch_size=2, samples=2, precision="float32", tensorboard=False)
+    train(Config("stargan", Settings(**TINY), data, schedule), tmp_path)
     picture_filter = kgan.load(tmp_path / "generator.keras")
     vendors = Group("vendor", ("google", "twitter"))
     assert picture_filter.card.labels == Labels((LabelSet("pictures", (vendors,)),), optional=True)
@@ -356,8 +359,8 @@ def test_a_short_training_draws_what_a_classifier_takes_for_the_target(tmp_path:
     """
     experiment = stargan_emoji.get_config()
     experiment.training = dataclasses.replace(experiment.training, steps=1000, sample_every=1000, save_every=1000)
-    training.train(experiment, tmp_path)
-    network = kgan.loading.load_keras(tmp_path / "generator.keras")
+    train(experiment, tmp_path)
+    network = kgan.filters.loading.load_keras(tmp_path / "generator.keras")
     judge, (pictures, vendor) = a_judge(), vendors("test")
 
     def share(pictures: np.ndarray, wanted: np.ndarray) -> float:

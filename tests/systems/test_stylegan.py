@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.structure import Structure, assert_golden, structure
 from keras import ops
-from structure import Structure, assert_golden, structure
 
 from kgan import engine
 from kgan.configs import stylegan_ffhq

@@ -1,0 +1,1 @@
+"""A training carried to another machine and home again."""

@@ -1,0 +1,34 @@
+"""Train a system: kgan train --config=configs/ugatit_light_selfie2anime.py --workdir=runs/anime
+
+The same command goes on where the run in --workdir stopped. Settings are changed with --config.FIELD=VALUE, such as
+--config.training.steps=1000 or --config.data.root=~/pictures; a bare name (--config=ugatit_emoji) finds the configs
+that are installed with kgan.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+from ml_collections import config_flags
+
+from kgan import commands
+from kgan.quiet import quiet
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment: a Python file, or the name of an installed one."
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Where the run lies, or will: checkpoints, generators, logs, samples.")
+
+
+def main() -> None:
+    if CONFIG.value is None or WORKDIR.value is None:
+        commands.fail("train needs --config and --workdir; --help shows an example.")
+    with quiet():  # after flags are parsed: --help must not wait for an engine
+        from kgan import engine
+        from kgan.training.run import train
+
+        engine.device_name()  # TensorFlow looks for GPUs, and complains where there is none
+    train(CONFIG.value, WORKDIR.value)
+
+
+if __name__ == "__main__":
+    commands.run(main)

@@ -1,0 +1,323 @@
+"""A filter, whatever kind of file it lies in: `kgan.load(path)(image)`.
+
+`.keras` runs under any Keras backend, `.tflite` in LiteRT (TensorFlow is never imported), a SavedModel in TensorFlow.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from kgan.errors import UserError
+from kgan.filters import card as cards
+from kgan.filters import included
+from kgan.filters.card import Card
+from kgan.pictures import images
+from kgan.quiet import quiet
+
+if TYPE_CHECKING:
+    import keras
+
+KINDS = ".keras file, .tflite file or SavedModel folder"
+Shape = tuple[int | None, ...]
+Label = str | Sequence[float] | np.ndarray
+
+
+class Filter:
+    """A callable that turns one picture into another of the same height, width and dtype.
+
+    A filter of any size gets the picture with its right and bottom border reflected up to the next multiple of
+    `multiple`, and the result is cropped back. A filter of a fixed size gets the picture resized (bicubic, antialiased,
+    regardless of the aspect: crop first where that matters), and the result is resized back.
+
+    Attributes:
+      card: what is known of the filter, a default one named after the file where it has none.
+      size: (height, width) in pixels where only that is accepted, else None.
+      multiple, smallest: what the sides of a picture are brought to a multiple of, and at least to; 1 for a filter of
+        fixed size.
+      label_size: how many numbers a label has, 0 where the filter takes none; the card's labels name them.
+      run: the bare network, float32 [1, H, W, 3] in [-1, 1], and a label [1, label_size] where it takes one, to the
+        same; sides as `size` and `multiple` ask.
+    """
+
+    def __init__(self, run: Callable[..., np.ndarray], card: Card, label_size: int = 0) -> None:
+        self.run = run
+        self.card = card
+        self.label_size = label_size
+        self._label: np.ndarray | None = None
+        self.size = card.size
+        self.multiple, self.smallest = (1, 1) if card.size else (card.multiple, card.smallest)
+
+    def asked(self, label: Label | None) -> Filter:
+        """The filter that draws what `label` names unless told otherwise; itself where it takes none.
+
+        Args:
+          label: "hair=blonde,eyes=blue", with groups and values of the card's labels, or label_size numbers.
+
+        Raises:
+          UserError: a label that this filter does not have, takes, or needs.
+        """
+        if not self.label_size:
+            if label is not None:
+                raise UserError(f"The filter {self.card.name} takes no label.")
+            return self
+        labels = self.card.labels
+        if label is None:
+            hint = f"such as {labels.example()}. There are {labels.describe()}" if labels else "which its card lacks"
+            raise UserError(f"The filter {self.card.name} needs a label, {hint}.")
+        if isinstance(label, str):
+            if not labels:
+                raise UserError(f"The labels of the filter {self.card.name} have no names: its card lacks them.")
+            label = labels.vector(label)
+        vector = np.asarray(label, np.float32)
+        if vector.shape != (self.label_size,):
+            raise UserError(
+                f"A label of the filter {self.card.name} has {self.label_size} numbers, got an array of shape "
+                f"{list(vector.shape)}."
+            )
+        asked = copy.copy(self)
+        asked._label = vector
+        return asked
+
+    def __call__(self, image: np.ndarray, label: Label | None = None) -> np.ndarray:
+        """uint8 [H, W, 3], or float [H, W, 3] in [-1, 1], to the same kind.
+
+        Args:
+          image: the picture.
+          label: as `asked` takes it; for a filter that was asked already, none.
+
+        Raises:
+          UserError: another shape or dtype, or float values outside [-1, 1]; a label that is wrong or missing.
+        """
+        image = np.asarray(image)
+        _check(image)
+        if self._label is None or label is not None:
+            asked = self.asked(label)
+            if asked is not self:
+                return asked(image)
+        height, width = image.shape[:2]
+        pixels = images.to_float(image) if image.dtype == np.uint8 else image.astype(np.float32)
+        pixels = _resize(pixels, self.size) if self.size else _pad(pixels, self.multiple, self.smallest)
+        result = self.run(pixels[None], *([] if self._label is None else [self._label[None]]))[0]
+        result = _resize(result, (height, width)) if self.size else result[:height, :width]
+        return images.to_uint8(result) if image.dtype == np.uint8 else result.astype(image.dtype)
+
+
+def _check(image: np.ndarray) -> None:
+    if image.ndim != 3 or image.shape[-1] != 3 or image.size == 0:
+        raise UserError(f"A filter takes one RGB picture of shape [H, W, 3], got {list(image.shape)}.")
+    if image.dtype == np.uint8:
+        return
+    if not np.issubdtype(image.dtype, np.floating):
+        raise UserError(f"A filter takes uint8 pixels or floats in [-1, 1], got {image.dtype}.")
+    if not np.abs(image).max() <= 1.001:  # also true of NaN
+        raise UserError(
+            f"A filter takes floats in [-1, 1], got values from {image.min():g} to {image.max():g}: "
+            "divide pixels in [0, 255] by 127.5 and subtract 1, or pass uint8."
+        )
+
+
+def padding(length: int, multiple: int, smallest: int) -> int:
+    """How many pixels to add to a side: up to the next multiple, and at least to `smallest`, itself a multiple."""
+    return max(-length % multiple, smallest - length)
+
+
+def _pad(image: np.ndarray, multiple: int, smallest: int) -> np.ndarray:
+    added = [(0, padding(length, multiple, smallest)) for length in image.shape[:2]]
+    return np.pad(image, (*added, (0, 0)), mode="reflect")
+
+
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """As `images.resize`, on float32 in [-1, 1]."""
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    channels = [
+        Image.fromarray(np.ascontiguousarray(channel)).resize((width, height), Image.Resampling.BICUBIC)
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    return np.clip(np.stack([np.asarray(channel) for channel in channels], -1), -1, 1)
+
+
+def load(path: str | Path) -> Filter:
+    """Load a filter from a `.keras` (or `.h5`) file, a `.tflite` file, a SavedModel folder, or an included one by name.
+
+    Raises:
+      UserError: there is no such file, it is damaged, or it is no filter from pictures to pictures.
+    """
+    path = included.find(path)
+    if not path.exists():
+        raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
+    known = None
+    if path.is_dir():
+        run, shapes = _load_saved_model(path)
+    elif path.suffix in (".keras", ".h5", ".hdf5"):
+        model = load_keras(path)
+        known = cards.read(path) or _card_of(model, path.stem)
+        run, shapes = keras_runner(model, known.dropout), inputs_of(model)
+    elif path.suffix == ".tflite":
+        run, shapes = _load_tflite(path)
+    else:
+        raise UserError(f"{path} is not a model that kgan knows: it reads a {KINDS}.")
+    _, height, width, _ = shapes["image"]
+    size = (height, width) if height and width else None
+    card = dataclasses.replace(known or cards.read(path) or Card(name=path.stem), size=size)
+    label_size = shapes["label"][1] or 0 if "label" in shapes else 0
+    if card.labels and card.labels.width != label_size:
+        raise UserError(
+            f"{cards.path_of(path)} names labels of {card.labels.width} numbers, and {path.name} takes {label_size}: "
+            "it is the card of another filter."
+        )
+    return Filter(run, card, label_size)
+
+
+def _card_of(model: keras.Model, name: str) -> Card:
+    """For a model without one: a generator halves its picture once for each strided convolution."""
+    halvings = sum(layer.__class__.__name__ == "Conv2D" and layer.strides == (2, 2) for layer in model.layers)
+    return Card(name=name, multiple=2**halvings, smallest=max(8, 2**halvings))
+
+
+def inputs_of(model: keras.Model) -> dict[str, Shape]:
+    """Shapes by name; an only input is the "image", whatever its own name."""
+    if len(model.inputs) == 1:
+        return {"image": tuple(model.inputs[0].shape)}
+    return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+
+
+def image_of(outputs: Any) -> Any:
+    """The picture among what a generator returns: its "image", or its only output."""
+    return outputs["image"] if isinstance(outputs, dict) else outputs
+
+
+def apply(model: keras.Model, image: Any, label: Any = None, draws: dict[str, Any] | None = None) -> Any:
+    """The picture that a generator makes of [B, H, W, 3], and of a label [B, C] where it takes one.
+
+    Its optional inputs, dropout's `draws`, stay empty where none are given.
+    """
+    names = inputs_of(model)
+    known = {"image": image, "label": label, **(draws or {})}
+    given = image if len(names) == 1 else {name: known.get(name) for name in names}
+    return image_of(model(given, training=False))
+
+
+def load_keras(path: str | Path) -> keras.Model:
+    """Load a generator from a `.keras` or `.h5` file of Keras 3 or tf.keras 2, with kgan's own layers registered.
+
+    Raises:
+      UserError: the file is missing or damaged, holds layers that kgan does not know, or maps no pictures to pictures.
+    """
+    with quiet():
+        from kgan.layers import legacy  # here: a .tflite filter needs no Keras
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no model {path}: a .keras file was looked for.")
+    try:
+        model = legacy.load_model(path)
+    except UserError as error:
+        raise error if str(path) in str(error) else UserError(f"{path} cannot be loaded: {error}") from None
+    except Exception as error:  # Keras raises nearly anything on a file that it did not write
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    names = inputs_of(model) if getattr(model, "inputs", None) else {}
+    if "z" in names:
+        raise UserError(f"{path} is no filter: it draws pictures of noise, with kgan generate.")
+    shape = names.get("image")
+    output = getattr(model, "output", None)
+    result = image_of(output) if not isinstance(output, dict) or "image" in output else None
+    if not _is_picture(shape) or not _is_picture(getattr(result, "shape", None)):
+        raise UserError(
+            f"{path} is no filter: it should map pictures [B, H, W, 3] to pictures, as its only output or one named "
+            f"'image', but its input is {shape}."
+        )
+    return model
+
+
+def _is_picture(shape: Any) -> bool:
+    return isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3
+
+
+def _first_sentence(error: Exception) -> str:
+    """The beginning of an error's text, or of the error that Keras reports inside it, without its last full stop."""
+    text = (str(error).split("Exception encountered: ")[-1].strip() or type(error).__name__).splitlines()[0]
+    return text.split(". ")[0].rstrip(".")
+
+
+def keras_runner(model: keras.Model, dropout: bool = False) -> Callable[..., np.ndarray]:
+    """The `run` of a `Filter`; with `dropout` it drops out, by draws that are the same every time."""
+    import keras
+
+    from kgan.layers.batch import draw_shapes
+
+    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        random = np.random.default_rng(0)
+        shapes = draw_shapes(model, *pixels.shape[:3]) if dropout else {}
+        draws = {name: random.random(shape, np.float32) for name, shape in shapes.items()}
+        return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels, label, draws)), np.float32)
+
+    return run
+
+
+def _load_tflite(path: Path) -> tuple[Callable[..., np.ndarray], dict[str, Shape]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with quiet():
+            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
+    inputs = {len(tensor["shape"]): tensor for tensor in interpreter.get_input_details()}
+    outputs = interpreter.get_output_details()
+    shapes = {rank: tuple(int(side) for side in tensor["shape"]) for rank, tensor in inputs.items()}
+    made = [tuple(int(side) for side in tensor["shape"]) for tensor in outputs]
+    several = len(interpreter.get_input_details()) > len(inputs) or not {4} <= inputs.keys() <= {2, 4}
+    if several or len(made) != 1 or not _is_picture(shapes[4]) or not _is_picture(made[0]):
+        raise UserError(
+            f"{path} is no filter: it should map one float32 picture [1, H, W, 3], and a label [1, C] where it takes "
+            f"one, to another, but it has tensors of the shapes {[*shapes.values(), *made]}."
+        )
+
+    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        interpreter.set_tensor(inputs[4]["index"], pixels)
+        if label is not None:
+            interpreter.set_tensor(inputs[2]["index"], label)
+        interpreter.invoke()
+        return interpreter.get_tensor(outputs[0]["index"])
+
+    return run, {{4: "image", 2: "label"}[rank]: shape for rank, shape in shapes.items()}
+
+
+def _load_saved_model(path: Path) -> tuple[Callable[..., np.ndarray], dict[str, Shape]]:
+    if not (path / "saved_model.pb").is_file():
+        inside = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
+        hint = f"; it holds {', '.join(inside)}: name one of them" if inside else f": a {KINDS} was looked for"
+        raise UserError(f"{path} is a folder without saved_model.pb{hint}.")
+    with quiet():
+        import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except Exception as error:  # as for .keras
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    function = loaded.signatures.get("serving_default")
+    inputs = function.structured_input_signature[1] if function else {}
+    if not {"image"} <= inputs.keys() <= {"image", "label"} or "image" not in function.structured_outputs:
+        raise UserError(
+            f"{path} is no filter: it should have a signature serving_default from 'image', and 'label' where it takes "
+            "one, to 'image'."
+        )
+
+    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        given = {"image": pixels} if label is None else {"image": pixels, "label": label}
+        return function(**{name: tf.constant(array) for name, array in given.items()})["image"].numpy()
+
+    run.loaded = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
+    return run, {name: tuple(spec.shape) for name, spec in inputs.items()}

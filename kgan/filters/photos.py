@@ -1,0 +1,209 @@
+"""Running a filter over photos: faces cut out and blended back, large pictures in tiles, whole folders."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from kgan.errors import UserError
+from kgan.filters.card import CROPS
+from kgan.filters.loading import Filter, Label
+from kgan.pictures import faces, images, tiling
+
+TILE = 1024
+SMALLEST_TILE = 64
+
+
+def translate(
+    picture_filter: Filter,
+    image: np.ndarray,
+    crop: str = "auto",
+    paste: bool = False,
+    size: int | None = None,
+    tile: int = TILE,
+    label: Label | None = None,
+) -> list[np.ndarray]:
+    """Run a filter over one picture.
+
+    Args:
+      picture_filter: from `kgan.load(path)`.
+      image: uint8 [H, W, 3].
+      crop: "face" (every face, cut out and turned upright), "center" (the middle square), "none" (all of it), "auto"
+        (as the filter's card says).
+      paste: with faces, blend them back into the picture.
+      size: side of a crop in pixels; by default what the filter accepts or was trained at.
+      tile: pictures with a longer side than this are done in tiles that overlap (`kgan.pictures.tiling`), where the filter takes
+        any size. A filter of one size gets the whole picture fitted into it, and the result is as small.
+      label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
+
+    Returns:
+      The results, uint8 [h, w, 3]: one a face (the largest first) with crop "face" and no `paste`, else one.
+
+    Raises:
+      UserError: no face was found, or the settings do not fit each other or the filter.
+    """
+    picture_filter = picture_filter.asked(label)
+    crop, side = _plan(picture_filter, crop, paste, size, tile)
+    if crop == "none":
+        return [_apply(picture_filter, image, tile)]
+    if crop == "center":
+        return [_apply(picture_filter, images.resize(images.center_square(image), (side, side)), tile)]
+    found = faces.find(image)
+    if not found:
+        raise UserError(
+            "No face was found. --crop=center takes the middle square instead, --crop=none the whole picture."
+        )
+    results = [_apply(picture_filter, faces.crop(image, face, side), tile) for face in found]
+    if not paste:
+        return results
+    for face, result in zip(found, results, strict=True):
+        image = faces.blend(image, result, face)
+    return [image]
+
+
+def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile: int) -> tuple[str, int]:
+    """Check the settings of `translate` against each other and the filter; the crop without "auto", and its side."""
+    crop = picture_filter.card.crop if crop == "auto" else crop
+    if crop not in CROPS:
+        raise UserError(f"--crop={crop} is unknown: it is one of auto, {', '.join(CROPS)}.")
+    if paste and crop != "face":
+        raise UserError(f"--paste blends faces back into the photo, so it needs --crop=face, not --crop={crop}.")
+    if tile < SMALLEST_TILE:
+        raise UserError(f"--tile={tile} is too small: tiles have at least {SMALLEST_TILE} pixels a side.")
+    if size is not None and crop == "none":
+        raise UserError("--size is the side of a crop: it needs --crop=face or --crop=center.")
+    if size is not None and size < 1:
+        raise UserError(f"--size={size} is no size: it counts pixels, such as 256.")
+    if picture_filter.size:
+        height, width = picture_filter.size
+        if size not in (None, height, width):
+            raise UserError(f"--size={size} does not fit: this filter accepts {width} x {height} pixels only.")
+        return crop, max(height, width)
+    return crop, size or picture_filter.card.image_size
+
+
+def _apply(picture_filter: Filter, image: np.ndarray, tile: int) -> np.ndarray:
+    """Whatever the filter accepts and however large the picture is: uint8 [H, W, 3] to uint8, as large or fitted."""
+    if picture_filter.size:
+        return _fitted(picture_filter, image, picture_filter.size)
+    if max(image.shape[:2]) > tile:
+        return tiling.tiled(picture_filter, image, tile, overlap=tile // 4)
+    return picture_filter(image)
+
+
+def _fitted(picture_filter: Filter, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Fit a picture into `size`, keeping its aspect; fill up with its reflection, and cut that off the result again."""
+    scale = min(size[0] / image.shape[0], size[1] / image.shape[1])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    fitted = images.resize(image, (height, width))
+    filled = np.pad(fitted, ((0, size[0] - height), (0, size[1] - width), (0, 0)), mode="symmetric")
+    return picture_filter(filled)[:height, :width]
+
+
+@dataclasses.dataclass
+class Summary:
+    """What came of a folder: the files written, and for each picture skipped the sentence that says why."""
+
+    written: list[Path] = dataclasses.field(default_factory=list)
+    skipped: list[str] = dataclasses.field(default_factory=list)
+
+
+def translate_files(
+    picture_filter: Filter,
+    source: str | Path,
+    output: str | Path,
+    crop: str = "auto",
+    paste: bool = False,
+    size: int | None = None,
+    tile: int = TILE,
+    label: Label | None = None,
+) -> Summary:
+    """Run a filter over a file, or over each picture directly in a folder, and write what it gives.
+
+    Args:
+      picture_filter, crop, paste, size, tile, label: as in `translate`.
+      source: a picture or a folder.
+      output: a folder (made where missing), or for one picture also the file to write. In a folder crops are named
+        after their picture with the suffix .png, whole photos exactly as it.
+
+    Raises:
+      UserError: as `translate`, naming the file; in a folder such pictures are named on stderr and skipped, and it is
+        an error only where none is left.
+    """
+    source, output = Path(source), Path(output)
+    picture_filter.asked(label)  # a mistake is told before any picture is read
+    crop, _ = _plan(picture_filter, crop, paste, size, tile)
+    whole = paste or crop == "none"
+
+    def results(path: Path) -> list[np.ndarray]:
+        image = images.read(path)
+        try:
+            return translate(picture_filter, image, crop, paste, size, tile, label)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    if not source.is_dir():
+        target = _file_for(source, output, whole)
+        pictures = results(source)
+        targets = _numbered(target, len(pictures))
+        if source.resolve() in [path.resolve() for path in targets]:
+            raise UserError(f"--output={output} would overwrite the photo itself: name another file or folder.")
+        return Summary(written=_write(pictures, targets))
+
+    paths = images.find(source)
+    if not paths:
+        raise UserError(f"{source} holds no pictures: {', '.join(images.SUFFIXES)} files were looked for.")
+    if _is_file(output):
+        raise UserError(f"--output={output} is a file: the pictures of a folder need a folder.")
+    if output.resolve() == source.resolve():
+        raise UserError(f"--output={output} is where the photos lie, which could be overwritten: name another folder.")
+    summary = Summary()
+    for path in tqdm(paths, desc="translate", unit="picture"):
+        try:
+            pictures = results(path)
+        except UserError as error:
+            summary.skipped.append(str(error))
+            tqdm.write(f"Skipped. {error}", file=sys.stderr)
+            continue
+        targets = _numbered(output / (path.name if whole else f"{path.stem}.png"), len(pictures))
+        if not set(targets).isdisjoint(summary.written):  # photo.jpg and photo.png: the second is photo.png.png
+            targets = _numbered(output / f"{path.name}.png", len(pictures))
+        summary.written += _write(pictures, targets)
+    if not summary.written:
+        raise UserError(f"Not one of the {len(paths)} pictures in {source} could be translated. {summary.skipped[0]}")
+    return summary
+
+
+def _is_file(output: Path) -> bool:
+    """Whether `output` names a picture rather than a folder."""
+    return output.is_file() or (output.suffix.lower() in Image.registered_extensions() and not output.is_dir())
+
+
+def _file_for(source: Path, output: Path, whole: bool) -> Path:
+    """Where the result of one file goes: `output` where it names a file, else a file in that folder."""
+    kept = whole and source.suffix.lower() in images.SUFFIXES
+    target = output if _is_file(output) else output / (source.name if kept else f"{source.stem}.png")
+    if target.suffix.lower() not in images.SUFFIXES:
+        raise UserError(f"--output={output} cannot be written: pictures end in {', '.join(images.SUFFIXES)}.")
+    return target
+
+
+def _numbered(target: Path, count: int) -> list[Path]:
+    """photo.png for one picture, photo_1.png, photo_2.png ... for several."""
+    if count == 1:
+        return [target]
+    return [target.with_stem(f"{target.stem}_{number}") for number in range(1, count + 1)]
+
+
+def _write(pictures: list[np.ndarray], targets: list[Path]) -> list[Path]:
+    for picture, target in zip(pictures, targets, strict=True):
+        try:
+            images.write(target, picture)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise UserError(f"{target} cannot be written: {error.strerror}.") from error
+    return targets

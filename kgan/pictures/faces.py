@@ -1,0 +1,258 @@
+"""Finding faces, cutting them out as the training pictures were cut, and blending them back.
+
+The detector is BlazeFace, short range (https://arxiv.org/abs/1907.05047; the file is MediaPipe's, see
+assets/ATTRIBUTION.md), run by LiteRT: the same file serves Python, browser and phone. It sees a picture
+shrunk to 128 x 128 and misses what is small there, so a picture in which it finds none is searched again in tiles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+from kgan.pictures import images
+from kgan.pictures.tiling import starts
+from kgan.quiet import quiet
+
+MODEL = Path(__file__).parents[1] / "assets" / "blazeface_short_range.tflite"
+INPUT = 128  # the side of the detector's input
+THRESHOLD = 0.75  # a cat's face reaches 0.6
+OVERLAP = 0.3  # boxes that share more than this (intersection over union) are one face
+MARGIN = 0.125  # of the detector's input, on each side
+SMALLEST_TILE = 192  # pixels; faces below about 40 pixels are not worth a filter
+CROP = 1.55  # sides of the box: the square in which faces lie as in selfie2anime
+FEATHER = 0.2  # of the crop's side: the width of the soft edge when it is blended back
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """One face, in pixels of the picture: x to the right, y down, (0, 0) the outer corner of the first pixel.
+
+    Attributes:
+      box: left, top, right, bottom; it may reach outside the picture.
+      score: in [0, 1].
+      points: six (x, y): the eye on the left of an upright picture, the other eye, nose tip, mouth, and the ears in
+        the order of the eyes.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def center(self) -> tuple[float, float]:
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
+
+    @property
+    def side(self) -> float:
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
+    @property
+    def angle(self) -> float:
+        """Lean of the head in radians: the angle from the x axis (down is positive) to the line through the eyes."""
+        (x0, y0), (x1, y1) = self.points[:2]
+        return math.atan2(y1 - y0, x1 - x0)
+
+
+def find(image: np.ndarray) -> list[Face]:
+    """The faces in uint8 [H, W, 3], the largest first.
+
+    Where the whole picture shows none, it is looked at with a margin (for a face that fills it), then in square tiles
+    that overlap by half: of the shorter side first, then of half of it and so on, until some tile shows a face. A
+    second look at each face's surroundings places its box and eyes more finely.
+    """
+    faces = merge(detect(image)) or merge(detect(image, MARGIN))
+    tile = min(image.shape[:2])
+    while not faces and tile >= SMALLEST_TILE:
+        faces = merge([face for place in _tiles(image, tile) for face in _detect_in(image, *place, tile)])
+        tile //= 2
+    return sorted((_closer(image, face) for face in faces), key=lambda face: face.side, reverse=True)
+
+
+def _tiles(image: np.ndarray, tile: int) -> list[tuple[int, int]]:
+    height, width = image.shape[:2]
+    return [(top, left) for top in starts(height, tile, tile // 2) for left in starts(width, tile, tile // 2)]
+
+
+def _closer(image: np.ndarray, face: Face) -> Face:
+    """A face as the detector sees it in a tile twice its size (the astronaut's eyes: 2 degrees off rather than 8)."""
+    height, width = image.shape[:2]
+    tile = round(2 * face.side)
+    if tile >= min(height, width):
+        return face
+    left = min(max(0, round(face.center[0] - tile / 2)), width - tile)
+    top = min(max(0, round(face.center[1] - tile / 2)), height - tile)
+    seen = merge(_detect_in(image, top, left, tile))
+    return next((other for other in seen if overlap(other, face) > OVERLAP), face)
+
+
+def _detect_in(image: np.ndarray, top: int, left: int, tile: int) -> list[Face]:
+    """The faces of one tile, in the picture's pixels; those cut by the tile are left to its neighbour."""
+    whole = [
+        face
+        for face in detect(image[top : top + tile, left : left + tile])
+        if min(face.box[:2]) >= 0 and max(face.box[2:]) <= tile
+    ]
+    return [
+        Face(
+            (face.box[0] + left, face.box[1] + top, face.box[2] + left, face.box[3] + top),
+            face.score,
+            tuple((x + left, y + top) for x, y in face.points),
+        )
+        for face in whole
+    ]
+
+
+def detect(image: np.ndarray, margin: float = 0) -> list[Face]:
+    """One pass of the detector over uint8 [H, W, 3]: every box above the threshold, overlapping ones not merged.
+
+    `margin` is the share of the detector's input that stays black on each side of the picture.
+    """
+    height, width = image.shape[:2]
+    scale = INPUT * (1 - 2 * margin) / max(height, width)
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (INPUT - shape[0]) // 2, (INPUT - shape[1]) // 2
+    square = np.zeros((INPUT, INPUT, 3), np.uint8)
+    square[top : top + shape[0], left : left + shape[1]] = images.resize(image, shape)
+
+    regressors, logits = _run(images.to_float(square))
+    scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -100, 100)))
+    kept = scores >= THRESHOLD
+    values, scores = regressors[kept].reshape(-1, 8, 2), scores[kept]  # centre, (width, height), six points
+    values[:, [0, 2, 3, 4, 5, 6, 7]] += anchors()[kept][:, None] * INPUT
+    offset, zoom = np.array([left, top]), np.array([width / shape[1], height / shape[0]])
+    places, sizes = (values - offset) * zoom, values[:, 1] * zoom
+    return [
+        Face(
+            (*(place[0] - size / 2).tolist(), *(place[0] + size / 2).tolist()),
+            float(score),
+            tuple((float(x), float(y)) for x, y in place[2:]),
+        )
+        for place, size, score in zip(places, sizes, scores, strict=True)
+    ]
+
+
+@functools.cache
+def _interpreter() -> Interpreter:
+    with quiet():
+        interpreter = Interpreter(os.fspath(MODEL), num_threads=1)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def _run(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float32 [128, 128, 3] in [-1, 1] to regressors [896, 16] in pixels of it and logits [896]."""
+    interpreter = _interpreter()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], square[None])
+    interpreter.invoke()
+    outputs = {output["name"]: interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()}
+    return outputs["regressors"][0], outputs["classificators"][0, :, 0]
+
+
+@functools.cache
+def anchors() -> np.ndarray:
+    """The detector's 896 anchors (x, y) in [0, 1]: 16 x 16 cells with two each, then 8 x 8 with six, row by row."""
+    grids = []
+    for cells, repeats in ((16, 2), (8, 6)):
+        y, x = np.mgrid[:cells, :cells].reshape(2, -1)
+        grids.append(np.repeat(np.stack([x, y], axis=-1) + 0.5, repeats, axis=0) / cells)
+    return np.concatenate(grids).astype(np.float32)
+
+
+def merge(faces: Sequence[Face]) -> list[Face]:
+    """The best box and those that overlap it become one face, their mean weighted by score; then the rest alike."""
+    rest = sorted(faces, key=lambda face: face.score, reverse=True)
+    merged = []
+    while rest:
+        group = [face for face in rest if face is rest[0] or overlap(face, rest[0]) > OVERLAP]
+        rest = [face for face in rest if face not in group]
+        scores = [face.score for face in group]
+        left, top, right, bottom = np.average([face.box for face in group], axis=0, weights=scores).tolist()
+        points = np.average([face.points for face in group], axis=0, weights=scores).tolist()
+        merged.append(Face((left, top, right, bottom), scores[0], tuple((x, y) for x, y in points)))
+    return merged
+
+
+def overlap(one: Face, other: Face) -> float:
+    """Intersection over union of two boxes, in [0, 1]."""
+    width = min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
+    height = min(one.box[3], other.box[3]) - max(one.box[1], other.box[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one.box, other.box)]
+    return shared / (sum(areas) - shared)
+
+
+def crop(image: np.ndarray, face: Face, size: int) -> np.ndarray:
+    """Cut a face out as the training pictures were cut: uint8 [size, size, 3].
+
+    The square of 1.55 box sides around the box's centre, turned so that the eyes are level; what lies outside the
+    picture is its reflection.
+    """
+    detail = max(size, round(CROP * face.side))  # turned at full detail, then shrunk with antialiasing
+    matrix = _to_picture(face, detail)
+    low, high = _bounds(matrix, detail)
+    low, high = low - 2, high + 2  # what bicubic sampling reaches for
+    columns, rows = _reflected(low[0], high[0], image.shape[1]), _reflected(low[1], high[1], image.shape[0])
+    matrix[:, 2] -= low
+    return images.resize(_warp(image[rows[:, None], columns], matrix, (detail, detail)), (size, size))
+
+
+def blend(photo: np.ndarray, filtered: np.ndarray, face: Face) -> np.ndarray:
+    """Put a filtered crop [size, size, 3] back where `crop` took it out, with a soft edge.
+
+    Args:
+      photo: uint8 [H, W, 3]; it is not changed.
+      filtered: uint8 [size, size, 3].
+      face: as given to `crop`.
+    """
+    height, width = photo.shape[:2]
+    detail = max(1, min(filtered.shape[0], round(CROP * face.side)))  # shrunk, with antialiasing, before it is turned
+    matrix = _to_picture(face, detail)
+    (left, top), (right, bottom) = np.clip(_bounds(matrix, detail), 0, (width, height))
+    linear = np.linalg.inv(matrix[:, :2])
+    inverse = np.column_stack([linear, linear @ ((left, top) - matrix[:, 2])])
+
+    edge = np.clip(np.minimum(np.arange(detail) + 0.5, detail - 0.5 - np.arange(detail)) / (FEATHER * detail), 0, 1)
+    edge = (edge * edge * (3 - 2 * edge)).astype(np.float32)  # 0 at the crop's edge, smoothly to 1
+    share = _warp(np.outer(edge, edge), inverse, (bottom - top, right - left))[..., None]
+    inside = _warp(images.resize(filtered, (detail, detail)), inverse, (bottom - top, right - left))
+    result = photo.copy()
+    below = result[top:bottom, left:right]
+    below[:] = np.clip(np.round(below * (1 - share) + inside * share), 0, 255)
+    return result
+
+
+def _to_picture(face: Face, size: int) -> np.ndarray:
+    """[2, 3]: (x, y, 1) in a crop of `size` pixels a side to (x, y) in the picture."""
+    step = CROP * face.side / size
+    cos, sin = step * math.cos(face.angle), step * math.sin(face.angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    return np.column_stack([linear, np.array(face.center) - linear @ [size / 2, size / 2]])
+
+
+def _bounds(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest (x, y) and the largest, in whole pixels, that a crop of `size` pixels a side covers."""
+    corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]]) @ matrix.T
+    return np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+
+
+def _reflected(low: int, high: int, length: int) -> np.ndarray:
+    """The pixels low..high-1 of a side, those outside [0, length) mirrored at its ends as often as needed."""
+    place = np.arange(low, high) % (2 * length)
+    return np.minimum(place, 2 * length - 1 - place)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Sample `image` bicubically at matrix @ (x, y, 1) for each pixel of the result, [*shape, ...]; outside it is 0."""
+    data, size = matrix.ravel().tolist(), (int(shape[1]), int(shape[0]))
+    return np.asarray(Image.fromarray(image).transform(size, Image.Transform.AFFINE, data, Image.Resampling.BICUBIC))

@@ -1,0 +1,119 @@
+"""One experiment: its settings, what of them may change between sittings, and what they open."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from kgan.data import Data
+from kgan.errors import UserError
+from kgan.settings import check_choices, choice
+from kgan.systems.adversarial import Settings, Stage
+
+
+@dataclasses.dataclass
+class Training:
+    """How long, how fast, and what is kept.
+
+    Attributes:
+      steps: train_steps in all; a resumed run may be given more or fewer.
+      batch_size: pictures of each domain in a batch, over all devices.
+      seed: of starting weights, order, augmentation and draws.
+      precision: compute dtype; weights, statistics and losses stay in float32.
+      devices: how many of the machine's devices share each batch.
+      minutes: of a sitting, from its first step on, after which it stops as if told to, its checkpoint saved; 0 for no
+        limit.
+      steps_per_call: steps that the device takes before the host looks again; 0 for 10 on accelerators, 1 on CPUs.
+        Under JAX another number adds up in another order.
+      log_every, sample_every, save_every: steps between log lines, sample sheets and checkpoints.
+      samples: rows of a sample sheet.
+      evaluate_every: steps between measurements of the filters by KID and FID, which keep the best; 0 for never.
+      evaluate_count: test pictures at most that are measured.
+      keep: checkpoints that stay.
+      tensorboard: also write event files.
+      init_from: a folder whose generators (.keras) start a new run.
+    """
+
+    steps: int = 1_000_000
+    batch_size: int = 1
+    seed: int = 0
+    precision: str = choice("mixed_bfloat16", "float32", "mixed_float16")
+    devices: int = 1
+    minutes: float = 0.0
+    steps_per_call: int = 0
+    log_every: int = 100
+    sample_every: int = 1000
+    save_every: int = 1000
+    samples: int = 4
+    evaluate_every: int = 0
+    evaluate_count: int = 100
+    keep: int = 3
+    tensorboard: bool = True
+    init_from: str = ""
+
+
+@dataclasses.dataclass
+class Config:
+    """One experiment: what is learned, from what, and how."""
+
+    name: str
+    system: Settings
+    data: Data
+    training: Training = dataclasses.field(default_factory=Training)
+
+
+# What may change between two sittings of one run. Only `steps` (through the learning rate's schedule), `devices` and
+# `steps_per_call` (through the order of sums) touch what is computed; and where a call takes several steps under JAX,
+# the intervals at which it must end (likewise).
+FREE = {
+    "name",
+    "data.root",  # the data's fingerprint is compared instead
+    "data.memory",
+    "data.subject",
+    "system.test_dropout",  # how a filter is used, not what is trained
+    "system.test_statistics",
+    "training.steps",
+    "training.devices",
+    "training.minutes",
+    "training.steps_per_call",
+    "training.log_every",
+    "training.sample_every",
+    "training.save_every",
+    "training.samples",
+    "training.evaluate_every",
+    "training.evaluate_count",
+    "training.keep",
+    "training.tensorboard",
+    "training.init_from",
+}
+
+
+def stages(config: Config) -> tuple[Stage, ...]:
+    """What a training goes through: a growing system's levels, or one stage for all."""
+    own = getattr(config.system, "stages", None)
+    batch_size = config.training.batch_size
+    return own(batch_size) if own else (Stage(0, 0, config.system.image_size, batch_size),)
+
+
+def open_data(config: Config, stage: Stage) -> Any:
+    """The reader of a stage's batches."""
+    batches, seed = config.system.batches_per_step, config.training.seed
+    reader = config.data.open(stage.image_size, stage.batch_size, batches, seed)
+    reader.begin(stage.first_step, stage.first_image)
+    return reader
+
+
+def check(training: Training) -> None:
+    check_choices(training, "training")
+    for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
+        if getattr(training, name) < 1:
+            raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
+    for name in ("seed", "evaluate_every", "minutes", "steps_per_call"):
+        if getattr(training, name) < 0:
+            raise UserError(f"training.{name} must not be negative, got {getattr(training, name)}.")
+    if training.evaluate_count < 2:
+        raise UserError(f"training.evaluate_count must be at least 2, got {training.evaluate_count}.")
+    if training.batch_size % training.devices:
+        raise UserError(
+            f"training.batch_size ({training.batch_size}) must be a multiple of training.devices ({training.devices})."
+        )

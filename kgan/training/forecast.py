@@ -1,0 +1,40 @@
+"""What a user is told before the first step: parameters, memory, and the time that the steps will take."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from kgan import engine
+from kgan.quiet import quiet
+
+TYPICAL_SHARE = 0.4  # of the measured convolution rate; `make bench` measures it
+
+
+def parameters(system: Any) -> str:
+    """Of each network."""
+    lines = []
+    for name, network in system.networks().items():
+        count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
+        lines.append(f"  {name:<24} {count:>13,} parameters")
+    return "\n".join(lines)
+
+
+def summary(step: engine.Compiled, batches: list[engine.Batches], steps: int) -> str:
+    """Memory, and time for the next `steps` steps, before the first call with such `batches`."""
+    with quiet():  # TensorFlow's profiler announces that it is deprecated
+        cost = step.cost(*batches)
+    rate = engine.convolution_rate()
+    seconds = steps * cost.operations / (rate * TYPICAL_SHARE)
+    return (
+        f"  a step: {cost.operations / 1e9:,.0f} GFLOP, about {(cost.tensors + cost.held) / 2**30:.1f} GiB; "
+        f"{steps:,} steps: about {duration(seconds)} on this {engine.device_name()} "
+        f"(convolutions at {rate / 1e9:,.0f} GFLOP/s, of which training reaches about {TYPICAL_SHARE:.0%})"
+    )
+
+
+def duration(seconds: float) -> str:
+    """'3 min', '2.5 h', '4.1 days'."""
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

@@ -1,0 +1,101 @@
+"""While a training goes on: KID and FID of what the filters make of test pictures, and which filter was the best."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kgan import engine
+from kgan.errors import UserError
+from kgan.filters import card
+from kgan.metrics import fid, kid
+from kgan.pictures import images
+from kgan.pretrained import inception, weights
+
+Measures = dict[str, float]
+
+
+class Validation:
+    """The filters of a system against the domains that they draw.
+
+    KID (times 100) and FID, of at most some hundred pictures: enough to compare the steps of a run with each other and,
+    for FID, with nothing else.
+
+    Args:
+      count: test pictures at most; of each domain as many as the smallest has.
+
+    Raises:
+      UserError: Inception's weights are missing or others.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._weights = weights.find(inception.NAME, inception.SHA256)
+
+    def read(self, reader: Any) -> None:
+        """Take a reader's test pictures; a `UserError` where there are fewer than two."""
+        found = reader.validation(self.count)
+        number = min(map(len, found.values()))
+        if number < 2:
+            raise UserError(
+                f"training.evaluate_every asks for KID and FID of test pictures, and there is {number}: both compare "
+                "sets of two at the very least. Add some, or set training.evaluate_every=0."
+            )
+        # A generator of noise tells the rows of one batch from those of another by their numbers.
+        self._pictures = {name: array[:number] for name, array in found.items()} | {"number": np.arange(number)}
+        self._real: dict[str, np.ndarray] = {}
+
+    def measure(self, system: Any, batch_size: int) -> dict[str, Measures]:
+        """{"kid", "fid", "pictures", "image_size"} of each filter.
+
+        Raises:
+          UserError: a filter draws what is no number.
+        """
+        made: dict[str, list[np.ndarray]] = {name: [] for name in system.judged()}
+        for start in range(0, len(self._pictures["number"]), batch_size):
+            batch = {name: array[start : start + batch_size] for name, array in self._pictures.items()}
+            for name, pictures in engine.to_host(system.translated(batch)).items():
+                if not np.isfinite(pictures).all():
+                    raise UserError(f"{name} draws what is no number.")
+                made[name] += list(map(images.to_uint8, pictures))
+        return {name: self._against(domain, made[name]) for name, domain in system.judged().items()}
+
+    def _against(self, domain: str, made: list[np.ndarray]) -> Measures:
+        if domain not in self._real:
+            self._real[domain] = self._features(list(map(images.to_uint8, self._pictures[domain])))
+        real, found = self._real[domain], self._features(made)
+        return {
+            "kid": 100 * kid.distance(found, real),
+            "fid": fid.distance(fid.gaussian([real]), fid.gaussian([found])),
+            "pictures": len(made),
+            "image_size": made[0].shape[0],
+        }
+
+    def _features(self, pictures: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(list(inception.features(self._network, pictures)))
+
+    @cached_property
+    def _network(self) -> keras.Model:
+        return inception.load(self._weights)
+
+
+def best_of(folder: Path, name: str) -> Path:
+    """Where the best filter `name` of a run lies."""
+    return folder / f"best_{name}.keras"
+
+
+def measures_of(folder: Path, name: str) -> Measures | None:
+    """What the best filter so far reached, as its card says."""
+    path = best_of(folder, name)
+    found = card.read(path) if path.is_file() else None
+    return found.training.get("validation") if found else None
+
+
+def better(now: Measures, before: Measures | None) -> bool:
+    """Whether the KID fell; other pictures or sizes give figures that do not compare, and the later one is the best."""
+    alike = before is not None and all(before.get(key) == now[key] for key in ("pictures", "image_size"))
+    return before is None or not alike or now["kid"] < before["kid"]

@@ -1,0 +1,211 @@
+"""`kgan bring`: a run in pieces, all of it checked before any is placed, and never over a newer one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from kgan import commands, files
+from kgan.carry.pieces import cut, join
+from kgan.commands import bring as command
+from kgan.errors import UserError
+from kgan.training import checkpoint
+
+SETTINGS = {"name": "run", "data": {"root": "data"}, "training": {"steps": 8, "batch_size": 2}}
+PICTURES = {"a": {"pictures": 2, "sha256": "0123456789abcdef"}}
+
+
+def run(folder: Path, step: int, settings: dict[str, Any] = SETTINGS, pictures: dict[str, Any] = PICTURES) -> Path:
+    """A folder as a training of `step` steps leaves it, without TensorBoard's files."""
+    arrays = {"weights": np.random.default_rng(step).normal(size=1000)}
+    checkpoint.save(folder, step, arrays, {"config": settings, "data": pictures}, keep=3)
+    for name in ("generator_ab", "best_generator_ab"):
+        (folder / f"{name}.keras").write_bytes(b"%d" % step * 100)
+        (folder / f"{name}.json").write_text(json.dumps({"training": {"steps": step}}))
+    (folder / ".unfinished-01234567-generator_ab.keras").write_bytes(b"half of it")
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "log.jsonl").write_text("".join(f'{{"step": {i + 1}}}\n' for i in range(step)))
+    (folder / "samples").mkdir(exist_ok=True)
+    (folder / f"samples/step-{step:08d}.png").write_bytes(b"sheet")
+    return folder
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    """After steps 2 and 4."""
+    run(tmp_path / "there", 2)
+    return run(tmp_path / "there", 4)
+
+
+@pytest.fixture
+def pieces(there: Path, tmp_path: Path) -> Path:
+    cut(there, tmp_path / "pieces", 0.009)
+    return tmp_path / "pieces"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name != ".lock"}
+
+
+KEPT = {"checkpoint-00000004.npz", "config.json", "log.jsonl", "samples/step-00000004.png"}
+KEPT |= {f"{name}.{kind}" for name in ("generator_ab", "best_generator_ab") for kind in ("keras", "json")}
+
+
+def test_what_is_worth_keeping_arrives_as_it_was(there: Path, pieces: Path, tmp_path: Path) -> None:
+    said = join(pieces, tmp_path / "deep/home")
+    assert said == f"{tmp_path / 'deep/home'}: the run after step 4; kgan train goes on from there."
+    arrived = contents(tmp_path / "deep/home")
+    assert arrived.keys() == KEPT
+    assert arrived == {name: content for name, content in contents(there).items() if name in KEPT}
+
+
+def test_no_piece_is_larger_and_there_are_no_more_than_needed(there: Path, pieces: Path, tmp_path: Path) -> None:
+    sizes = {path.name: path.stat().st_size for path in pieces.iterdir() if path.name != "run.json"}
+    total = sum(sizes.values())
+    count = -(-total // 9000)
+    assert count == 3 and sizes == {
+        **{f"run.{i:03d}": 9000 for i in range(count - 1)},
+        f"run.{count - 1:03d}": total - (count - 1) * 9000,
+    }
+    about = json.loads((pieces / "run.json").read_text())
+    assert about["step"] == 4 and about["bytes"] == total
+    assert {piece["name"]: piece["bytes"] for piece in about["pieces"]} == sizes
+    whole = tmp_path / "whole.tar"
+    whole.write_bytes(b"".join((pieces / name).read_bytes() for name in sorted(sizes)))
+    with tarfile.open(whole) as tar:
+        assert set(tar.getnames()) == KEPT
+
+
+def test_brought_again_the_former_pieces_go(there: Path, pieces: Path, tmp_path: Path) -> None:
+    run(there, 6)
+    said = cut(there, pieces)
+    assert said.startswith(f"{pieces}: the run after step 6, 0.0 MB in 1 pieces")
+    assert {path.name for path in pieces.iterdir()} == {"run.000", "run.json"}
+    join(pieces, tmp_path / "home")
+    assert (tmp_path / "home/checkpoint-00000006.npz").is_file()
+
+
+def test_other_files_in_the_output_are_not_replaced(there: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for path in (tmp_path / "mine/run.txt", tmp_path / "file"):
+        path.write_text("mine")
+    for output in ("mine", "file"):
+        with pytest.raises(UserError, match="holds other things than pieces"):
+            cut(there, tmp_path / output)
+    assert (tmp_path / "mine/run.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+
+
+def test_without_a_checkpoint_there_is_nothing_to_bring(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere holds no checkpoint"):
+        cut(tmp_path / "nowhere", tmp_path / "pieces")
+    assert not (tmp_path / "pieces").exists()
+
+
+def test_every_missing_or_damaged_piece_is_named_and_nothing_placed(pieces: Path, tmp_path: Path) -> None:
+    home = run(tmp_path / "home", 2)
+    before = contents(home)
+    (pieces / "run.001").unlink()
+    data = bytearray((pieces / "run.002").read_bytes())
+    data[100] ^= 1
+    (pieces / "run.002").write_bytes(data)
+    with pytest.raises(UserError, match=r"run\.001 is missing; \S*run\.002 is damaged\. Bring"):
+        join(pieces, home)
+    assert contents(home) == before
+    with pytest.raises(UserError, match=r"run\.001 is missing"):
+        join(pieces, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_pieces_of_two_runs_do_not_mix(there: Path, pieces: Path, tmp_path: Path) -> None:
+    about = json.loads((pieces / "run.json").read_text())
+    about["pieces"].reverse()
+    (pieces / "run.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="The pieces do not belong together"):
+        join(pieces, tmp_path / "home")
+
+
+def test_without_its_list_nothing_is_put_together(pieces: Path, tmp_path: Path) -> None:
+    (pieces / "run.json").write_text('{"pieces": [{"name"')
+    with pytest.raises(UserError, match=r"run\.json is damaged .*bring it again"):
+        join(pieces, tmp_path / "home")
+    (pieces / "run.json").unlink()
+    with pytest.raises(UserError, match=r"There is no \S*run\.json"):
+        join(pieces, tmp_path / "home")
+
+
+def test_an_older_state_gives_way(pieces: Path, tmp_path: Path) -> None:
+    home = run(tmp_path / "home", 3, {**SETTINGS, "name": "renamed", "data": {"root": "elsewhere"}})
+    join(pieces, home)
+    assert [path.name for path in checkpoint.found(home)] == ["checkpoint-00000003.npz", "checkpoint-00000004.npz"]
+    assert (home / "generator_ab.keras").read_bytes() == b"4" * 100
+    assert len((home / "log.jsonl").read_text().splitlines()) == 4
+    join(pieces, home)  # once more changes nothing
+
+
+@pytest.mark.parametrize(
+    ("step", "settings", "pictures", "said"),
+    [
+        (5, SETTINGS, PICTURES, "holds a newer state of this run, after step 5, and the pieces are of step 4"),
+        (2, {**SETTINGS, "training": {"batch_size": 3}}, PICTURES, "training.batch_size was 3 and is 2"),
+        (2, SETTINGS, {"a": {"pictures": 2, "sha256": "0"}}, "began with other pictures"),
+    ],
+)
+def test_another_or_a_newer_run_is_left_alone(
+    pieces: Path, tmp_path: Path, step: int, settings: dict[str, Any], pictures: dict[str, Any], said: str
+) -> None:
+    home = run(tmp_path / "home", step, settings, pictures)
+    before = contents(home)
+    with pytest.raises(UserError, match=said):
+        join(pieces, home)
+    assert contents(home) == before
+
+
+def test_a_run_that_is_training_is_left_alone(pieces: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    with files.locked(tmp_path / "home"), pytest.raises(UserError, match="Another process is at work"):
+        join(pieces, tmp_path / "home")
+    assert not contents(tmp_path / "home")
+
+
+@pytest.mark.parametrize(("here", "brought", "best"), [(1.0, 2.0, "here"), (2.0, 1.0, "there"), (None, 9.0, "there")])
+def test_the_better_of_two_best_filters_stays(
+    there: Path, tmp_path: Path, here: float | None, brought: float, best: str
+) -> None:
+    home = Path(shutil.copytree(there, tmp_path / "home"))
+    for folder, kid in ((home, here), (there, brought)):
+        (folder / "best_generator_ab.keras").write_text("here" if folder == home else "there")
+        measured = {} if kid is None else {"validation": {"kid": kid, "fid": 1.0, "pictures": 4, "image_size": 16}}
+        (folder / "best_generator_ab.json").write_text(json.dumps({"training": measured}))
+    card = (there / "best_generator_ab.json").read_bytes()
+    cut(there, tmp_path / "pieces")
+    join(tmp_path / "pieces", home)
+    assert (home / "best_generator_ab.keras").read_text() == best
+    assert ((home / "best_generator_ab.json").read_bytes() == card) == (best == "there")
+
+
+def test_the_command(there: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output, home = tmp_path / "pieces", tmp_path / "home"
+    for arguments, code in (
+        ([f"--workdir={there}", f"--output={output}", "--piece_mb=0.02"], None),
+        ([f"--workdir={home}", f"--input={output}"], None),
+        ([f"--workdir={home}", f"--input={output}", f"--output={output}"], 2),
+        ([f"--workdir={home}"], 2),
+        ([f"--input={output}"], 2),
+    ):
+        with flagsaver.flagsaver():
+            flags.FLAGS.unparse_flags()
+            with pytest.raises(SystemExit) as stopped:
+                commands.run(command.main, ["kgan bring", *arguments])
+        assert stopped.value.code == code
+    printed = capsys.readouterr()
+    assert [line.partition(":")[0] for line in printed.out.splitlines()] == [str(output), str(home)]
+    assert printed.err.count("bring needs --workdir, and there --output, or at home --input") == 3

@@ -1,0 +1,43 @@
+"""What an earlier version wrote and typed still works: included filters, checkpoints, command lines."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import tiny
+
+import kgan
+from kgan.__main__ import MODULES
+from kgan.training import checkpoint
+from kgan.training.run import train
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def test_an_included_filter_of_then_loads_and_draws() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    result = kgan.load("onesided_selfie2anime")(picture)
+    assert result.shape == picture.shape and result.std() > 0
+
+
+def test_a_checkpoint_of_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Step 4 of tests/helpers/tiny.py, saved by version 0.1.0 when all modules still lay in one folder."""
+    shutil.copyfile(GOLDEN / "checkpoint_0.1.0.npz", tmp_path / "checkpoint-00000004.npz")
+    config = tiny.get_config()
+    config.training.steps = 6
+    train(config, tmp_path)
+    assert "going on after step 4" in capsys.readouterr().out
+    arrays, about = checkpoint.load(tmp_path / "checkpoint-00000006.npz")
+    assert about["step"] == 6 and arrays["step"] == 6
+
+
+@pytest.mark.parametrize("command", MODULES)
+def test_every_command_explains_itself(command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "kgan", command, "--help"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"kgan {command} --" in done.stdout and "Options:" in done.stdout

@@ -1,0 +1,429 @@
+"""The loop as its user meets it: stop it anyhow, start it again, and nothing is lost, repeated or confused."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from helpers import tiny
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kgan import engine, files
+from kgan.errors import UserError
+from kgan.filters import card
+from kgan.training import Config, checkpoint
+from kgan.training.forecast import duration
+from kgan.training.resume import init_from
+from kgan.training.run import show, train
+
+CONFIG = Path(__file__).with_name("tiny.py")
+NEEDS_JAX = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install kgan[jax]"
+)
+
+
+def command(workdir: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "kgan", "train", f"--config={CONFIG}", f"--workdir={workdir}", *flags]
+
+
+def environment(backend: str, cache: Path) -> dict[str, str]:
+    """JAX compiles the same step many times here: quickly, and once."""
+    return {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+def run(workdir: Path, *flags: str, backend: str = "tensorflow", cache: Path | None = None) -> str:
+    done = subprocess.run(
+        command(workdir, *flags),
+        env=environment(backend, cache or workdir.parent / "cache"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def final(workdir: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    return checkpoint.load(checkpoint.found(workdir)[-1])
+
+
+def assert_bit_equal(one: Path, other: Path) -> None:
+    arrays, about = final(one)
+    others, about_other = final(other)
+    assert about["step"] == about_other["step"] and about["sha256"] == about_other["sha256"]
+    assert arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        assert array.tobytes() == others[name].tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module")
+def straight(home: Path) -> Path:
+    """A run of eight steps that nothing disturbed."""
+    run(home / "straight")
+    return home / "straight"
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=NEEDS_JAX)])
+def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: str) -> None:
+    """Killed at a moment of no one's choosing, with work since the last checkpoint lost, then started again."""
+    if backend == "jax":
+        straight = home / "straight_jax"
+        run(straight, backend="jax", cache=home / "cache")
+    workdir = home / f"killed_{backend}"
+    process = subprocess.Popen(
+        command(workdir), env=environment(backend, home / "cache"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 300
+    while not checkpoint.found(workdir):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(np.random.default_rng().uniform(0, 0.5))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (workdir / ".unfinished-0123abcd-checkpoint-00000004.npz").write_bytes(b"half of it")
+    run(workdir, backend=backend, cache=home / "cache")
+    assert_bit_equal(workdir, straight)
+    assert not list(workdir.glob(".unfinished*"))
+    steps = [json.loads(line)["step"] for line in (workdir / "log.jsonl").read_text().splitlines()]
+    assert steps == [2, 4, 6, 8]  # nothing twice, nothing missing
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_leave(home: Path, number: int) -> None:
+    workdir = home / f"signal_{number}"
+    flags = ("--config.training.steps=100000", "--config.training.save_every=100000")
+    process = subprocess.Popen(
+        command(workdir, *flags),
+        env=environment("tensorflow", home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not (workdir / "log.jsonl").is_file():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, errors[-2000:]
+    saved = checkpoint.found(workdir)
+    assert len(saved) == 1
+    step = checkpoint.load(saved[0])[1]["step"]
+    assert f"Stopped after step {step} and saved" in output and "goes on from there" in output
+
+
+def test_what_a_run_leaves(straight: Path) -> None:
+    assert {path.name for path in straight.iterdir()} == {
+        ".lock",
+        "checkpoint-00000004.npz",
+        "checkpoint-00000006.npz",
+        "checkpoint-00000008.npz",
+        "config.json",
+        "generator_ab.json",
+        "generator_ab.keras",
+        "generator_ba.json",
+        "generator_ba.keras",
+        "log.jsonl",
+        "samples",
+        "tensorboard",
+    }
+    settings = json.loads((straight / "config.json").read_text())
+    assert settings == dataclasses.asdict(tiny.get_config())
+    rows = [json.loads(line) for line in (straight / "log.jsonl").read_text().splitlines()]
+    assert {"cycle_a", "identity_b", "discriminator_b", "learning_rate", "images_per_second"} <= rows[0].keys()
+    assert [path.name for path in sorted((straight / "samples").iterdir())] == [
+        f"step-{step:08d}.png" for step in (0, 5, 8)
+    ]
+    with Image.open(straight / "samples" / "step-00000008.png") as sheet:
+        assert sheet.width > 6 * 32 and sheet.height > 2 * 32
+    events = EventAccumulator(str(straight / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("cycle_a")] == [2, 4, 6, 8]
+    assert events.Scalars("cycle_a")[1].value == pytest.approx(rows[1]["cycle_a"])
+    assert [event.step for event in events.Images("samples")] == [0, 5, 8]
+
+
+def test_the_filter_holds_the_averaged_weights_in_float32(straight: Path) -> None:
+    model = keras.saving.load_model(straight / "generator_ab.keras", compile=False)
+    arrays, _ = final(straight)
+    for variable in model.variables:
+        saved = arrays[f"ema_generator_ab/{variable.path}"]
+        np.testing.assert_array_equal(np.asarray(variable), saved)
+        assert not np.array_equal(saved, arrays[f"generator_ab/{variable.path}"]) or saved.max() == saved.min()
+    about = card.read(straight / "generator_ab.keras")
+    assert about and about.system == "cyclegan" and about.image_size == 32 and about.size is None
+    assert about.training["steps"] == 8
+
+
+def test_a_finished_run_started_again_says_so_and_changes_nothing(straight: Path, home: Path) -> None:
+    before, _ = final(straight)
+    copy = shutil.copytree(straight, home / "again")
+    assert "has finished 8 steps" in run(copy)
+    assert_bit_equal(copy, straight)
+    assert before.keys()
+
+
+def test_more_steps_and_other_intervals_are_no_other_run(straight: Path, home: Path) -> None:
+    copy = shutil.copytree(straight, home / "longer")
+    output = run(copy, "--config.training.steps=9", "--config.training.log_every=1", "--config.training.save_every=3")
+    assert "going on after step 8" in output
+    assert final(copy)[1]["step"] == 9
+
+
+@NEEDS_JAX
+@pytest.mark.parametrize(
+    "first, second", [("tensorflow", "jax"), pytest.param("jax", "tensorflow", marks=pytest.mark.slow)]
+)
+def test_a_checkpoint_of_one_engine_continues_on_the_other(home: Path, straight: Path, first: str, second: str) -> None:
+    source = straight if first == "tensorflow" else home / "straight_jax"
+    if not source.exists():
+        run(source, backend="jax", cache=home / "cache")
+    copy = shutil.copytree(source, home / f"{first}_to_{second}")
+    flags = ("--config.training.steps=10", "--config.training.log_every=1")
+    assert "going on after step 8" in run(copy, *flags, backend=second, cache=home / "cache")
+    same = shutil.copytree(source, home / f"{first}_to_{first}")
+    run(same, *flags, backend=first, cache=home / "cache")
+    rows, others = (
+        [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()] for folder in (copy, same)
+    )
+    assert [row["step"] for row in rows] == [2, 4, 6, 8, 9, 10]
+    for name in ("cycle_a", "identity_b", "adversarial_ab", "discriminator_a"):  # step 9 begins from equal weights
+        assert rows[-2][name] == pytest.approx(others[-2][name], rel=1e-3)
+
+
+@NEEDS_JAX
+def test_jax_trains_where_tensorflow_cannot_be_imported(home: Path) -> None:
+    workdir = home / "no_tensorflow"
+    code = (
+        "import runpy, sys; sys.modules['tensorflow'] = None; "
+        f"sys.argv = ['train', '--config={CONFIG}', '--workdir={workdir}', '--config.training.steps=2']; "
+        "runpy.run_module('kgan.commands.train', run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment("jax", home / "cache"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    events = EventAccumulator(str(workdir / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("cycle_a")] == [2]
+    assert (workdir / "generator_ab.keras").is_file()
+
+
+# --- refusals: in this process, before any step is traced ---------------------------------------------------------
+
+
+def changed(**changes: Any) -> Config:
+    """tiny's config with training fields replaced."""
+    config = tiny.get_config()
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
+
+
+def test_another_configuration_is_refused_and_named(straight: Path) -> None:
+    config = changed(batch_size=4, seed=1, log_every=7)
+    config = dataclasses.replace(config, system=dataclasses.replace(config.system, cycle_weight_a=5.0))
+    with pytest.raises(UserError) as caught:
+        train(config, straight)
+    for part in (
+        "system.cycle_weight_a was 10.0 and is 5.0",
+        "training.batch_size was 2 and is 4",
+        "training.seed was 0",
+    ):
+        assert part in str(caught.value)
+    assert "log_every" not in str(caught.value)
+
+
+def test_other_pictures_are_refused(straight: Path) -> None:
+    config = tiny.get_config()
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, root="emoji:fluent3d:twitter"))
+    arrays, about = final(straight)
+    about["data"]["b"]["pictures"] = 5
+    other = straight.parent / "other_pictures"
+    checkpoint.save(other, 8, arrays, about, keep=1)
+    with pytest.raises(UserError, match=r"b had 5 and now has \d+.*begin anew"):
+        train(config, other)
+
+
+def test_a_damaged_checkpoint_is_not_passed_over(straight: Path, home: Path) -> None:
+    copy = shutil.copytree(straight, home / "damaged")
+    newest = checkpoint.found(copy)[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"checkpoint-00000008\.npz cannot be read"):
+        train(tiny.get_config(), copy)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"steps": 0}, "training.steps must be at least 1, got 0"),
+        ({"batch_size": 3, "devices": 2}, "training.batch_size (3) must be a multiple of training.devices (2)"),
+        ({"precision": "float8"}, "training.precision is one of"),
+        ({"init_from": "nowhere"}, "there is no generator_ab.keras in that folder"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        train(changed(**changes), tmp_path / "run")
+    assert sentence in str(caught.value)
+    assert not checkpoint.found(tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stubbed step whose third loss is bad, through the real loop."""
+
+    class Bad:
+        def __init__(self, system: Any, *_: Any) -> None:
+            self.calls = 0
+
+        def cost(self, *_: Any) -> engine.Cost:
+            return engine.Cost(1.0, 1.0, 1.0)
+
+        def __call__(self, _: Any) -> dict[str, Any]:
+            self.calls += 1
+            return {"cycle_a": np.float32(1), "cycle_b": np.float32("nan" if self.calls == 3 else 2)}
+
+    monkeypatch.setattr(engine, "Compiled", Bad)
+    with pytest.raises(UserError, match=r"cycle_b became nan at step 3\. .*checkpoint-00000002\.npz.*float32"):
+        train(tiny.get_config(), tmp_path)
+    assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+
+
+def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loss came before it and was sound: the weights are looked at before they replace good ones."""
+
+    class Bad:
+        def __init__(self, system: Any, *_: Any) -> None:
+            self.system, self.calls = system, 0
+
+        def cost(self, *_: Any) -> engine.Cost:
+            return engine.Cost(1.0, 1.0, 1.0)
+
+        def __call__(self, _: Any) -> dict[str, Any]:
+            self.calls += 1
+            if self.calls == 4:
+                self.system.generator_ab.weights[0].assign(self.system.generator_ab.weights[0] * float("nan"))
+            return {"cycle_a": np.float32(1)}
+
+    monkeypatch.setattr(engine, "Compiled", Bad)
+    with pytest.raises(UserError, match=r"generator_ab/\S+ is no longer finite after step 4.*checkpoint-00000002\.npz"):
+        train(tiny.get_config(), tmp_path)
+    assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+
+
+class Noting:
+    """In a compiled step's place: notes how many steps each call takes."""
+
+    def __init__(self, system: Any, *_: Any) -> None:
+        self.calls = calls
+
+    def cost(self, *several: Any) -> engine.Cost:
+        return engine.Cost(1.0, 1.0, 1.0)
+
+    def __call__(self, *several: Any) -> dict[str, Any]:
+        calls.append(len(several))
+        return {"cycle_a": np.float32(1) if len(several) == 1 else np.arange(len(several), dtype=np.float32)}
+
+
+calls: list[int] = []
+
+
+def test_which_steps_share_a_call_depends_on_their_numbers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls of three begin at multiples of three, and none goes past a log line (5), a checkpoint (6) or the end."""
+    monkeypatch.setattr(engine, "Compiled", Noting)
+    schedule = {"steps_per_call": 3, "log_every": 5, "save_every": 6, "sample_every": 100, "keep": 9}
+    for steps, expected in ((6, [3, 1, 1, 1]), (13, [3, 1, 1, 1, 1])):  # the second goes on after 6
+        calls.clear()
+        train(changed(steps=steps, **schedule), tmp_path)
+        assert calls == expected
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["cycle_a"]) for row in rows] == [(5, 1.0), (6, 1.0), (10, 1.0), (12, 1.0), (13, 1.0)]
+
+
+def test_a_sitting_of_some_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """However few they are it comes forward by a call, saves, and leaves as if all were well."""
+    monkeypatch.setattr(engine, "Compiled", Noting)
+    for step in (1, 2):
+        train(changed(minutes=1e-6), tmp_path)
+        assert f"Stopped after step {step} and saved" in capsys.readouterr().out
+        assert checkpoint.found(tmp_path)[-1].name == f"checkpoint-{step:08d}.npz"
+
+
+def test_two_processes_in_one_folder(tmp_path: Path) -> None:
+    with files.locked(tmp_path), pytest.raises(UserError, match="Another process is at work in"):
+        train(tiny.get_config(), tmp_path)
+
+
+def test_the_dtype_policy_is_given_back(tmp_path: Path) -> None:
+    before = keras.config.dtype_policy()
+    with pytest.raises(UserError):
+        train(changed(precision="mixed_bfloat16", init_from="nowhere"), tmp_path)
+    assert keras.config.dtype_policy() == before
+
+
+def test_init_from_starts_from_given_generators(straight: Path) -> None:
+    system = tiny.get_config().system.create(steps=1, seed=3)
+    given, _ = final(straight)
+    init_from(system, straight)
+    for path, variable in system.state().items():
+        if path.startswith(("generator_ab/", "ema_generator_ab/")):
+            np.testing.assert_array_equal(np.asarray(variable), given[f"ema_{path.removeprefix('ema_')}"], err_msg=path)
+
+
+def test_init_from_generators_of_another_width(straight: Path) -> None:
+    system = dataclasses.replace(tiny.get_config().system, filters=4).create(steps=1, seed=0)
+    with pytest.raises(UserError, match=r"generator_ab\.keras does not fit this system: \d+ arrays differ"):
+        init_from(system, straight)
+
+
+def test_fit_runs_the_same_step() -> None:
+    """Keras' own loop, for those who want it: the losses of our step, under TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("system.fit is offered under TensorFlow")
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+    batch = {name: random.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for name in "ab"}
+    fitted, stepped = (tiny.get_config().system.create(steps=10, seed=0) for _ in range(2))
+    history = fitted.fit(tf.data.Dataset.from_tensors((batch,)).repeat(), steps_per_epoch=2, verbose=0).history
+    for _ in range(2):
+        terms = stepped.train_step((batch,))
+    assert history["cycle_a"][0] == pytest.approx(float(terms["cycle_a"]), rel=1e-3)
+    assert int(fitted.step.value) == 2
+
+
+def test_durations_read_well() -> None:
+    assert [duration(s) for s in (5, 600, 7200, 400_000)] == ["1 min", "10 min", "2.0 h", "4.6 days"]
+
+
+def test_a_map_is_shown_from_blue_to_yellow() -> None:
+    shown = show(np.array([[[0.0], [1.0]], [[0.5], [0.25]]]), 2)
+    assert shown[0, 0].tolist() == [0, 0, 255] and shown[0, 1].tolist() == [255, 255, 0]

@@ -1,0 +1,262 @@
+"""Filters are measured while they train, and the best is kept; the step itself is a stub that writes its number."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from helpers import tiny
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import kgan
+from kgan import engine
+from kgan.errors import UserError
+from kgan.filters import card
+from kgan.metrics import kid
+from kgan.pictures import images
+from kgan.pretrained import inception, weights
+from kgan.training import Config, checkpoint, run, validation
+from kgan.training.run import train
+from kgan.training.validation import Validation, better
+
+
+def changed(**changes: Any) -> Config:
+    """tiny's config with training fields replaced."""
+    config = tiny.get_config()
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
+
+
+@pytest.fixture
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Inception's place: the mean colour, from -1 to 1."""
+
+    def features(network: object, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for picture in pictures:
+            assert picture.dtype == np.uint8
+            yield images.to_float(picture).mean(axis=(0, 1))[None]
+
+    monkeypatch.setattr(weights, "find", lambda *arguments: Path())
+    monkeypatch.setattr(inception, "load", lambda path: None)
+    monkeypatch.setattr(inception, "features", features)
+
+
+class Reader:
+    def __init__(self, **counts: int) -> None:
+        random = np.random.default_rng(0)
+        shapes = {name: (count, 8, 8, 3) for name, count in counts.items()}
+        self.pictures = {name: random.uniform(-1, 1, shape).astype(np.float32) for name, shape in shapes.items()}
+
+    def validation(self, count: int) -> dict[str, np.ndarray]:
+        return {name: pictures[:count] for name, pictures in self.pictures.items()}
+
+
+class System:
+    """A copies what it should look like, B its input, C is given no pictures at all."""
+
+    def __init__(self) -> None:
+        self.numbers: list[list[int]] = []
+
+    def judged(self) -> dict[str, str]:
+        return {"a": "x", "b": "x", "c": "y"}
+
+    def translated(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.numbers.append(batch["number"].tolist())
+        return {"a": batch["x"], "b": batch["y"], "c": np.zeros((len(batch["number"]), 8, 8, 3), np.float32)}
+
+
+@pytest.mark.usefixtures("colours")
+def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
+    validated, reader, system = Validation(10), Reader(x=9, y=7), System()
+    validated.read(reader)
+    found = validated.measure(system, 3)
+    assert system.numbers == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [measures["pictures"] for measures in found.values()] == [7, 7, 7]
+    assert found["a"]["image_size"] == 8
+    x, y = (
+        np.stack([images.to_float(images.to_uint8(picture)).mean(axis=(0, 1)) for picture in pictures[:7]])
+        for pictures in reader.pictures.values()
+    )
+    assert found["a"]["kid"] == pytest.approx(100 * kid.distance(x, x))
+    assert found["b"]["kid"] == pytest.approx(100 * kid.distance(y, x))
+    assert abs(found["a"]["fid"]) < 1e-9 < found["b"]["fid"] and found["c"]["fid"] > 0
+    validated.read(Reader(x=2, y=2))  # a level later: other pictures
+    assert abs(validated.measure(system, 3)["a"]["fid"]) < 1e-9
+
+
+@pytest.mark.usefixtures("colours")
+def test_too_few_pictures_and_pictures_of_no_numbers_are_refused() -> None:
+    validated, system = Validation(10), System()
+    with pytest.raises(UserError, match="there is 1: both compare sets of two"):
+        validated.read(Reader(x=9, y=1))
+    reader = Reader(x=2, y=2)
+    reader.pictures["y"][1, 0, 0, 0] = np.nan
+    validated.read(reader)
+    with pytest.raises(UserError, match="b draws what is no number"):
+        validated.measure(system, 2)
+
+
+def test_a_lower_kid_is_better_where_they_compare() -> None:
+    now = {"kid": 5.0, "pictures": 100, "image_size": 64}
+    assert better(now, None)
+    assert better(now, {**now, "kid": 5.1}) and not better(now, now) and not better(now, {**now, "kid": 4.9})
+    assert better(now, {**now, "kid": 1.0, "image_size": 32}) and better(now, {**now, "kid": 1.0, "pictures": 50})
+
+
+# --- in the loop -------------------------------------------------------------------------------------------------
+
+AB = {2: 9.0, 4: 7.0, 6: 8.0, 8: 7.0, 10: 6.5, 12: 6.5}
+BA = {2: 1.0, 4: 2.0, 6: 0.5, 8: 0.25, 10: 3.0, 12: 3.0}
+
+
+class Numbered:
+    """A step that makes the first weights of the averaged generators the number of the step."""
+
+    def __init__(self, system: Any, *_: Any) -> None:
+        self.system = system
+
+    def cost(self, *_: Any) -> engine.Cost:
+        return engine.Cost(1.0, 1.0, 1.0)
+
+    def __call__(self, _: Any) -> dict[str, Any]:
+        self.system.step.assign_add(1)
+        for network in self.system.filters().values():
+            network.weights[0].assign(keras.ops.full(network.weights[0].shape, float(self.system.step)))
+        return {"cycle_a": np.float32(1)}
+
+
+def script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """KID by the step, as above."""
+
+    class Scripted:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def read(self, reader: Any) -> None:
+            assert reader.validation(self.count)
+
+        def measure(self, system: Any, batch_size: int) -> dict[str, dict[str, float]]:
+            step = int(system.step.value)
+            return {
+                name: {"kid": by_step[step], "fid": float(step), "pictures": self.count, "image_size": 32}
+                for name, by_step in (("generator_ab", AB), ("generator_ba", BA))
+            }
+
+    monkeypatch.setattr(run, "Validation", Scripted)
+    monkeypatch.setattr(engine, "Compiled", Numbered)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    script(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of twelve steps that nothing disturbed."""
+    workdir = tmp_path_factory.mktemp("straight")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        script(monkeypatch)
+        train(changed(steps=12, evaluate_every=2, save_every=4), workdir)
+    return workdir
+
+
+def best(workdir: Path) -> dict[str, tuple[int, float, int]]:
+    """Of both filters, by the card: step and KID, and what the file itself says of its step."""
+    found = {}
+    for name in ("generator_ab", "generator_ba"):
+        about = card.read(workdir / f"best_{name}.keras")
+        assert about is not None
+        measures, network = about.training["validation"], keras.saving.load_model(workdir / f"best_{name}.keras")
+        assert measures["step"] == about.training["steps"]
+        found[name] = measures["step"], measures["kid"], int(np.asarray(network.weights[0]).flat[0])
+    return found
+
+
+def rows(workdir: Path, key: str) -> dict[int, float]:
+    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    return {line["step"]: line[key] for line in lines if key in line}
+
+
+def test_the_log_holds_the_figures(straight: Path) -> None:
+    assert rows(straight, "kid_generator_ab") == AB and rows(straight, "kid_generator_ba") == BA
+    assert rows(straight, "fid_generator_ba") == {step: float(step) for step in BA}
+    events = EventAccumulator(str(straight / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("kid_generator_ab")] == list(AB.items())
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_run_that_was_stopped_keeps_the_same_best(straight: Path, tmp_path: Path) -> None:
+    """Also where it was killed after a better one than the checkpoint knows of."""
+    stopped = tmp_path / "stopped"
+    train(changed(steps=8, evaluate_every=2, save_every=4), stopped)
+    assert best(stopped) == {"generator_ab": (4, 7.0, 4), "generator_ba": (8, 0.25, 8)}
+    killed = shutil.copytree(stopped, tmp_path / "killed")
+    checkpoint.found(killed)[-1].unlink()  # of step 8; that of 4 is left
+    for folder in (stopped, killed):
+        train(changed(steps=12, evaluate_every=2, save_every=4), folder)
+        assert best(folder) == best(straight) == {"generator_ab": (10, 6.5, 10), "generator_ba": (8, 0.25, 8)}
+        assert rows(folder, "kid_generator_ab") == AB
+
+
+@pytest.mark.usefixtures("scripted")
+def test_the_settings_may_change_between_sittings(tmp_path: Path) -> None:
+    train(changed(steps=4), tmp_path)
+    assert not list(tmp_path.glob("best_*")) and not rows(tmp_path, "kid_generator_ab")
+    train(changed(steps=6, evaluate_every=3), tmp_path)
+    assert rows(tmp_path, "kid_generator_ab") == {6: 8.0}
+    train(changed(steps=10, evaluate_every=4, evaluate_count=50), tmp_path)
+    assert best(tmp_path)["generator_ba"] == (8, 0.25, 8)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_new_run_does_not_inherit_the_best_of_another(straight: Path, tmp_path: Path) -> None:
+    for path in straight.glob("best_*"):
+        shutil.copy(path, tmp_path)
+    train(changed(steps=2, evaluate_every=2), tmp_path)
+    assert best(tmp_path) == {"generator_ab": (2, 9.0, 2), "generator_ba": (2, 1.0, 2)}
+
+
+def test_missing_weights_are_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(UserError, match=r"weights fid_inception_2015\.npz are missing.*KGAN_WEIGHTS"):
+        train(changed(evaluate_every=2), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"evaluate_every": -1}, "training.evaluate_every must not be negative, got -1"),
+        ({"evaluate_count": 1}, "training.evaluate_count must be at least 2, got 1"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        train(changed(**changes), tmp_path / "run")
+
+
+def test_with_inception_itself_and_the_saved_filter(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log says of a filter is what its file makes of the test pictures."""
+    if not (shared / "weights" / inception.NAME).is_file():
+        pytest.skip(f"needs {inception.NAME} in {shared / 'weights'}")
+    monkeypatch.setenv(weights.VARIABLE, str(shared / "weights"))
+    monkeypatch.setattr(engine, "Compiled", Numbered)
+    config = changed(steps=1, evaluate_every=1, evaluate_count=5)
+    train(config, tmp_path)
+    test = config.data.open(32, 1, 1, seed=0).validation(5)
+    filtered = kgan.load(tmp_path / "best_generator_ab.keras")
+    sets = [[filtered(images.to_uint8(picture)) for picture in test["a"]], list(map(images.to_uint8, test["b"]))]
+    made, real = (next(inception.features(inception.load(shared / "weights"), pictures)) for pictures in sets)
+    assert rows(tmp_path, "kid_generator_ab")[1] == pytest.approx(100 * kid.distance(made, real), rel=1e-3)
+    reached = validation.measures_of(tmp_path, "generator_ab")
+    assert reached and reached["kid"] == rows(tmp_path, "kid_generator_ab")[1] and reached["pictures"] == 5
