@@ -37,8 +37,8 @@ def translate(
         (as the filter's card says).
       paste: with faces, blend them back into the picture.
       size: side of a crop in pixels; by default what the filter accepts or was trained at.
-      tile: pictures with a longer side than this are done in tiles that overlap (`kgan.pictures.tiling`), where the filter takes
-        any size. A filter of one size gets the whole picture fitted into it, and the result is as small.
+      tile: pictures with a longer side than this are done in tiles that overlap (`kgan.pictures.tiling`), where the
+        filter takes any size. A filter of one size gets the whole picture fitted into it, and the result is as small.
       label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
 
     Returns:
