@@ -1,7 +1,6 @@
 """One experiment: its settings, what of them may change between sittings, and what they open."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: flags of a config read the types of its fields, not their names.
 import dataclasses
 from typing import Any
 

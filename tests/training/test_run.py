@@ -27,7 +27,7 @@ from kgan.training.forecast import duration
 from kgan.training.resume import init_from
 from kgan.training.run import show, train
 
-CONFIG = Path(__file__).with_name("tiny.py")
+CONFIG = Path(tiny.__file__)
 NEEDS_JAX = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install kgan[jax]"
 )
