@@ -1,5 +1,6 @@
 """One train_step, every way to run it: TensorFlow and JAX, one device and two, give the same losses and weights."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -214,3 +215,25 @@ def test_input_gradients_are_of_the_sum() -> None:
 def test_more_devices_than_there_are() -> None:
     with pytest.raises(UserError, match=r"64 devices were asked for and .* sees \d+"), engine.scope(64):
         pass
+
+
+def test_both_backends_have_the_same_names_with_the_same_arguments() -> None:
+    def public(backend: str) -> dict[str, str]:
+        path = Path(engine.__file__).with_name(f"{backend}.py")
+        nodes = ast.parse(path.read_text(encoding="utf-8")).body
+        functions = {node.name: ast.unparse(node.args) for node in nodes if isinstance(node, ast.FunctionDef)}
+        (step,) = (node for node in nodes if isinstance(node, ast.ClassDef))
+        methods = {node.name: ast.unparse(node.args) for node in step.body if isinstance(node, ast.FunctionDef)}
+        return {name: arguments for name, arguments in functions.items() if not name.startswith("_")} | {
+            f"Step.{name}": methods[name] for name in ("__init__", "__call__", "cost")
+        }
+
+    assert public("tensorflow") == public("jax")
+
+
+@pytest.mark.parametrize("backend, other", [("tensorflow", "jax"), pytest.param("jax", "tensorflow", marks=NEEDS_JAX)])
+def test_one_backend_never_imports_the_other(backend: str, other: str) -> None:
+    code = f"import sys; sys.modules[{other!r}] = None\nfrom kgan import engine; print(engine.device_name())"
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip()
