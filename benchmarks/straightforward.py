@@ -201,7 +201,7 @@ def ugatit(system: Any, batches: Any) -> dict[str, Any]:
 
 
 def _end(system: Any) -> None:
-    from kgan.systems.adversarial import average
+    from kgan.systems.system import average
 
     if system.settings.ema:
         average(system.ema_generator_ab, system.generator_ab, system.settings.ema)

@@ -30,12 +30,12 @@ else:
     from kgan.engine import jax as backend
 
 if TYPE_CHECKING:
-    from kgan.systems.adversarial import Adversarial
+    from kgan.systems.system import System
 
 __all__ = [
-    *("BACKEND", "Batches", "Compiled", "Cost", "Losses", "apply", "convolution_rate", "device_name", "exactly"),
-    *("forward", "gather", "gradients", "gradients_through", "injected", "input_gradients", "normal", "own_share"),
-    *("read", "resident", "scope", "steps_per_call", "to_host", "uniform", "versions"),
+    *("BACKEND", "Batches", "Compiled", "Cost", "Losses", "Terms", "apply", "convolution_rate", "device_name"),
+    *("exactly", "forward", "gather", "gradients", "gradients_through", "injected", "input_gradients", "normal"),
+    *("own_share", "read", "resident", "scope", "steps_per_call", "to_host", "uniform", "versions"),
 ]
 
 Terms = dict[str, Tensor]  # the parts of a loss, each weighted, by name
@@ -150,7 +150,7 @@ class Compiled:
       *held: arrays by name that every step may read, put on each device once.
     """
 
-    def __init__(self, system: Adversarial, function: Callable[..., Terms], devices: int = 1, *held: Batch) -> None:
+    def __init__(self, system: System, function: Callable[..., Terms], devices: int = 1, *held: Batch) -> None:
         variables = list(system.state().values())
         state = sum(math.prod(variable.shape) * np.dtype(variable.dtype).itemsize for variable in variables)
         self._on_device = float(state + sum(array.nbytes for arrays in held for array in arrays.values()))

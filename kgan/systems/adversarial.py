@@ -1,174 +1,35 @@
-"""What all systems would write alike: networks and optimizers with named state, and one `minimize`."""
+"""A system in which a discriminator judges what the generators make."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, Protocol
-
 import keras
-from keras import ops
 
 from kgan import engine
 from kgan.augmentation import DRAWS, augment
+from kgan.systems.system import System
+from kgan.types import Tensor
 
 
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A part of a training within which nothing of the compiled step changes. Systems that do not grow have one.
+class Adversarial(System):
+    """A generator side and a discriminator side, each with its optimizer."""
 
-    Attributes:
-      first_step, first_image: how many came before.
-      image_size: pixels a side that the step sees.
-      batch_size: pictures of each stream in a batch, over all devices.
-    """
-
-    first_step: int
-    first_image: int
-    image_size: int
-    batch_size: int
-
-
-class Settings(Protocol):
-    """What the loop needs of a system's dataclass of settings.
-
-    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order. One whose system reads
-    a trained network also has `weights`: (name, sha256) of each file for `kgan.pretrained.weights.find`.
-    """
-
-    image_size: int
-
-    @property
-    def batches_per_step(self) -> int:
-        """How many batches a `train_step` takes."""
-
-    def check(self) -> None:
-        """Raise a `UserError` where the settings cannot work together."""
-
-    def create(self, steps: int, seed: int, labels: Any = None) -> Any:
-        """The system, an `Adversarial`, for a training of `steps` steps on pictures with these `kgan.labels`."""
-
-
-class Adversarial(keras.Model):
-    """A generator side and a discriminator side, each with its optimizer.
-
-    A subclass sets its networks as attributes, calls `ready`, and writes `train_step(batches)` in the paper's order: it
-    gets a tuple of `Settings.batches_per_step` batches, each a dict of [B, ...] arrays.
-    Networks are built in `keras.name_scope(attribute)`, so that a variable's path begins with the attribute's name.
-    """
-
-    kind = "filter"  # of what it trains, as the card says it, see `kgan.filters.card`
-    fixed_size: int | None = None  # where the generators accept no other
-    multiple = 4  # what the sides of their pictures must be multiples of
-    smallest = 8  # what they must at least measure
-    batch_norm = ""  # as the card says it
-    dropout = False  # likewise
     critic_terms = ("discriminator", "penalty", "l2_discriminators")  # beginnings of the names of D's terms
-    rate: Any  # G's learning rate by step
-    settings: Any
+    discriminator_optimizer: keras.optimizers.Optimizer
 
     def ready(self, seed: int) -> None:
-        """Count steps, build each optimizer for its side, and mark the model as built, which it is."""
-        self.seed = seed
-        self.step = keras.Variable(0, dtype="int32", trainable=False, name="step")
-        self.generator_optimizer.build(self.generator_variables())
+        super().ready(seed)
         self.discriminator_optimizer.build(self.discriminator_variables())
-        super().compile(optimizer=None, jit_compile=False)
-        self.built = True
-
-    def enter(self, stage: Stage, anew: bool = False) -> None:
-        """Called before the first step of a stage that this process takes; `anew` before the very first."""
-
-    def generator_variables(self) -> list[keras.Variable]:
-        raise NotImplementedError
 
     def discriminator_variables(self) -> list[keras.Variable]:
+        """What `discriminator_optimizer` trains."""
         raise NotImplementedError
 
-    def minimize(self, optimizer: Any, variables: list[keras.Variable], losses: engine.Losses) -> tuple[dict, Any]:
-        """One update of `variables` against the sum of the named terms; returns terms and tensors."""
-        terms, tensors, slopes = engine.gradients(losses, variables, optimizer)
-        engine.apply(optimizer, slopes, variables)
-        return terms, tensors
-
-    def minimize_through(
-        self,
-        optimizer: Any,
-        variables: list[keras.Variable],
-        losses: Callable[[Any], dict[str, Any]],
-        drawn: tuple[Any, Callable[[Any], list[Any]]],
-    ) -> dict:
-        """The same for losses(x) where x, pull_back = drawn = engine.forward(..., variables); returns the terms."""
-        terms, slopes = engine.gradients_through(losses, *drawn, variables, optimizer)
-        engine.apply(optimizer, slopes, variables)
-        return terms
-
-    def shown(self, image: Any, n: int) -> Any:
+    def shown(self, image: Tensor, n: int) -> Tensor:
         """What a discriminator sees of an image: draws number `n` of the step augment it where the settings say so."""
         if not self.settings.augment:
             return image
         return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
 
-    def state(self) -> dict[str, keras.Variable]:
-        """Everything that a step reads or changes, by attribute path; what a checkpoint holds."""
-        found: dict[str, keras.Variable] = {}
-        for attribute, child in sorted(vars(self).items()):
-            if attribute.startswith("_"):
-                continue
-            if isinstance(child, keras.Variable):
-                found[attribute] = child
-            elif isinstance(child, keras.Layer | keras.optimizers.Optimizer):
-                for variable in child.variables:
-                    path = (
-                        variable.path if variable.path.startswith(f"{attribute}/") else f"{attribute}/{variable.path}"
-                    )
-                    if path in found:
-                        raise ValueError(f"Two variables of the system share the path {path}.")
-                    found[path] = variable
-        return found
-
-    def networks(self) -> dict[str, keras.Model]:
-        """Those that are trained, by attribute."""
-        found = sorted((name, child) for name, child in vars(self).items() if isinstance(child, keras.Model))
-        return {name: network for name, network in found if not name.startswith(("_", "ema_"))}
-
-    def filters(self) -> dict[str, keras.Model]:
-        """The generators as a user wants them, by file name: the averaged ones where there are."""
-        raise NotImplementedError
-
-    def judged(self) -> dict[str, str]:
-        """For measures while the training goes on: which domain's pictures each filter's should look like."""
-        raise NotImplementedError
-
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """What each filter makes of a batch of test pictures: [B, H, W, 3] in [-1, 1]."""
-        raise NotImplementedError
-
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Columns of the sample sheet: titles to images [B, h, w, 3 or 1], in [-1, 1]."""
-        raise NotImplementedError
-
-
-def together(network: keras.Model, *images: Any) -> list[Any]:
-    """What a network makes of each [B, H, W, C] in training, as one batch: faster than each on its own.
-
-    The same too, where no layer looks across a batch; but a spectral normalization iterates once and not for each.
-    """
-    outputs = network(ops.concatenate(images), training=True)
-    parts = [ops.split(output, len(images)) for output in keras.tree.flatten(outputs)]
-    return [keras.tree.pack_sequence_as(outputs, list(part)) for part in zip(*parts, strict=True)]
-
-
-def average(target: keras.Model, source: keras.Model, decay: float) -> None:
-    """Exponential moving average of all weights: target = decay target + (1 - decay) source."""
-    for mean, value in zip(target.weights, source.weights, strict=True):
-        mean.assign(decay * mean + (1 - decay) * value)
-
-
-Builder = Callable[[], keras.Model]
-
-
-def named(attribute: str, build: Builder) -> keras.Model:
-    """Build a network so that its variables' paths begin with `attribute`."""
-    with keras.name_scope(attribute):
-        return build()
+    def progress(self, terms: dict[str, float]) -> str:
+        critic = sum(value for name, value in terms.items() if name.startswith(self.critic_terms))
+        return f"G {sum(terms.values()) - critic:.3g}, D {critic:.3g}"

@@ -18,8 +18,9 @@ from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_pena
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, average, named, together
+from kgan.systems.adversarial import Adversarial
 from kgan.systems.pool import ImagePool
+from kgan.systems.system import average, named, together
 
 OBJECTIVES = {"lsgan": LSGAN, "gan": NON_SATURATING, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
 

@@ -22,7 +22,8 @@ from kgan.optimizers import LinearDecay, adam
 from kgan.precision import wide
 from kgan.pretrained import vgg16
 from kgan.settings import check_choices
-from kgan.systems.adversarial import Adversarial, average, named, together
+from kgan.systems.adversarial import Adversarial
+from kgan.systems.system import average, named, together
 
 
 @dataclasses.dataclass

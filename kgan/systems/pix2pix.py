@@ -21,7 +21,8 @@ from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_pena
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, average, named
+from kgan.systems.adversarial import Adversarial
+from kgan.systems.system import average, named
 
 OBJECTIVES = {"gan": NON_SATURATING, "lsgan": LSGAN, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
 

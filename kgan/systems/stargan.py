@@ -19,7 +19,8 @@ from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, average, named
+from kgan.systems.adversarial import Adversarial
+from kgan.systems.system import average, named
 
 
 @dataclasses.dataclass

@@ -35,7 +35,8 @@ from kgan.layers.resampling import nearest_double
 from kgan.losses import NON_SATURATING, WASSERSTEIN, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, Stage, named
+from kgan.systems.adversarial import Adversarial
+from kgan.systems.system import Stage, named
 
 OBJECTIVES = {"r1": NON_SATURATING, "wgan-gp": WASSERSTEIN}
 

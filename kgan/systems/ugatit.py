@@ -19,7 +19,8 @@ from kgan.layers import CAM, LIN, AdaLIN, Heatmap, InstanceNormalization, Neares
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, binary_cross_entropy, gradient_penalty, l1, l2
 from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Adversarial, average, named, together
+from kgan.systems.adversarial import Adversarial
+from kgan.systems.system import average, named, together
 
 OBJECTIVES = {
     "lsgan": LSGAN,

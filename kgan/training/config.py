@@ -7,7 +7,7 @@ from typing import Any
 from kgan.data import Data
 from kgan.errors import UserError
 from kgan.settings import check_choices, choice
-from kgan.systems.adversarial import Settings, Stage
+from kgan.systems.system import Settings, Stage
 
 
 @dataclasses.dataclass

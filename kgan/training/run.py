@@ -182,8 +182,7 @@ class _Run:
         rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
         speed = images / max(seconds, 1e-9)
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
-        critic = sum(value for name, value in means.items() if name.startswith(self.system.critic_terms))
-        return f"G {sum(means.values()) - critic:.3g}, D {critic:.3g}"
+        return self.system.progress(means)
 
     def _kept(self) -> str:
         saved = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."

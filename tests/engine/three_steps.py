@@ -42,7 +42,7 @@ from kgan import engine
 from kgan.augmentation import DRAWS
 from kgan.labels import Group, Labels, LabelSet
 from kgan.systems import cyclegan, onesided, pix2pix, stargan, stylegan, ugatit
-from kgan.systems.adversarial import Adversarial, Stage
+from kgan.systems.system import Stage, System
 
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("float64")
@@ -170,7 +170,7 @@ CASES: dict[str, Callable[[], Case]] = {
 }
 
 
-def set_start(system: Adversarial, spread: float) -> None:
+def set_start(system: System, spread: float) -> None:
     """The same weights whatever the backend: each from its own path."""
     for path, variable in system.state().items():
         attribute, _, rest = path.partition("/")

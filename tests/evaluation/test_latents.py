@@ -12,7 +12,7 @@ from kgan.errors import UserError
 from kgan.evaluation import evaluate, latents, measures
 from kgan.filters import generators
 from kgan.pictures import images
-from kgan.systems.adversarial import Stage
+from kgan.systems.system import Stage
 
 
 def colours(pictures: np.ndarray) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ from kgan.errors import UserError
 from kgan.filters import drawing, generators, loading
 from kgan.filters.generators import Generator
 from kgan.pictures import film, images
-from kgan.systems.adversarial import Stage
+from kgan.systems.system import Stage
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,6 @@ from kgan.configs import stylegan_ffhq
 from kgan.errors import UserError
 from kgan.layers import Truncation
 from kgan.losses import gradient_penalty, r1_penalty
-from kgan.systems.adversarial import Stage
 from kgan.systems.stylegan import (
     Settings,
     StyleGAN,
@@ -31,6 +30,7 @@ from kgan.systems.stylegan import (
     layers_at,
     level,
 )
+from kgan.systems.system import Stage
 
 TINY: dict[str, Any] = {"image_size": 16, "latent_size": 8, "mapping_layers": 2, "filters": 32, "filters_most": 8}
 SMALL = Settings(

@@ -18,7 +18,7 @@ from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.layers import LIN, AdaLIN, InstanceNormalization
 from kgan.precision import policy
-from kgan.systems.adversarial import named
+from kgan.systems.system import named
 from kgan.systems.ugatit import OBJECTIVES, UGATIT, Settings, build_discriminator, build_generator
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "ugatit_light.txt"
