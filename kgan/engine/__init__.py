@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from kgan.systems.system import System
 
 __all__ = [
-    *("BACKEND", "Batches", "Compiled", "Cost", "Losses", "Terms", "apply", "convolution_rate", "device_name"),
-    *("exactly", "forward", "gather", "gradients", "gradients_through", "injected", "input_gradients", "normal"),
-    *("own_share", "read", "resident", "scope", "steps_per_call", "to_host", "uniform", "versions"),
+    *("BACKEND", "Batches", "Compiled", "Cost", "Forward", "Losses", "Terms", "apply", "convolution_rate"),
+    *("device_name", "exactly", "forward", "gather", "gradients", "gradients_through", "injected", "input_gradients"),
+    *("normal", "own_share", "read", "resident", "scope", "steps_per_call", "to_host", "uniform", "versions"),
 ]
 
 Terms = dict[str, Tensor]  # the parts of a loss, each weighted, by name
@@ -59,25 +60,36 @@ def gradients(
     return terms, _stopped(tensors), slopes
 
 
-def forward(function: Callable[[], Any], variables: list[keras.Variable]) -> tuple[Any, Callable[[Any], list[Any]]]:
-    """function(), tensors without gradient, and what turns later slopes of them into slopes of `variables`.
+@dataclass(frozen=True)
+class Forward:
+    """What a function made of variables, once, for several losses: see `forward` and `gradients_through`.
 
-    So a fake that D judges first and G learns from afterwards is made once: see `gradients_through`.
+    Attributes:
+      value: the function's result, in any structure, without gradient.
+      variables: what it was made of.
+      pull_back: from a gradient with respect to the value to the gradients with respect to the variables.
     """
+
+    value: Any
+    variables: list[keras.Variable]
+    pull_back: Callable[[Any], list[Tensor]]
+
+
+def forward(function: Callable[[], Any], variables: list[keras.Variable]) -> Forward:
+    """The result of function(), made once, through which `variables` can learn later."""
     value, pull_back = backend.forward(function, variables)
-    return _stopped(value), pull_back
+    return Forward(_stopped(value), variables, pull_back)
 
 
 def gradients_through(
-    losses: Callable[[Any], Terms],
-    x: Any,
-    pull_back: Callable[[Any], list[Any]],
-    variables: list[keras.Variable],
-    optimizer: keras.optimizers.Optimizer,
+    losses: Callable[[Any], Terms], made: Forward, optimizer: keras.optimizers.Optimizer
 ) -> tuple[Terms, list[Tensor]]:
-    """As `gradients`, of losses(x): `variables` count where `forward` made x of them, and where losses reads them."""
-    terms, of_x, direct = backend.gradients_of_both(losses, x, variables, optimizer)
-    return terms, [through + other for through, other in zip(pull_back(of_x), direct, strict=True)]
+    """Terms of losses(made.value), and the gradient of their sum with respect to made.variables, scaled.
+
+    A variable counts where the value was made of it, and where `losses` reads it.
+    """
+    terms, of_value, direct = backend.gradients_of_both(losses, made.value, made.variables, optimizer)
+    return terms, [through + other for through, other in zip(made.pull_back(of_value), direct, strict=True)]
 
 
 def input_gradients(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -147,18 +147,16 @@ class OneSided(Adversarial):
         """The discriminator's update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
-        drawn = engine.forward(lambda: self._draw(real_a, real_b), self.generator_variables())  # [2B, H, W, 3]
-        fake_b = drawn[0][: real_a.shape[0]]
+        fakes = self.draw_once(lambda: self.draw(real_a, real_b))
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
-            lambda: (self.discriminator_losses(real_b, fake_b), ()),
+            lambda: (self.discriminator_losses(real_b, fakes.value["to_b"]), ()),
         )
         generator_terms = self.minimize_through(
             self.generator_optimizer,
-            self.generator_variables(),
-            lambda drawn: self.generator_losses(drawn, real_a, real_b),
-            drawn,
+            lambda fakes: self.generator_losses(fakes, real_a, real_b),
+            fakes,
         )
 
         if self.settings.ema:
@@ -166,17 +164,19 @@ class OneSided(Adversarial):
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
-    def _draw(self, real_a: Any, real_b: Any) -> Any:
-        return self.generator_ab(ops.concatenate([real_a, real_b]), training=True)["image"]
+    def draw(self, real_a: Any, real_b: Any) -> dict[str, Any]:
+        """What becomes of pictures of a, and of those of b."""
+        to_b, same_b = together(self.generator_ab, real_a, real_b)
+        return {"to_b": to_b["image"], "same_b": same_b["image"]}
 
     def discriminator_losses(self, real_b: Any, fake_b: Any) -> dict[str, Any]:
         """Reals against fakes, by every head."""
         of_real, of_fake = together(self.discriminator_b, self.shown(real_b, 0), self.shown(fake_b, 1))
         return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
 
-    def generator_losses(self, drawn: Any, real_a: Any, real_b: Any) -> dict[str, Any]:
+    def generator_losses(self, fakes: dict[str, Any], real_a: Any, real_b: Any) -> dict[str, Any]:
         """Fool every head, keep the content of a, and leave b alone."""
-        fake_b, same_b = ops.split(drawn, 2)
+        fake_b, same_b = fakes["to_b"], fakes["same_b"]
         of_fake = self.discriminator_b(self.shown(fake_b, 2), training=True)
         terms = {f"adversarial_{head}": LSGAN.generator(logits) for head, logits in of_fake.items()}
         terms["content"] = self.settings.content_weight * self.content(fake_b, real_a)
@@ -197,5 +197,5 @@ class OneSided(Adversarial):
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Input and output, and what becomes of pictures that should stay."""
         (network,) = self.filters().values()
-        drawn, same = (network(batch[name], training=False)["image"] for name in "ab")
-        return {"a": batch["a"], "a to b": drawn, "b": batch["b"], "b to b": same}
+        to_b, same_b = (network(batch[name], training=False)["image"] for name in "ab")
+        return {"a": batch["a"], "a to b": to_b, "b": batch["b"], "b to b": same_b}

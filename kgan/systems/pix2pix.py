@@ -231,17 +231,16 @@ class Pix2Pix(Adversarial):
         """The discriminator's update, then the generator's against the new discriminator, both on the same fakes."""
         real_a, real_b = self.pair(batches[0])
 
-        drawn = fake_b, _ = engine.forward(lambda: self.generate(real_a), self.generator_variables())
+        fakes = self.draw_once(lambda: self.draw(real_a))
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
-            lambda: (self.discriminator_losses(real_a, real_b, fake_b), ()),
+            lambda: (self.discriminator_losses(real_a, real_b, fakes.value), ()),
         )
         generator_terms = self.minimize_through(
             self.generator_optimizer,
-            self.generator_variables(),
             lambda fake_b: self.generator_losses(real_a, real_b, fake_b),
-            drawn,
+            fakes,
         )
 
         if self.settings.ema:
@@ -256,7 +255,7 @@ class Pix2Pix(Adversarial):
         lab = rgb_to_lab(batch["b"])
         return lab[..., :1], lab[..., 1:]
 
-    def generate(self, real_a: Any) -> Any:
+    def draw(self, real_a: Any) -> Any:
         """G's output in training, half of some maps dropped."""
         shapes = draw_shapes(self.generator, *real_a.shape[:3])
         draws = {

@@ -91,16 +91,19 @@ class System(keras.Model):
         engine.apply(optimizer, slopes, variables)
         return terms, tensors
 
+    def draw_once(self, function: Callable[[], Any]) -> engine.Forward:
+        """What the generators draw in function(), for a discriminator to judge and for `minimize_through`."""
+        return engine.forward(function, self.generator_variables())
+
     def minimize_through(
         self,
         optimizer: keras.optimizers.Optimizer,
-        variables: list[keras.Variable],
         losses: Callable[[Any], engine.Terms],
-        drawn: tuple[Any, Callable[[Any], list[Any]]],
+        made: engine.Forward,
     ) -> engine.Terms:
-        """The same for losses(x) where x, pull_back = drawn = engine.forward(..., variables); returns the terms."""
-        terms, slopes = engine.gradients_through(losses, *drawn, variables, optimizer)
-        engine.apply(optimizer, slopes, variables)
+        """One update of made.variables against the terms of losses(made.value); returns the terms."""
+        terms, slopes = engine.gradients_through(losses, made, optimizer)
+        engine.apply(optimizer, slopes, made.variables)
         return terms
 
     def state(self) -> dict[str, keras.Variable]:

@@ -300,10 +300,10 @@ class UGATIT(Adversarial):
     def train_step(self, batches: engine.Batches) -> dict[str, Any]:
         """The discriminators' update, then the generators', each on its own pictures or both on the same."""
         real_a, real_b = batches[-1]["a"], batches[-1]["b"]
-        drawn = engine.forward(lambda: self.draw(real_a, real_b), self.generator_variables())
+        fakes = self.draw_once(lambda: self.draw(real_a, real_b))
 
         seen_a, seen_b = batches[0]["a"], batches[0]["b"]
-        fake_b, fake_a = drawn[0]["to_b"]["image"], drawn[0]["to_a"]["image"]
+        fake_b, fake_a = fakes.value["to_b"]["image"], fakes.value["to_a"]["image"]
         if self.settings.separate_batches:
             fake_b = self.generator_ab(seen_a, training=True)["image"]
             fake_a = self.generator_ba(seen_b, training=True)["image"]
@@ -314,9 +314,8 @@ class UGATIT(Adversarial):
         )
         generator_terms = self.minimize_through(
             self.generator_optimizer,
-            self.generator_variables(),
-            lambda drawn: self.generator_losses(drawn, real_a, real_b),
-            drawn,
+            lambda fakes: self.generator_losses(fakes, real_a, real_b),
+            fakes,
         )
 
         if self.settings.ema:
@@ -346,10 +345,10 @@ class UGATIT(Adversarial):
         outputs = {"to_b": to_b, "same_b": same_b, "to_a": to_a, "same_a": same_a}
         return {name: {key: each[key] for key in ("image", "cam_logits")} for name, each in outputs.items()}
 
-    def generator_losses(self, drawn: dict[str, dict[str, Any]], real_a: Any, real_b: Any) -> dict[str, Any]:
+    def generator_losses(self, fakes: dict[str, dict[str, Any]], real_a: Any, real_b: Any) -> dict[str, Any]:
         """Fool both scales, come back, leave one's own domain alone, and tell the domains apart (CAM)."""
         settings = self.settings
-        to_b, same_b, to_a, same_a = (drawn[name] for name in ("to_b", "same_b", "to_a", "same_a"))
+        to_b, same_b, to_a, same_a = (fakes[name] for name in ("to_b", "same_b", "to_a", "same_a"))
         cycled_a = self.generator_ba(to_b["image"], training=True)["image"]
         cycled_b = self.generator_ab(to_a["image"], training=True)["image"]
         return {

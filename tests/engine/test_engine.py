@@ -180,26 +180,26 @@ def test_gradients_return_terms_tensors_and_the_slope_of_the_sum() -> None:
 def test_a_fake_is_made_once_and_learned_from_later() -> None:
     """fake = w x; G's loss fake^2 + 3 fake has the slope 2 fake + 3, and so w gets (2 w x + 3) x = 115."""
     w, x = keras.Variable(2.0), 5.0
-    fake, pull_back = engine.forward(lambda: {"image": w * x}, [w])
-    assert float(fake["image"]) == 10.0 and [float(each) for each in pull_back({"image": ops.ones(())})] == [x]
+    fake = engine.forward(lambda: {"image": w * x}, [w])
+    assert float(fake.value["image"]) == 10.0 and fake.variables == [w]
+    assert [float(each) for each in fake.pull_back({"image": ops.ones(())})] == [x]
     losses = {"square": lambda fake: fake["image"] ** 2, "line": lambda fake: 3 * fake["image"]}
 
-    def found(losses: dict[str, Any]) -> tuple[dict[str, float], list[float]]:
-        drawn = engine.forward(lambda: {"image": w * x}, [w])
+    def learned(losses: dict[str, Any]) -> tuple[dict[str, float], list[float]]:
         terms, slopes = engine.gradients_through(
-            lambda fake: {name: loss(fake) for name, loss in losses.items()}, *drawn, [w], keras.optimizers.SGD()
+            lambda fake: {name: loss(fake) for name, loss in losses.items()},
+            engine.forward(lambda: {"image": w * x}, [w]),
+            keras.optimizers.SGD(),
         )
         return {name: float(value) for name, value in terms.items()}, [float(each) for each in slopes]
 
-    assert found(losses) == ({"square": 100.0, "line": 30.0}, [115.0])
+    assert learned(losses) == ({"square": 100.0, "line": 30.0}, [115.0])
     # What no loss reads has the slope 0.
-    drawn = engine.forward(lambda: {"image": w * x, "unread": 100 * w}, [w])
-    _, slopes = engine.gradients_through(
-        lambda fake: {"square": fake["image"] ** 2}, *drawn, [w], keras.optimizers.SGD()
-    )
+    fake = engine.forward(lambda: {"image": w * x, "unread": 100 * w}, [w])
+    _, slopes = engine.gradients_through(lambda fake: {"square": fake["image"] ** 2}, fake, keras.optimizers.SGD())
     assert [float(each) for each in slopes] == [100.0]
     # Where w makes the way back too: (w fake)^2 = w^4 x^2.
-    assert found({"back": lambda fake: (w * fake["image"]) ** 2}) == ({"back": 400.0}, [800.0])
+    assert learned({"back": lambda fake: (w * fake["image"]) ** 2}) == ({"back": 400.0}, [800.0])
 
 
 def test_one_device_has_the_whole_batch() -> None:

@@ -224,12 +224,12 @@ def test_g_learns_from_the_fake_that_d_judged_through_the_new_d() -> None:
 
     real_a, real_b = plain.pair(batch)
     statistics = arrays(plain.generator.non_trainable_variables)
-    fake_b = plain.generate(real_a)
+    fake_b = plain.draw(real_a)
     losses: Any = lambda: (plain.discriminator_losses(real_a, real_b, fake_b), ())  # noqa: E731
     plain.minimize(plain.discriminator_optimizer, plain.discriminator_variables(), losses)
     for variable, value in zip(plain.generator.non_trainable_variables, statistics, strict=True):
         variable.assign(value)  # G's statistics move once a step
-    losses = lambda: (plain.generator_losses(real_a, real_b, plain.generate(real_a)), ())  # noqa: E731
+    losses = lambda: (plain.generator_losses(real_a, real_b, plain.draw(real_a)), ())  # noqa: E731
     plain.minimize(plain.generator_optimizer, plain.generator_variables(), losses)
     plain.step.assign_add(1)
     # Adam's first moments are half of the gradients: its steps are hardly more than their signs.
@@ -245,13 +245,13 @@ def test_g_learns_from_the_fake_that_d_judged_through_the_new_d() -> None:
 def test_each_update_moves_its_own_side_alone() -> None:
     system = Settings(**TINY).create(steps=200, seed=0)
     real_a, real_b = pictures(seed=1), pictures(seed=2)
-    drawn = fake_b, _ = engine.forward(lambda: system.generate(real_a), system.generator_variables())
+    fakes = system.draw_once(lambda: system.draw(real_a))
     before = arrays(system.generator_variables()), arrays(system.discriminator_variables())
-    losses: Any = lambda: (system.discriminator_losses(real_a, real_b, fake_b), ())  # noqa: E731
+    losses: Any = lambda: (system.discriminator_losses(real_a, real_b, fakes.value), ())  # noqa: E731
     system.minimize(system.discriminator_optimizer, system.discriminator_variables(), losses)
     middle = arrays(system.generator_variables()), arrays(system.discriminator_variables())
     fooled: Any = lambda fake: system.generator_losses(real_a, real_b, fake)  # noqa: E731
-    system.minimize_through(system.generator_optimizer, system.generator_variables(), fooled, drawn)
+    system.minimize_through(system.generator_optimizer, fooled, fakes)
     after = arrays(system.generator_variables()), arrays(system.discriminator_variables())
 
     def moved(old: list[np.ndarray], new: list[np.ndarray]) -> bool:

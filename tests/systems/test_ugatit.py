@@ -493,10 +493,10 @@ def test_batches(separate: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         return {}
 
     monkeypatch.setattr(UGATIT, "minimize", lambda self, optimizer, variables, losses: losses())
-    monkeypatch.setattr(UGATIT, "minimize_through", lambda self, optimizer, variables, losses, drawn: losses(drawn[0]))
-    monkeypatch.setattr(engine, "forward", lambda function, variables: (function(), None))
+    monkeypatch.setattr(UGATIT, "minimize_through", lambda self, optimizer, losses, made: losses(made.value))
+    monkeypatch.setattr(UGATIT, "draw_once", lambda self, function: engine.Forward(function(), [], lambda slopes: []))
     monkeypatch.setattr(UGATIT, "discriminator_losses", lambda self, *images: record("D", *images))
-    monkeypatch.setattr(UGATIT, "generator_losses", lambda self, drawn, *images: record("G", *images))
+    monkeypatch.setattr(UGATIT, "generator_losses", lambda self, fakes, *images: record("G", *images))
     system.discriminator_optimizer = system.generator_optimizer = None
     batches = tuple(
         {"a": ops.full((1, 4, 4, 3), a), "b": ops.full((1, 4, 4, 3), b)} for a, b in ((0.2, 0.6), (0.3, 0.7))
@@ -640,8 +640,8 @@ def test_the_average_goes_a_tenth_of_the_way(monkeypatch: pytest.MonkeyPatch) ->
         for mean, value in zip(_arrays(average.weights), start[name], strict=True):
             np.testing.assert_array_equal(mean, value)
 
-    def double(self: UGATIT, optimizer: Any, variables: list[keras.Variable], losses: Any, drawn: Any) -> dict:
-        for variable in variables:
+    def double(self: UGATIT, optimizer: Any, losses: Any, made: engine.Forward) -> dict:
+        for variable in made.variables:
             variable.assign(2 * variable.value + 1)
         return {}
 
