@@ -7,6 +7,7 @@ Keras uses is chosen here, once, and the other is never imported.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -43,7 +44,7 @@ Terms = dict[str, Tensor]  # the parts of a loss, each weighted, by name
 Losses = Callable[[], tuple[Terms, Any]]  # and tensors that the step needs later
 Batches = tuple[Batch, ...]
 
-_injected: dict[int, np.ndarray] = {}
+_injected: dict[str, np.ndarray] = {}
 
 
 # --- inside a step -----------------------------------------------------------------------------------------------
@@ -102,29 +103,31 @@ def apply(optimizer: keras.optimizers.Optimizer, slopes: list[Tensor], variables
     backend.apply(optimizer, slopes, variables)
 
 
-def uniform(seed: int, step: Any, n: int, shape: Sequence[int]) -> Tensor:
-    """Draws in [0, 1), a function of (seed, step, n) alone; `shape` is this replica's, batch first.
+def uniform(seed: int, step: Tensor, name: str, shape: Sequence[int]) -> Tensor:
+    """Draws in [0, 1), a function of (seed, step, name) alone; `shape` is this replica's, batch first.
 
     The draws are made for the global batch and each replica takes its slice, so that two devices equal one. The two
-    backends' generators differ; `injected` replaces them where they must not.
+    backends' generators differ; `injected` replaces them where they must not. A name used twice in a step draws the
+    same numbers twice: uses that should differ have names that do ("noise0", "noise1").
     """
-    return _draw(backend.uniform, seed, step, n, shape)
+    return _draw(backend.uniform, seed, step, name, shape)
 
 
-def normal(seed: int, step: Any, n: int, shape: Sequence[int]) -> Tensor:
-    """Draws from N(0, 1), in all else as `uniform`, whose n must be others."""
-    return _draw(backend.normal, seed, step, n, shape)
+def normal(seed: int, step: Tensor, name: str, shape: Sequence[int]) -> Tensor:
+    """Draws from N(0, 1), in all else as `uniform`."""
+    return _draw(backend.normal, seed, step, name, shape)
 
 
-def _draw(draw: Callable[..., Tensor], seed: int, step: Any, n: int, shape: Sequence[int]) -> Tensor:
-    if n in _injected:
-        return own_share(ops.convert_to_tensor(_injected[n]))
-    return own_share(draw(seed * 1009 + n, step, (shape[0] * backend.replicas(), *shape[1:])))
+def _draw(draw: Callable[..., Tensor], seed: int, step: Tensor, name: str, shape: Sequence[int]) -> Tensor:
+    if name in _injected:
+        return own_share(ops.convert_to_tensor(_injected[name]))
+    key = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "big") // 2  # 63 bits
+    return own_share(draw(key, step, (shape[0] * backend.replicas(), *shape[1:])))
 
 
 @contextmanager
-def injected(draws: dict[int, np.ndarray]) -> Iterator[None]:
-    """Within, `uniform` and `normal` return draws[n] (for the global batch) where there is one, for tests."""
+def injected(draws: dict[str, np.ndarray]) -> Iterator[None]:
+    """Within, `uniform` and `normal` return draws[name] (for the global batch) where there is one, for tests."""
     _injected.update(draws)
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 
-from kgan import engine
 from kgan.augmentation import DRAWS, augment
 from kgan.systems.system import System
 from kgan.types import Tensor
@@ -24,11 +23,11 @@ class Adversarial(System):
         """What `discriminator_optimizer` trains."""
         raise NotImplementedError
 
-    def shown(self, image: Tensor, n: int) -> Tensor:
-        """What a discriminator sees of an image: draws number `n` of the step augment it where the settings say so."""
+    def shown(self, image: Tensor, name: str) -> Tensor:
+        """What a discriminator sees of an image: augmented by draws of its own where the settings say so."""
         if not self.settings.augment:
             return image
-        return augment(image, engine.uniform(self.seed, self.step.value, n, (image.shape[0], DRAWS)))
+        return augment(image, self.uniform(f"augment_{name}", (image.shape[0], DRAWS)))
 
     def progress(self, terms: dict[str, float]) -> str:
         critic = sum(value for name, value in terms.items() if name.startswith(self.critic_terms))

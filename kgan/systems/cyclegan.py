@@ -209,8 +209,8 @@ class CycleGAN(Adversarial):
             self.generator_variables(),
             lambda: self.generator_losses(real_a, real_b),
         )
-        pooled_a = self.pool_a.exchange(fake_a, self.seed, self.step.value, 0)
-        pooled_b = self.pool_b.exchange(fake_b, self.seed, self.step.value, 1)
+        pooled_a = self.pool_a.exchange(fake_a, self.uniform("pool_a", (fake_a.shape[0], 2)))
+        pooled_b = self.pool_b.exchange(fake_b, self.uniform("pool_b", (fake_b.shape[0], 2)))
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
@@ -232,8 +232,8 @@ class CycleGAN(Adversarial):
             (fake_b,), (fake_a,) = self._to_b(real_a), self._to_a(real_b)
         (cycled_a,), (cycled_b,) = self._to_a(fake_b), self._to_b(fake_a)
         terms = {
-            "adversarial_ab": self._fool(self.discriminator_b, fake_b, 4),
-            "adversarial_ba": self._fool(self.discriminator_a, fake_a, 5),
+            "adversarial_ab": self._fool(self.discriminator_b, fake_b, "adversarial_ab"),
+            "adversarial_ba": self._fool(self.discriminator_a, fake_a, "adversarial_ba"),
             "cycle_a": settings.cycle_weight_a * l1(cycled_a, real_a),
             "cycle_b": settings.cycle_weight_b * l1(cycled_b, real_b),
         }
@@ -247,13 +247,13 @@ class CycleGAN(Adversarial):
         settings = self.settings
         weight = settings.discriminator_weight
         terms = {
-            "discriminator_a": weight * self._judge(self.discriminator_a, real_a, fake_a, 6),
-            "discriminator_b": weight * self._judge(self.discriminator_b, real_b, fake_b, 8),
+            "discriminator_a": weight * self._judge(self.discriminator_a, real_a, fake_a, "a"),
+            "discriminator_b": weight * self._judge(self.discriminator_b, real_b, fake_b, "b"),
         }
         if settings.adversarial == "wgan-gp":
             weight = weight * settings.gradient_penalty_weight
-            terms["penalty_a"] = weight * self._penalty(self.discriminator_a, real_a, fake_a, 2)
-            terms["penalty_b"] = weight * self._penalty(self.discriminator_b, real_b, fake_b, 3)
+            terms["penalty_a"] = weight * self._penalty(self.discriminator_a, real_a, fake_a, "penalty_a")
+            terms["penalty_b"] = weight * self._penalty(self.discriminator_b, real_b, fake_b, "penalty_b")
         return terms
 
     def _to_a(self, *images: Any) -> list[Any]:
@@ -262,15 +262,16 @@ class CycleGAN(Adversarial):
     def _to_b(self, *images: Any) -> list[Any]:
         return [each["image"] for each in together(self.generator_ab, *images)]
 
-    def _fool(self, discriminator: keras.Model, fake: Any, n: int) -> Any:
-        return self.objective.generator(discriminator(self.shown(fake, n), training=True))
+    def _fool(self, discriminator: keras.Model, fake: Any, name: str) -> Any:
+        return self.objective.generator(discriminator(self.shown(fake, name), training=True))
 
-    def _judge(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
-        real, fake = self.shown(real, n), self.shown(ops.cast(fake, real.dtype), n + 1)
+    def _judge(self, discriminator: keras.Model, real: Any, fake: Any, domain: str) -> Any:
+        real = self.shown(real, f"real_{domain}")
+        fake = self.shown(ops.cast(fake, real.dtype), f"fake_{domain}")
         return self.objective.discriminator(*together(discriminator, real, fake))
 
-    def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, n: int) -> Any:
-        alpha = engine.uniform(self.seed, self.step.value, n, (real.shape[0], 1, 1, 1))
+    def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, name: str) -> Any:
+        alpha = self.uniform(name, (real.shape[0], 1, 1, 1))
         between = real + ops.cast(alpha, real.dtype) * (ops.cast(fake, real.dtype) - real)
         return gradient_penalty(lambda x: discriminator(x, training=True), between)
 

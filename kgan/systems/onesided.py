@@ -171,13 +171,13 @@ class OneSided(Adversarial):
 
     def discriminator_losses(self, real_b: Any, fake_b: Any) -> dict[str, Any]:
         """Reals against fakes, by every head."""
-        of_real, of_fake = together(self.discriminator_b, self.shown(real_b, 0), self.shown(fake_b, 1))
+        of_real, of_fake = together(self.discriminator_b, self.shown(real_b, "real_b"), self.shown(fake_b, "fake_b"))
         return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
 
     def generator_losses(self, fakes: dict[str, Any], real_a: Any, real_b: Any) -> dict[str, Any]:
         """Fool every head, keep the content of a, and leave b alone."""
         fake_b, same_b = fakes["to_b"], fakes["same_b"]
-        of_fake = self.discriminator_b(self.shown(fake_b, 2), training=True)
+        of_fake = self.discriminator_b(self.shown(fake_b, "adversarial"), training=True)
         terms = {f"adversarial_{head}": LSGAN.generator(logits) for head, logits in of_fake.items()}
         terms["content"] = self.settings.content_weight * self.content(fake_b, real_a)
         terms["identity_b"] = self.settings.identity_weight * l1(same_b, real_b)

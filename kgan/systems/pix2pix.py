@@ -258,9 +258,7 @@ class Pix2Pix(Adversarial):
     def draw(self, real_a: Any) -> Any:
         """G's output in training, half of some maps dropped."""
         shapes = draw_shapes(self.generator, *real_a.shape[:3])
-        draws = {
-            name: engine.uniform(self.seed, self.step.value, n, shape) for n, (name, shape) in enumerate(shapes.items())
-        }
+        draws = {name: self.uniform(name, shape) for name, shape in shapes.items()}
         return self.generator(_inputs(self.generator, real_a, draws), training=True)["image"]
 
     def discriminator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
@@ -270,8 +268,7 @@ class Pix2Pix(Adversarial):
         real, fake = self._judge(real_a, real_b), self._judge(real_a, fake_b)
         terms = {"discriminator": weight * self.objective.discriminator(real, fake)}
         if settings.adversarial == "wgan-gp":
-            # Its number comes after those of all layers of dropout.
-            alpha = engine.uniform(self.seed, self.step.value, 1000, (real_b.shape[0], 1, 1, 1))
+            alpha = self.uniform("penalty", (real_b.shape[0], 1, 1, 1))
             between = real_b + ops.cast(alpha, real_b.dtype) * (ops.cast(fake_b, real_b.dtype) - real_b)
             weight = weight * settings.gradient_penalty_weight
             terms["penalty"] = weight * gradient_penalty(lambda x: self._judge(real_a, x), between)

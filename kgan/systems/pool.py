@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from kgan import engine
+from kgan.types import Tensor
 
 
 class ImagePool(keras.layers.Layer):
@@ -32,14 +31,17 @@ class ImagePool(keras.layers.Layer):
             self.filled = self.add_weight(name="filled", shape=(), initializer="zeros", trainable=False, dtype="int32")
         self.built = True
 
-    def exchange(self, fakes: Any, seed: int, step: Any, n: int) -> Any:
-        """[B, H, W, C] in, the same out, some of them older; draws number `n` of the step decide.
+    def exchange(self, fakes: Tensor, draws: Tensor) -> Tensor:
+        """[B, H, W, C] in, the same out, some of them older.
 
         Every replica goes through the global batch, so that all keep the same pool, and takes its own share.
+
+        Args:
+          draws: [B, 2] in [0, 1): whether each fake is swapped, and with which.
         """
         if not self.size:
             return fakes
-        chances = engine.gather(engine.uniform(seed, step, n, (ops.shape(fakes)[0], 2)))  # swap? with which?
+        chances = engine.gather(draws)
         everything = engine.gather(ops.cast(fakes, self.images.dtype))
         images, filled = self.images.value, self.filled.value
         chosen = []

@@ -208,7 +208,7 @@ class StarGAN(Adversarial):
         """Reals score above fakes, with slopes of 1 between them, and show their labels; n counts D's updates."""
         settings, real = self.settings, batch["image"]
         of_real, of_fake = self.discriminator(real, training=True), self.discriminator(fake, training=True)
-        alpha = engine.uniform(self.seed, self.step.value, n, (real.shape[0], 1, 1, 1))
+        alpha = self.uniform(f"penalty{n}", (real.shape[0], 1, 1, 1))
         between = fake + ops.cast(alpha, real.dtype) * (real - fake)
         penalty = gradient_penalty(lambda x: self.discriminator(x, training=True)["logits"], between)
         classes = self._classify(of_real["class_logits"], batch["label"], batch["known"])

@@ -417,7 +417,7 @@ class StyleGAN(Adversarial):
         self._fade(alpha)
         real, labels = self.faded(batches[0]["image"], alpha), batches[0].get("label")
 
-        fake, w = self.fakes(0, real.shape[0], labels)
+        fake, w = self.fakes("discriminator", real.shape[0], labels)
         self._follow(w)
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
@@ -438,17 +438,20 @@ class StyleGAN(Adversarial):
         """Reals as the fakes are: what the level below cannot show fades in with the level."""
         return real + ops.cast(1 - alpha, real.dtype) * (nearest_double(ops.average_pool(real, 2, strides=2)) - real)
 
-    def fakes(self, draw: int, count: int, labels: Any) -> tuple[Any, Any]:
-        """Pictures [count, r, r, 3] whose styles are mixed, and the batch's w [count, Z]; `draw` numbers the draws."""
-        settings, size = self.settings, self.stage.image_size
-        seed, step = self.seed, self.step.value
+    def fakes(self, side: str, count: int, labels: Any) -> tuple[Any, Any]:
+        """Pictures [count, r, r, 3] whose styles are mixed, and the batch's w [count, Z].
 
-        def mapped(n: int) -> Any:
-            z = engine.normal(seed, step, n, (count, settings.latent_size))
+        Args:
+          side: "discriminator" or "generator", for whose update they are drawn.
+        """
+        settings, size = self.settings, self.stage.image_size
+
+        def mapped(name: str) -> Any:
+            z = self.normal(f"{side}_{name}", (count, settings.latent_size))
             return self.mapping({"z": z} if labels is None else {"z": z, "label": labels}, training=True)
 
-        w, other, used = mapped(draw), mapped(draw + 1), layers_at(size)
-        chance = engine.uniform(seed, step, draw + 2, (count, 2))  # mix? and from which layer?
+        w, other, used = mapped("z"), mapped("other_z"), layers_at(size)
+        chance = self.uniform(f"{side}_mixing", (count, 2))  # mix? and from which layer?
         if settings.mixing_per == "batch":
             chance = engine.gather(chance)[:1]
         cutoff = ops.cast(1 + chance[:, 1] * (used - 1), "int32")
@@ -456,7 +459,7 @@ class StyleGAN(Adversarial):
         layers = ops.arange(settings.layers, dtype="int32")[None, :, None]
         ws = ops.where(layers < cutoff, w[:, None], other[:, None])  # [B, layers, Z]
         noise = {
-            f"noise{i}": engine.normal(seed, step, draw + 3 + i, (count, 2 ** (2 + i // 2), 2 ** (2 + i // 2), 1))
+            f"noise{i}": self.normal(f"{side}_noise{i}", (count, 2 ** (2 + i // 2), 2 ** (2 + i // 2), 1))
             for i in range(used)
         }
         return self._synthesis({"ws": ws, **noise}, training=True), w
@@ -477,7 +480,7 @@ class StyleGAN(Adversarial):
             weight = settings.penalty_weight / 2 * shrink**2
             terms["penalty"] = weight * r1_penalty(lambda x: self.judge(x, labels), real)
         else:
-            alpha = engine.uniform(self.seed, self.step.value, 200, (real.shape[0], 1, 1, 1))
+            alpha = self.uniform("penalty", (real.shape[0], 1, 1, 1))
             between = real + ops.cast(alpha, real.dtype) * (fake - real)
             slope = gradient_penalty(lambda x: self.judge(x, labels), between, scale=shrink)
             terms["penalty"] = settings.penalty_weight * slope
@@ -486,7 +489,7 @@ class StyleGAN(Adversarial):
 
     def generator_losses(self, count: int, labels: Any = None) -> tuple[dict[str, Any], Any]:
         """Fool D; and the w of its fakes."""
-        fake, w = self.fakes(100, count, labels)
+        fake, w = self.fakes("generator", count, labels)
         return {"generator": self.objective.generator(self.judge(fake, labels))}, w
 
     def _follow(self, w: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import keras
@@ -90,6 +90,14 @@ class System(keras.Model):
         terms, tensors, slopes = engine.gradients(losses, variables, optimizer)
         engine.apply(optimizer, slopes, variables)
         return terms, tensors
+
+    def uniform(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Draws in [0, 1) that depend on seed, step and `name` alone: see `kgan.engine.uniform`."""
+        return engine.uniform(self.seed, self.step.value, name, shape)
+
+    def normal(self, name: str, shape: Sequence[int]) -> Tensor:
+        """Draws from N(0, 1), likewise."""
+        return engine.normal(self.seed, self.step.value, name, shape)
 
     def draw_once(self, function: Callable[[], Any]) -> engine.Forward:
         """What the generators draw in function(), for a discriminator to judge and for `minimize_through`."""

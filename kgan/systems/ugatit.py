@@ -334,8 +334,8 @@ class UGATIT(Adversarial):
         }
         if settings.adversarial in ("wgan-gp", "wgan-lp", "dragan"):
             weight = settings.adversarial_weight * settings.gradient_penalty_weight
-            terms["penalty_a"] = weight * self._penalty(self.discriminators_a, real_a, fake_a, 0)
-            terms["penalty_b"] = weight * self._penalty(self.discriminators_b, real_b, fake_b, 2)
+            terms["penalty_a"] = weight * self._penalty(self.discriminators_a, real_a, fake_a, "a")
+            terms["penalty_b"] = weight * self._penalty(self.discriminators_b, real_b, fake_b, "b")
         return terms
 
     def draw(self, real_a: Any, real_b: Any) -> dict[str, dict[str, Any]]:
@@ -380,13 +380,13 @@ class UGATIT(Adversarial):
         """G's classifier: is this picture from the domain to be translated, or already of the target?"""
         return binary_cross_entropy(translated, True) + binary_cross_entropy(same, False)
 
-    def _penalty(self, discriminators: tuple[keras.Model, ...], real: Any, fake: Any, n: int) -> Any:
+    def _penalty(self, discriminators: tuple[keras.Model, ...], real: Any, fake: Any, domain: str) -> Any:
         """Gradient penalty of every logit, between reals and fakes, or around the reals (DRAGAN)."""
         shape = ops.shape(real)
         if self.settings.adversarial == "dragan":
-            noise = engine.uniform(self.seed, self.step.value, n + 1, shape)
+            noise = self.uniform(f"noise_{domain}", shape)
             fake = real + 0.5 * ops.std(engine.gather(real)) * ops.cast(noise, real.dtype)
-        alpha = ops.cast(engine.uniform(self.seed, self.step.value, n, (shape[0], 1, 1, 1)), real.dtype)
+        alpha = ops.cast(self.uniform(f"penalty_{domain}", (shape[0], 1, 1, 1)), real.dtype)
         between = real + alpha * (fake - real)
         one_sided = self.settings.adversarial == "wgan-lp"
 

@@ -147,22 +147,29 @@ def test_several_steps_in_one_call_and_what_a_step_reads_of_the_device() -> None
     assert float(system.total) == 100
 
 
-def test_draws_depend_on_seed_step_and_number_alone() -> None:
-    def draw(seed: int, step: int, n: int) -> np.ndarray:
-        return np.asarray(ops.convert_to_numpy(engine.uniform(seed, step, n, (2, 3))))
+def test_draws_depend_on_seed_step_and_name_alone() -> None:
+    def draw(seed: int, step: int, name: str) -> np.ndarray:
+        return np.asarray(ops.convert_to_numpy(engine.uniform(seed, step, name, (2, 3))))
 
-    first = draw(1, 2, 3)
+    first = draw(1, 2, "noise3")
     assert first.shape == (2, 3) and (first >= 0).all() and (first < 1).all()
-    np.testing.assert_array_equal(first, draw(1, 2, 3))
-    for other in (draw(0, 2, 3), draw(1, 3, 3), draw(1, 2, 4)):
+    np.testing.assert_array_equal(first, draw(1, 2, "noise3"))
+    for other in (draw(0, 2, "noise3"), draw(1, 3, "noise3"), draw(1, 2, "noise4"), draw(2**40, 2, "noise3")):
         assert np.abs(first - other).max() > 1e-3
 
 
-def test_injected_draws_replace_those_of_that_number_only() -> None:
-    with engine.injected({1: np.full((2, 2), 0.25)}):
-        np.testing.assert_array_equal(ops.convert_to_numpy(engine.uniform(0, 0, 1, (2, 2))), 0.25)
-        assert not np.allclose(ops.convert_to_numpy(engine.uniform(0, 0, 2, (2, 2))), 0.25)
-    assert not np.allclose(ops.convert_to_numpy(engine.uniform(0, 0, 1, (2, 2))), 0.25)
+def test_draws_have_the_mean_and_the_spread_that_they_should() -> None:
+    """4 standard deviations of 40,000 draws."""
+    uniform, normal = (ops.convert_to_numpy(draw(3, 5, "z", (200, 200))) for draw in (engine.uniform, engine.normal))
+    assert abs(uniform.mean() - 0.5) < 4 * 12**-0.5 / 200 and uniform.max() < 1 <= 1.001 * uniform.max()
+    assert abs(normal.mean()) < 4 / 200 and abs(normal.std() - 1) < 4 / 200 / 2**0.5
+
+
+def test_injected_draws_replace_those_of_that_name_only() -> None:
+    with engine.injected({"z": np.full((2, 2), 0.25)}):
+        np.testing.assert_array_equal(ops.convert_to_numpy(engine.uniform(0, 0, "z", (2, 2))), 0.25)
+        assert not np.allclose(ops.convert_to_numpy(engine.uniform(0, 0, "other_z", (2, 2))), 0.25)
+    assert not np.allclose(ops.convert_to_numpy(engine.uniform(0, 0, "z", (2, 2))), 0.25)
 
 
 def test_gradients_return_terms_tensors_and_the_slope_of_the_sum() -> None:

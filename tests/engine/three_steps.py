@@ -52,11 +52,11 @@ BATCH, SIZE = 4, 32
 
 @dataclasses.dataclass
 class Case:
-    """A system, one of its batches, and the draws of its steps by number (the same in all three steps)."""
+    """A system, one of its batches, and the draws of its steps by name (the same in all three steps)."""
 
     settings: Any
     batch: Callable[[np.random.Generator], dict[str, np.ndarray]]
-    draws: dict[int, tuple[int, ...]]
+    draws: dict[str, tuple[int, ...]]
     labels: Any = None
     spread: float = 0.1  # of the starting weights
     at_once: bool = False  # all three in one call
@@ -77,16 +77,19 @@ def a_ugatit(objective: str) -> Case:
         separate_batches=objective != "lsgan",
         ema=0.9,
     )
-    shapes = {n: (BATCH, 1, 1, 1) if n % 2 == 0 else (BATCH, SIZE, SIZE, 3) for n in range(4)}
-    return Case(settings, two_domains, shapes)
+    points = dict.fromkeys(("penalty_a", "penalty_b"), (BATCH, 1, 1, 1))
+    return Case(settings, two_domains, points | dict.fromkeys(("noise_a", "noise_b"), (BATCH, SIZE, SIZE, 3)))
 
 
 def a_cyclegan(objective: str, augment: bool = False) -> Case:
     """Its pools are full after the first two images, and swap from then on."""
     small = {"filters": 4, "discriminator_filters": 4, "residual_blocks": 1, "discriminator_layers": 2, "pool": 2}
     settings = cyclegan.Settings(image_size=SIZE, adversarial=objective, ema=0.9, augment=augment, **small)
-    draws = dict.fromkeys((0, 1), (BATCH, 2)) | dict.fromkeys((2, 3), (BATCH, 1, 1, 1))
-    return Case(settings, two_domains, draws | dict.fromkeys(range(4, 10), (BATCH, DRAWS)))
+    draws = dict.fromkeys(("pool_a", "pool_b"), (BATCH, 2)) | dict.fromkeys(
+        ("penalty_a", "penalty_b"), (BATCH, 1, 1, 1)
+    )
+    seen = ("adversarial_ab", "adversarial_ba", "real_a", "fake_a", "real_b", "fake_b")
+    return Case(settings, two_domains, draws | {f"augment_{name}": (BATCH, DRAWS) for name in seen})
 
 
 def a_onesided() -> Case:
@@ -100,7 +103,7 @@ def a_pix2pix(**changes: Any) -> Case:
     """Batch statistics over both replicas, and one layer of dropout, on maps of 2 x 2 pixels."""
     small = {"filters": 4, "depth": 5, "dropout": "paper", "discriminator_filters": 4, "discriminator_layers": 2}
     settings = pix2pix.Settings(image_size=SIZE, ema=0.9, **small, **changes)
-    return Case(settings, two_domains, {0: (BATCH, 2, 2, 32), 1000: (BATCH, 1, 1, 1)})
+    return Case(settings, two_domains, {"up5_dropout_draws": (BATCH, 2, 2, 32), "penalty": (BATCH, 1, 1, 1)})
 
 
 def a_stargan() -> Case:
@@ -124,7 +127,7 @@ def a_stargan() -> Case:
 
     small = {"filters": 4, "residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 3, "n_critic": 2}
     settings = stargan.Settings(image_size=SIZE, ema=0.9, **small)
-    return Case(settings, batch, dict.fromkeys(range(2), (BATCH, 1, 1, 1)), labels)
+    return Case(settings, batch, dict.fromkeys(("penalty0", "penalty1"), (BATCH, 1, 1, 1)), labels)
 
 
 def a_stylegan(adversarial: str) -> Case:
@@ -146,10 +149,10 @@ def a_stylegan(adversarial: str) -> Case:
         repeats=1,
         ema_kimg=0.01,
     )
-    draws: dict[int, tuple[int, ...]] = {200: (BATCH, 1, 1, 1)}
-    for first in (0, 100):
-        draws |= {first: (BATCH, width), first + 1: (BATCH, width), first + 2: (BATCH, 2)}
-        draws |= {first + 3 + i: (BATCH, 4 + 4 * (i // 2), 4 + 4 * (i // 2), 1) for i in range(layers)}
+    draws: dict[str, tuple[int, ...]] = {"penalty": (BATCH, 1, 1, 1)}
+    for side in ("discriminator", "generator"):
+        draws |= {f"{side}_z": (BATCH, width), f"{side}_other_z": (BATCH, width), f"{side}_mixing": (BATCH, 2)}
+        draws |= {f"{side}_noise{i}": (BATCH, 4 + 4 * (i // 2), 4 + 4 * (i // 2), 1) for i in range(layers)}
     return Case(settings, lambda random: {"image": random.uniform(-1, 1, (BATCH, size, size, 3))}, draws, spread=1.0)
 
 
@@ -184,7 +187,9 @@ def set_start(system: System, spread: float) -> None:
 
 def run(case: Case, output: Path) -> None:
     random = np.random.default_rng(0)
-    draws = {n: np.random.default_rng(50 + n).uniform(size=shape) for n, shape in case.draws.items()}
+    draws = {
+        name: np.random.default_rng(zlib.crc32(name.encode())).uniform(size=shape) for name, shape in case.draws.items()
+    }
     with engine.scope(DEVICES):
         system = case.settings.create(100, 0, case.labels)
         system.enter(Stage(0, 0, case.settings.image_size, BATCH), anew=True)

@@ -15,8 +15,8 @@ def images(*values: float) -> np.ndarray:
 
 
 def exchange(pool: ImagePool, fakes: np.ndarray, draws: list[tuple[float, float]]) -> list[float]:
-    with engine.injected({7: np.array(draws, np.float32)}):
-        return ops.convert_to_numpy(pool.exchange(ops.convert_to_tensor(fakes), 0, 0, 7)).ravel().tolist()
+    exchanged = pool.exchange(ops.convert_to_tensor(fakes), ops.convert_to_tensor(np.array(draws, np.float32)))
+    return ops.convert_to_numpy(exchanged).ravel().tolist()
 
 
 def test_by_hand() -> None:
@@ -34,14 +34,14 @@ def test_an_image_can_leave_within_the_batch_that_brought_it() -> None:
 
 def test_half_of_what_comes_out_is_older() -> None:
     pool = ImagePool(50, (1, 1, 1), "pool")
+
+    def step(number: int, image: int) -> float:
+        draws = engine.uniform(0, number, "pool", (1, 2))
+        return ops.convert_to_numpy(pool.exchange(ops.convert_to_tensor(images(image)), draws)).item()
+
     for i in range(50):
-        pool.exchange(ops.convert_to_tensor(images(-i - 1)), seed=0, step=i, n=0)
-    out = np.array(
-        [
-            ops.convert_to_numpy(pool.exchange(ops.convert_to_tensor(images(i)), seed=0, step=1000 + i, n=0)).item()
-            for i in range(2000)
-        ]
-    )
+        step(i, -i - 1)
+    out = np.array([step(1000 + i, i) for i in range(2000)])
     passed = out == np.arange(2000)
     assert 0.45 < passed.mean() < 0.55  # 5 standard deviations are 0.056
     ages = np.arange(100, 2000)[~passed[100:]] - out[100:][~passed[100:]]
@@ -52,7 +52,7 @@ def test_half_of_what_comes_out_is_older() -> None:
 def test_an_empty_pool_passes_everything_on() -> None:
     pool = ImagePool(0, (1, 1, 1), "pool")
     fakes = ops.convert_to_tensor(images(1, 2))
-    assert pool.exchange(fakes, 0, 0, 0) is fakes
+    assert pool.exchange(fakes, ops.zeros((2, 2))) is fakes
     assert not pool.variables
 
 

@@ -342,8 +342,8 @@ def styles_of(system: StyleGAN, chance: list[list[float]], monkeypatch: pytest.M
 
     monkeypatch.setattr(system, "_synthesis", synthesis)
     count = len(chance)
-    with engine.injected({2: np.array(chance, "float32")}):
-        w = array(system.fakes(0, count, None)[1])
+    with engine.injected({"generator_mixing": np.array(chance, "float32")}):
+        w = array(system.fakes("generator", count, None)[1])
     return np.isclose(array(caught["ws"]), w[:, None]).all(axis=-1)
 
 

@@ -475,7 +475,7 @@ def test_where_the_penalty_is_taken(adversarial: str, where: float) -> None:
     real = np.ones((1, 32, 32, 3), "float32")
     if adversarial == "dragan":
         real[:, ::2] = -1
-    draws = {0: np.full((1, 1, 1, 1), 0.25, "float32"), 1: np.full((1, 32, 32, 3), 0.5, "float32")}
+    draws = {"penalty_a": np.full((1, 1, 1, 1), 0.25, "float32"), "noise_a": np.full((1, 32, 32, 3), 0.5, "float32")}
     with engine.injected(draws):
         terms = system.discriminator_losses(ops.convert_to_tensor(real), ops.full((1, 32, 32, 3), 2.0), REAL_B, FAKE_B)
     points = real[..., 0] + (where - 1)
