@@ -14,6 +14,7 @@ from keras import ops
 
 from kgan import engine
 from kgan.precision import wide
+from kgan.types import Tensor
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def flags_cross_entropy(logits: Any, label: Any, known: Any) -> Any:
 def l2(variables: list[keras.Variable]) -> Any:
     """Sum over variables of half their squared norm: its gradient is the variable itself (tf.nn.l2_loss)."""
     return sum(ops.sum(ops.square(wide(variable))) / 2 for variable in variables)
+
+
+def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
+    """real + alpha (fake - real): where WGAN-GP takes a critic's gradient, alpha [B, 1, 1, 1] uniform in [0, 1)."""
+    return real + ops.cast(alpha, real.dtype) * (ops.cast(fake, real.dtype) - real)
 
 
 def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = False, scale: float = 1.0) -> Any:

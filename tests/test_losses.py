@@ -17,6 +17,7 @@ from kgan.losses import (
     NON_SATURATING,
     WASSERSTEIN,
     Objective,
+    between,
     binary_cross_entropy,
     gradient_penalty,
     l1,
@@ -122,6 +123,14 @@ def test_l2_is_half_the_squared_norm_and_its_gradient_the_variable() -> None:
     assert float(l2([first, second])) == pytest.approx((9 + 16 + 4) / 2)
     slope = engine.input_gradients(lambda x: l2([x, second]), first.value)
     np.testing.assert_allclose(ops.convert_to_numpy(slope), [3.0, 4.0])
+
+
+def test_points_between_a_real_and_a_fake() -> None:
+    """A quarter of the way from 1 to 3 and all the way from 5 to -1, in the real's dtype."""
+    real, fake = ops.reshape(_tensor([1.0, 5.0]), (2, 1, 1, 1)), ops.reshape(_tensor([3.0, -1.0]), (2, 1, 1, 1))
+    points = between(real, ops.cast(fake, "float16"), ops.reshape(_tensor([0.25, 1.0]), (2, 1, 1, 1)))
+    assert ops.convert_to_numpy(points).ravel().tolist() == [1.5, -1.0]
+    assert keras.backend.standardize_dtype(points.dtype) == "float32"
 
 
 # --- gradient penalty --------------------------------------------------------------------------------------------

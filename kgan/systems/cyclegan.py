@@ -14,7 +14,7 @@ from kgan import engine
 from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.layers import InstanceNormalization
-from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_penalty, l1
+from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
 from kgan.settings import check_choices, choice
@@ -272,8 +272,7 @@ class CycleGAN(Adversarial):
 
     def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, name: str) -> Any:
         alpha = self.uniform(name, (real.shape[0], 1, 1, 1))
-        between = real + ops.cast(alpha, real.dtype) * (ops.cast(fake, real.dtype) - real)
-        return gradient_penalty(lambda x: discriminator(x, training=True), between)
+        return gradient_penalty(lambda x: discriminator(x, training=True), between(real, fake, alpha))
 
     def judged(self) -> dict[str, str]:
         return {"generator_ab": "b", "generator_ba": "a"}

@@ -17,7 +17,7 @@ from kgan.errors import UserError
 from kgan.layers import BatchNormalization, InstanceNormalization
 from kgan.layers.batch import draw_shapes
 from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
-from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_penalty, l1
+from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
 from kgan.settings import check_choices, choice
@@ -269,9 +269,8 @@ class Pix2Pix(Adversarial):
         terms = {"discriminator": weight * self.objective.discriminator(real, fake)}
         if settings.adversarial == "wgan-gp":
             alpha = self.uniform("penalty", (real_b.shape[0], 1, 1, 1))
-            between = real_b + ops.cast(alpha, real_b.dtype) * (ops.cast(fake_b, real_b.dtype) - real_b)
-            weight = weight * settings.gradient_penalty_weight
-            terms["penalty"] = weight * gradient_penalty(lambda x: self._judge(real_a, x), between)
+            slope = gradient_penalty(lambda x: self._judge(real_a, x), between(real_b, fake_b, alpha))
+            terms["penalty"] = weight * settings.gradient_penalty_weight * slope
         return terms
 
     def generator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from kgan.blocks import Initial, conv, transposed
 from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
-from kgan.losses import WASSERSTEIN, cross_entropy, flags_cross_entropy, gradient_penalty, l1
+from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
@@ -209,8 +209,8 @@ class StarGAN(Adversarial):
         settings, real = self.settings, batch["image"]
         of_real, of_fake = self.discriminator(real, training=True), self.discriminator(fake, training=True)
         alpha = self.uniform(f"penalty{n}", (real.shape[0], 1, 1, 1))
-        between = fake + ops.cast(alpha, real.dtype) * (real - fake)
-        penalty = gradient_penalty(lambda x: self.discriminator(x, training=True)["logits"], between)
+        points = between(fake, real, alpha)
+        penalty = gradient_penalty(lambda x: self.discriminator(x, training=True)["logits"], points)
         classes = self._classify(of_real["class_logits"], batch["label"], batch["known"])
         return {
             "discriminator": WASSERSTEIN.discriminator(of_real["logits"], of_fake["logits"]),

@@ -32,7 +32,7 @@ from kgan.layers import (
     Truncation,
 )
 from kgan.layers.resampling import nearest_double
-from kgan.losses import NON_SATURATING, WASSERSTEIN, gradient_penalty, r1_penalty
+from kgan.losses import NON_SATURATING, WASSERSTEIN, between, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
@@ -481,8 +481,8 @@ class StyleGAN(Adversarial):
             terms["penalty"] = weight * r1_penalty(lambda x: self.judge(x, labels), real)
         else:
             alpha = self.uniform("penalty", (real.shape[0], 1, 1, 1))
-            between = real + ops.cast(alpha, real.dtype) * (fake - real)
-            slope = gradient_penalty(lambda x: self.judge(x, labels), between, scale=shrink)
+            points = between(real, fake, alpha)
+            slope = gradient_penalty(lambda x: self.judge(x, labels), points, scale=shrink)
             terms["penalty"] = settings.penalty_weight * slope
             terms["penalty_drift"] = settings.drift * ops.mean(of_real * of_real)
         return terms

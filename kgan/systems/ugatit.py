@@ -16,7 +16,17 @@ from kgan import engine
 from kgan.blocks import Initial, conv, dense, residual_block
 from kgan.errors import UserError
 from kgan.layers import CAM, LIN, AdaLIN, Heatmap, InstanceNormalization, NearestUpsampling2D
-from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, binary_cross_entropy, gradient_penalty, l1, l2
+from kgan.losses import (
+    HINGE,
+    LSGAN,
+    NON_SATURATING,
+    WASSERSTEIN,
+    between,
+    binary_cross_entropy,
+    gradient_penalty,
+    l1,
+    l2,
+)
 from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
@@ -386,15 +396,14 @@ class UGATIT(Adversarial):
         if self.settings.adversarial == "dragan":
             noise = self.uniform(f"noise_{domain}", shape)
             fake = real + 0.5 * ops.std(engine.gather(real)) * ops.cast(noise, real.dtype)
-        alpha = ops.cast(self.uniform(f"penalty_{domain}", (shape[0], 1, 1, 1)), real.dtype)
-        between = real + alpha * (fake - real)
+        points = between(real, fake, self.uniform(f"penalty_{domain}", (shape[0], 1, 1, 1)))
         one_sided = self.settings.adversarial == "wgan-lp"
 
         def critic(discriminator: keras.Model, key: str) -> Callable[[Any], Any]:
             return lambda x: discriminator(x, training=True)[key]
 
         critics = [critic(network, key) for network in discriminators for key in ("logits", "cam_logits")]
-        return sum(gradient_penalty(each, between, one_sided) for each in critics)
+        return sum(gradient_penalty(each, points, one_sided) for each in critics)
 
     def _decayed(self, variables: list[keras.Variable]) -> list[keras.Variable]:
         if self.settings.l2_variables == "all":
