@@ -195,7 +195,7 @@ class CycleGAN(Adversarial):
     def discriminator_variables(self) -> list[keras.Variable]:
         return [*self.discriminator_a.trainable_variables, *self.discriminator_b.trainable_variables]
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         """The generators as a user wants them: the averaged ones where there are."""
         prefix = "ema_" if self.settings.ema else ""
         return {name: getattr(self, prefix + name) for name in ("generator_ab", "generator_ba")}
@@ -278,7 +278,7 @@ class CycleGAN(Adversarial):
         return {"generator_ab": "b", "generator_ba": "a"}
 
     def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
-        ab, ba = self.filters().values()
+        ab, ba = self.generators().values()
         return {
             "generator_ab": ab(batch["a"], training=False)["image"],
             "generator_ba": ba(batch["b"], training=False)["image"],
@@ -286,7 +286,7 @@ class CycleGAN(Adversarial):
 
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Input, output and cycle of both directions."""
-        ab, ba = self.filters().values()
+        ab, ba = self.generators().values()
         to_b, to_a = self.translated(batch).values()
         return {
             "a": batch["a"],

@@ -140,7 +140,7 @@ class OneSided(Adversarial):
     def discriminator_variables(self) -> list[keras.Variable]:
         return list(self.discriminator_b.trainable_variables)
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         return {"generator_ab": self.ema_generator_ab if self.settings.ema else self.generator_ab}
 
     def train_step(self, batches: engine.Batches) -> dict[str, Any]:
@@ -192,10 +192,10 @@ class OneSided(Adversarial):
         return {"generator_ab": "b"}
 
     def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {name: network(batch["a"], training=False)["image"] for name, network in self.filters().items()}
+        return {name: network(batch["a"], training=False)["image"] for name, network in self.generators().items()}
 
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Input and output, and what becomes of pictures that should stay."""
-        (network,) = self.filters().values()
+        (network,) = self.generators().values()
         to_b, same_b = (network(batch[name], training=False)["image"] for name in "ab")
         return {"a": batch["a"], "a to b": to_b, "b": batch["b"], "b to b": same_b}

@@ -223,7 +223,7 @@ class Pix2Pix(Adversarial):
     def discriminator_variables(self) -> list[keras.Variable]:
         return list(self.discriminator.trainable_variables)
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         """The generator as a user wants it: from RGB to RGB, the averaged one where there is."""
         return {"generator": self._filter}
 

@@ -176,7 +176,7 @@ class StarGAN(Adversarial):
     def discriminator_variables(self) -> list[keras.Variable]:
         return self.discriminator.trainable_variables
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         """The generator as a user wants it: the averaged one where there is one."""
         return {"generator": self.ema_generator if self.settings.ema else self.generator}
 
@@ -255,6 +255,6 @@ class StarGAN(Adversarial):
 
     def _show(self, image: Any, label: Any) -> Any:
         """As a user's filter draws it."""
-        (generator,) = self.filters().values()
+        (generator,) = self.generators().values()
         given = {"image": ops.convert_to_tensor(image), "label": ops.convert_to_tensor(label)}
         return generator(given, training=False)["image"]

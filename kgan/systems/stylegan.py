@@ -509,7 +509,7 @@ class StyleGAN(Adversarial):
 
     # --- what others see of it ---
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         """The generator at the level reached, averaged where there is an average."""
         return {"generator": self._filter}
 

@@ -141,7 +141,7 @@ class System(keras.Model):
         """A step's terms in a word or two, beside the progress bar."""
         return f"loss {sum(terms.values()):.3g}"
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         """The generators as a user wants them, by file name: the averaged ones where there are."""
         raise NotImplementedError
 

@@ -302,7 +302,7 @@ class UGATIT(Adversarial):
     def discriminators_b(self) -> tuple[keras.Model, keras.Model]:
         return self.discriminator_b_global, self.discriminator_b_local
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         """The generators as a user wants them: the averaged ones where there are."""
         prefix = "ema_" if self.settings.ema else ""
         return {name: getattr(self, prefix + name) for name in ("generator_ab", "generator_ba")}
@@ -414,7 +414,7 @@ class UGATIT(Adversarial):
         return {"generator_ab": "b", "generator_ba": "a"}
 
     def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
-        ab, ba = self.filters().values()
+        ab, ba = self.generators().values()
         return {
             "generator_ab": ab(batch["a"], training=False)["image"],
             "generator_ba": ba(batch["b"], training=False)["image"],
@@ -422,7 +422,7 @@ class UGATIT(Adversarial):
 
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Input, attention, output and cycle of both directions."""
-        ab, ba = self.filters().values()
+        ab, ba = self.generators().values()
         to_b, to_a = ab(batch["a"], training=False), ba(batch["b"], training=False)
         return {
             "a": batch["a"],

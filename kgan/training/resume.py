@@ -51,7 +51,7 @@ def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -
 
 
 def init_from(system: Any, folder: Path) -> None:
-    for name in system.filters():
+    for name in system.generators():
         path = folder / f"{name}.keras"
         if not path.is_file():
             raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")

@@ -124,7 +124,7 @@ class _Run:
         self.since = time.monotonic()
         deadline = self.since + 60 * (training.minutes or math.inf)
         # A new run has none, whatever lies in its folder.
-        self.best = {name: measures_of(self.workdir, name) if start else None for name in self.system.filters()}
+        self.best = {name: measures_of(self.workdir, name) if start else None for name in self.system.generators()}
         self.enter(start)
         if start == 0:
             self.sample(0)
@@ -160,7 +160,7 @@ class _Run:
             if stopped():
                 raise SystemExit(128 + stopped())
             return
-        print(f"Finished {done} steps. In {self.workdir}: {', '.join(f'{n}.keras' for n in self.system.filters())}.")
+        print(f"Finished {done} steps. In {self.workdir}: {', '.join(f'{n}.keras' for n in self.system.generators())}.")
 
     def flush(self, done: int) -> str:
         """Log the mean of each term since the last time; stop where one is not a number."""
@@ -224,7 +224,7 @@ class _Run:
             if not np.isfinite(array).all():
                 raise UserError(f"{path} is no longer finite after step {done}. {self._kept()}")
         self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
-        for name in self.system.filters():
+        for name in self.system.generators():
             self.write(self.workdir / f"{name}.keras", name, done)
         self.log.flush()
         self.since += time.monotonic() - start
@@ -232,7 +232,7 @@ class _Run:
     def write(self, path: Path, name: str, done: int, measures: Measures | None = None) -> None:
         """A filter and its card, with what it reached where that was measured."""
         with files.replacing(path) as temporary:
-            float32_copy(self.system.filters()[name]).save(temporary)
+            float32_copy(self.system.generators()[name]).save(temporary)
         card = self.card(name, done)
         card.training |= {"validation": {"step": done, **measures}} if measures else {}
         card.write(path)

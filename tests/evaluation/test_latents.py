@@ -111,6 +111,6 @@ def test_separability_of_a_generator_with_labels(tmp_path: Path) -> None:
 def test_separability_of_pictures_too_small(tmp_path: Path) -> None:
     system = SETTINGS.create(1, 0)
     system.enter(Stage(0, 0, 8, 1))
-    system.filters()["generator"].save(tmp_path / "small.keras")
+    system.generators()["generator"].save(tmp_path / "small.keras")
     with pytest.raises(UserError, match="needs 16 pixels a side, and small draws fewer"):
         latents.Latents([], 4, "none", 0, tmp_path, None)._separability(generators.load(tmp_path / "small.keras"))

@@ -28,7 +28,7 @@ def test_the_exported_file_holds_the_statistics_that_its_card_names(tmp_path: Pa
     for _ in range(3):
         system.train_step((batch,))
     path = tmp_path / "generator.keras"
-    system.filters()["generator"].save(path)
+    system.generators()["generator"].save(path)
     card.Card(image_size=32, multiple=32, smallest=32, batch_norm=system.batch_norm, dropout=True).write(path)
 
     measured = export(path, tmp_path / "out", pictures, recipes=["float32"])
@@ -42,7 +42,7 @@ def test_the_exported_file_holds_the_statistics_that_its_card_names(tmp_path: Pa
     np.testing.assert_allclose(both[0], exported(images.to_float(pictures[0])), atol=1e-4)
 
     # Training mode without draws is the official test without its dropout: statistics of the batch at hand.
-    network = system.filters()["generator"]
+    network = system.generators()["generator"]
     draws = {tensor.name: None for tensor in network.inputs[1:]}
     for picture in pictures:
         x = ops.convert_to_tensor(images.to_float(picture)[None])
@@ -54,7 +54,7 @@ def test_the_exported_file_holds_the_statistics_that_its_card_names(tmp_path: Pa
 
 def test_the_card_of_another_filter_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "generator.keras"
-    Settings(**TINY).create(steps=200, seed=0).filters()["generator"].save(path)
+    Settings(**TINY).create(steps=200, seed=0).generators()["generator"].save(path)
     card.Card(image_size=32, multiple=32, smallest=32, batch_norm="moving").write(path)
     with pytest.raises(UserError, match="says batch_norm 'moving', but the network uses 'batch'"):
         export(path, tmp_path / "out", list(emoji.load("google", "test")[:1]))
@@ -62,7 +62,7 @@ def test_the_card_of_another_filter_is_refused(tmp_path: Path) -> None:
 
 def test_without_a_card_the_halvings_say_what_sizes_it_takes(tmp_path: Path) -> None:
     path = tmp_path / "generator.keras"
-    Settings(**TINY).create(steps=200, seed=0).filters()["generator"].save(path)
+    Settings(**TINY).create(steps=200, seed=0).generators()["generator"].save(path)
     assert loading.load(path)(np.zeros((20, 40, 3), np.uint8)).shape == (20, 40, 3)
 
 
@@ -72,7 +72,7 @@ def test_a_keras_filter_drops_out_where_its_card_says_so(tmp_path: Path) -> None
     made = {}
     for dropout in (True, False):
         path = tmp_path / f"{dropout}.keras"
-        system.filters()["generator"].save(path)
+        system.generators()["generator"].save(path)
         card.Card(image_size=32, multiple=32, smallest=32, dropout=dropout).write(path)
         made[dropout] = [loading.load(path)(images.to_float(picture)) for _ in range(2)]
     np.testing.assert_array_equal(*made[True])

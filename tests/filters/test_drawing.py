@@ -78,7 +78,7 @@ def test_a_generator_that_still_grows(tmp_path: Path) -> None:
     """Saved at 8 of 16 px it has styles for six layers and uses four."""
     system = SETTINGS.create(1, 0)
     system.enter(Stage(0, 0, 8, 1))
-    system.filters()["generator"].save(tmp_path / "generator.keras")
+    system.generators()["generator"].save(tmp_path / "generator.keras")
     generator = generators.load(tmp_path / "generator.keras")
     assert (generator.image_size, generator.layers, generator.used) == (8, 6, 4)
     assert drawing.layers_of("coarse", generator) == [0, 1, 2, 3] and generator([0]).shape == (1, 8, 8, 3)

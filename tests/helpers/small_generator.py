@@ -24,6 +24,6 @@ def written(folder: Path, labels: Labels | None = None) -> Path:
         variable.assign(random.normal(size=variable.shape))
     system.truncation.mean.assign(random.normal(size=8))
     path = folder / "generator.keras"
-    system.filters()["generator"].save(path)
+    system.generators()["generator"].save(path)
     Card(name="tiny", system="stylegan", kind="generator", image_size=16, size=(16, 16), labels=labels).write(path)
     return path

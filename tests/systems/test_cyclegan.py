@@ -288,7 +288,7 @@ def test_the_average_follows() -> None:
     start = arrays(system.ema_generator_ab.weights)
     step(system, 0)
     for average, new, old in zip(
-        arrays(system.filters()["generator_ab"].weights), arrays(system.generator_ab.weights), start, strict=True
+        arrays(system.generators()["generator_ab"].weights), arrays(system.generator_ab.weights), start, strict=True
     ):
         np.testing.assert_allclose(average, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7)
 

@@ -302,7 +302,7 @@ def test_eager_steps_come_closer(changes: dict[str, Any]) -> None:
 
 def test_a_colorizer_keeps_the_lightness_and_needs_no_colour() -> None:
     system = Settings(**TINY | {"task": "colorize", "dropout": "none"}).create(steps=200, seed=0)
-    model = system.filters()["generator"]
+    model = system.generators()["generator"]
     picture = 0.5 * pictures()
     made = model(picture, training=False)["image"]
     np.testing.assert_allclose(rgb_to_lab(made)[..., 0], rgb_to_lab(picture)[..., 0], atol=0.02)

@@ -299,7 +299,7 @@ def test_eager_steps_lower_the_reconstruction() -> None:
     rows = [system.train_step((two(), two(1))) for _ in range(4)]
     assert all(np.isfinite([float(value) for value in row.values()]).all() for row in rows)
     assert float(rows[-1]["reconstruction"]) < float(rows[0]["reconstruction"])
-    assert system.filters() == {"generator": system.ema_generator}
+    assert system.generators() == {"generator": system.ema_generator}
     assert any((new != old).any() for new, old in zip(arrays(system.ema_generator.weights), start, strict=True))
 
 

@@ -451,7 +451,7 @@ def test_before_its_first_step_a_level_shows_the_one_below() -> None:
 def test_a_saved_generator_is_the_averaged_one(tmp_path: Path, trained: Any) -> None:
     system, seen = trained
     state = seen[16][1]
-    system.filters()["generator"].save(tmp_path / "generator.keras")
+    system.generators()["generator"].save(tmp_path / "generator.keras")
     model = keras.saving.load_model(tmp_path / "generator.keras", compile=False)
     names = {tensor.name for tensor in model.inputs}
     assert names == {"z", "psi", *(f"noise{i}" for i in range(6))}

@@ -54,7 +54,7 @@ class Student(System):
         self.step.assign_add(1)
         return terms
 
-    def filters(self) -> dict[str, keras.Model]:
+    def generators(self) -> dict[str, keras.Model]:
         return {"generator": self.generator}
 
     def sample(self, batch: dict[str, Any]) -> dict[str, Any]:

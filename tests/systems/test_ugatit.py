@@ -528,7 +528,7 @@ def test_attributes_and_counts() -> None:
     system = _system()
     expected = [f"discriminator_{domain}_{scale}" for domain in "ab" for scale in ("global", "local")]
     assert list(system.networks()) == [*expected, "generator_ab", "generator_ba"]
-    assert system.filters() == {"generator_ab": system.generator_ab, "generator_ba": system.generator_ba}
+    assert system.generators() == {"generator_ab": system.generator_ab, "generator_ba": system.generator_ba}
     assert system.settings.batches_per_step == 2 and system.fixed_size is None
     assert [network.name for network in system.discriminators_a] == ["discriminator_a_global", "discriminator_a_local"]
     assert len(system.generator_variables()) == 2 * len(system.generator_ab.trainable_variables)
@@ -632,7 +632,7 @@ def test_a_step_of_every_objective(adversarial: str) -> None:
 def test_the_average_goes_a_tenth_of_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """It starts as the generators do, and is what a user gets."""
     system = UGATIT(Settings(**TINY, ema=0.9), steps=100)
-    averages = system.filters()
+    averages = system.generators()
     assert averages == {"generator_ab": system.ema_generator_ab, "generator_ba": system.ema_generator_ba}
     assert not {"ema_generator_ab", "ema_generator_ba"} & set(system.networks())
     start = {name: _arrays(getattr(system, name).weights) for name in averages}

@@ -126,7 +126,7 @@ class Numbered:
 
     def __call__(self, _: Any) -> dict[str, Any]:
         self.system.step.assign_add(1)
-        for network in self.system.filters().values():
+        for network in self.system.generators().values():
             network.weights[0].assign(keras.ops.full(network.weights[0].shape, float(self.system.step)))
         return {"cycle_a": np.float32(1)}
 
