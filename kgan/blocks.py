@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from kgan.layers import ReflectionPadding2D, SpectralNormalization
+from kgan.precision import variable_dtype
 
 Norm = Callable[[Any, str], Any]  # (x, name) to normalized x
 
@@ -122,5 +123,4 @@ def transposed(x: Any, filters: int, kernel_size: int, *, name: str, initial: In
 
 def tanh(x: Any) -> Any:
     """The picture in [-1, 1], computed and returned in the variables' dtype."""
-    wide = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)
+    return keras.layers.Activation("tanh", dtype=variable_dtype(), name="image_tanh")(x)

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from kgan import engine
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 from kgan.types import Tensor
 
 
@@ -26,7 +26,7 @@ class Objective:
 
 
 def _softplus_mean(x: Any) -> Any:
-    return ops.mean(ops.softplus(wide(x)))
+    return ops.mean(ops.softplus(at_least_float32(x)))
 
 
 def _square_mean(x: Any) -> Any:
@@ -34,12 +34,12 @@ def _square_mean(x: Any) -> Any:
 
 
 def _mean(x: Any) -> Any:
-    return ops.mean(wide(x))
+    return ops.mean(at_least_float32(x))
 
 
 LSGAN = Objective(  # Mao et al. 2017, arXiv 1611.04076; no factor 1/2, as the official image-translation codes
-    generator=lambda fake: _square_mean(wide(fake) - 1),
-    discriminator=lambda real, fake: _square_mean(wide(real) - 1) + _square_mean(wide(fake)),
+    generator=lambda fake: _square_mean(at_least_float32(fake) - 1),
+    discriminator=lambda real, fake: _square_mean(at_least_float32(real) - 1) + _square_mean(at_least_float32(fake)),
 )
 NON_SATURATING = Objective(  # Goodfellow et al. 2014, arXiv 1406.2661, section 3: binary cross-entropy on logits
     generator=lambda fake: _softplus_mean(-fake),
@@ -47,7 +47,9 @@ NON_SATURATING = Objective(  # Goodfellow et al. 2014, arXiv 1406.2661, section 
 )
 HINGE = Objective(  # Lim and Ye 2017, arXiv 1705.02894
     generator=lambda fake: -_mean(fake),
-    discriminator=lambda real, fake: _mean(ops.relu(1 - wide(real))) + _mean(ops.relu(1 + wide(fake))),
+    discriminator=lambda real, fake: (
+        _mean(ops.relu(1 - at_least_float32(real))) + _mean(ops.relu(1 + at_least_float32(fake)))
+    ),
 )
 WASSERSTEIN = Objective(  # Arjovsky et al. 2017, arXiv 1701.07875
     generator=lambda fake: -_mean(fake),
@@ -57,7 +59,7 @@ WASSERSTEIN = Objective(  # Arjovsky et al. 2017, arXiv 1701.07875
 
 def l1(x: Any, y: Any) -> Any:
     """Mean absolute difference."""
-    return ops.mean(ops.abs(wide(x) - wide(y)))
+    return ops.mean(ops.abs(at_least_float32(x) - at_least_float32(y)))
 
 
 def binary_cross_entropy(logits: Any, label: bool) -> Any:
@@ -67,19 +69,19 @@ def binary_cross_entropy(logits: Any, label: bool) -> Any:
 
 def cross_entropy(logits: Any, label: Any, known: Any) -> Any:
     """Mean over images of the cross-entropy of softmax(logits) [B, K] and one-hot labels; 0 where known [B, K] is 0."""
-    logits, label, known = wide(logits), wide(label), wide(known)
+    logits, label, known = at_least_float32(logits), at_least_float32(label), at_least_float32(known)
     return ops.mean(known[:, 0] * (ops.logsumexp(logits, axis=-1) - ops.sum(label * logits, axis=-1)))
 
 
 def flags_cross_entropy(logits: Any, label: Any, known: Any) -> Any:
     """Mean over images of the binary cross-entropies of sigmoid(logits) [B, K], summed over those that are known."""
-    logits, label, known = wide(logits), wide(label), wide(known)
+    logits, label, known = at_least_float32(logits), at_least_float32(label), at_least_float32(known)
     return ops.mean(ops.sum(known * (ops.softplus(logits) - label * logits), axis=-1))
 
 
 def l2(variables: list[keras.Variable]) -> Any:
     """Sum over variables of half their squared norm: its gradient is the variable itself (tf.nn.l2_loss)."""
-    return sum(ops.sum(ops.square(wide(variable))) / 2 for variable in variables)
+    return sum(ops.sum(ops.square(at_least_float32(variable))) / 2 for variable in variables)
 
 
 def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
@@ -97,7 +99,7 @@ def gradient_penalty(critic: Callable[[Any], Any], x: Any, one_sided: bool = Fal
 
     Source: Gulrajani et al. 2017, arXiv 1704.00028.
     """
-    gradient = wide(engine.input_gradients(critic, x))
+    gradient = at_least_float32(engine.input_gradients(critic, x))
     # Not ops.norm: its derivative at zero is not a number, and a dead critic's gradient is zero.
     norm = ops.sqrt(ops.sum(gradient * gradient, axis=tuple(range(1, len(gradient.shape)))) + 1e-12)
     norm = norm * scale
@@ -110,5 +112,5 @@ def r1_penalty(critic: Callable[[Any], Any], x: Any) -> Any:
 
     The usual weight is gamma / 2. Source: Mescheder et al. 2018, arXiv 1801.04406, equation 9.
     """
-    gradient = wide(engine.input_gradients(critic, x))
+    gradient = at_least_float32(engine.input_gradients(critic, x))
     return ops.mean(ops.sum(gradient * gradient, axis=tuple(range(1, len(gradient.shape)))))

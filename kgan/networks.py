@@ -100,12 +100,12 @@ def unet(
         x = conv(x, width, 4, name=f"down{i + 1}_conv", initial=initial, strides=2, pad=1, use_bias=use_bias)
         x = x if bare else norm(x, f"down{i + 1}_norm")  # [B, H/2^(i+1), W/2^(i+1), F min(2^i, 8)]
         skips.append(x)
-    wide = range(dropout_from, dropout_from + 3) if dropout_from else range(0)
+    dropping = range(dropout_from, dropout_from + 3) if dropout_from else range(0)
     for i in reversed(range(1, depth)):  # [B, H/2^i, W/2^i, .] at the end of each
         x = keras.layers.ReLU(name=f"up{i + 1}_relu")(x)
         x = transposed(x, filters * min(2 ** (i - 1), 8), 4, name=f"up{i + 1}_conv", initial=initial, use_bias=use_bias)
         x = norm(x, f"up{i + 1}_norm")
-        if depth - i in wide and x.shape[-1] == 8 * filters:
+        if depth - i in dropping and x.shape[-1] == 8 * filters:
             x, taken = drop_out(x, 2**i, f"up{i + 1}_dropout")
             draws.append(taken)
         x = keras.layers.Concatenate(name=f"up{i + 1}_skip")([skips[i - 1], x])

@@ -10,14 +10,19 @@ import keras
 from keras import ops
 
 
-def wide(x: Any) -> Any:
+def at_least_float32(x: Any) -> Any:
     """x in float32, or in float64 where it is that already. (keras.backend.result_type narrows float64 on JAX.)"""
-    return ops.cast(x, wide_dtype(x.dtype))
+    return ops.cast(x, at_least_float32_dtype(x.dtype))
 
 
-def wide_dtype(dtype: Any) -> str:
-    """The dtype of `wide`."""
+def at_least_float32_dtype(dtype: Any) -> str:
+    """The dtype of `at_least_float32`."""
     return "float64" if keras.backend.standardize_dtype(dtype) == "float64" else "float32"
+
+
+def variable_dtype() -> str:
+    """The dtype of variables under Keras' global policy: float32 where it is a mixed one."""
+    return str(keras.config.dtype_policy().variable_dtype)
 
 
 @contextmanager

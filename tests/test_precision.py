@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kgan.precision import float32_copy, policy, wide, wide_dtype
+from kgan.precision import at_least_float32, at_least_float32_dtype, float32_copy, policy
 from kgan.systems.ugatit import Settings, build_generator
 
 SETTINGS = Settings(light=True, image_size=16, filters=4, residual_blocks=1)
@@ -56,6 +56,11 @@ def test_the_copy_does_not_depend_on_the_current_policy() -> None:
 
 def test_wide() -> None:
     x = ops.ones((2,), "float16")
-    assert wide_dtype("bfloat16") == wide_dtype("float16") == wide_dtype("float32") == "float32"
-    assert wide_dtype("float64") == "float64"
-    assert keras.backend.standardize_dtype(wide(x).dtype) == "float32"
+    assert (
+        at_least_float32_dtype("bfloat16")
+        == at_least_float32_dtype("float16")
+        == at_least_float32_dtype("float32")
+        == "float32"
+    )
+    assert at_least_float32_dtype("float64") == "float64"
+    assert keras.backend.standardize_dtype(at_least_float32(x).dtype) == "float32"

@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 
 from kgan.errors import UserError
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 from kgan.types import Batch, Tensor
 
 # Read when the first device is asked for: a resumed run must repeat sums in the same order on a GPU too.
@@ -85,7 +85,7 @@ def gradients_of_both(
 def input_gradients(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     def summed(x: Tensor) -> tuple[Tensor, list[Tensor]]:
         with _scope(()) as changes:
-            total = ops.sum(wide(function(x)))
+            total = ops.sum(at_least_float32(function(x)))
         return total, changes()
 
     slope, changed = jax.grad(summed, has_aux=True)(x)

@@ -16,7 +16,7 @@ from keras import ops
 
 from kgan.engine import cost
 from kgan.errors import UserError
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 from kgan.types import Batch, Tensor
 
 VERSION = tf.__version__
@@ -72,7 +72,7 @@ def gradients_of_both(
 def input_gradients(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
-        total = ops.sum(wide(function(x)))
+        total = ops.sum(at_least_float32(function(x)))
     return tape.gradient(total, x)
 
 

@@ -21,7 +21,7 @@ from keras import ops
 
 from kgan.layers import spectral
 from kgan.layers.legacy import modernize
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable("Addons")
@@ -52,7 +52,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
             )
 
     def call(self, inputs: Any) -> Any:
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         channels_axis = self.axis % len(x.shape)
         channels = x.shape[channels_axis]
         axes = tuple(axis for axis in range(1, len(x.shape)) if axis != channels_axis)

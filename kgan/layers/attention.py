@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan.precision import wide, wide_dtype
+from kgan.precision import at_least_float32, at_least_float32_dtype
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -61,10 +61,10 @@ class CAM(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         maps, logits = self.compute_output_shape(inputs.shape)
-        return keras.KerasTensor(maps, inputs.dtype), keras.KerasTensor(logits, wide_dtype(inputs.dtype))
+        return keras.KerasTensor(maps, inputs.dtype), keras.KerasTensor(logits, at_least_float32_dtype(inputs.dtype))
 
     def call(self, inputs: Any) -> Any:
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         poolings = (ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2)))  # [B, C] each
         logits, maps = [], []
         for i, pooled in enumerate(poolings):

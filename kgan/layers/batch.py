@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 
 
 def _mean(x: Any) -> Any:
@@ -59,7 +59,7 @@ class BatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         if training:
             mean, variance = self._global(x)
             self._follow(x, mean, variance)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 
 # Linear sRGB to XYZ divided by the white point (IEC 61966-2-1), and XYZ's f to L a b.
 _XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
@@ -24,7 +24,7 @@ _KNEE = 6 / 29
 
 def rgb_to_lab(image: Any) -> Any:
     """[B, H, W, 3] in [-1, 1] to L / 50 - 1, a / 110, b / 110."""
-    x = (wide(image) + 1) / 2
+    x = (at_least_float32(image) + 1) / 2
     linear = ops.where(x > 0.04045, ops.power((ops.maximum(x, 0.04045) + 0.055) / 1.055, 2.4), x / 12.92)
     xyz = _matmul(linear, _TO_XYZ)
     cubic = ops.power(ops.maximum(xyz, _KNEE**3), 1 / 3)
@@ -34,7 +34,7 @@ def rgb_to_lab(image: Any) -> Any:
 
 def lab_to_rgb(lab: Any) -> Any:
     """The inverse of `rgb_to_lab`; colours that no screen shows are clipped to [-1, 1]."""
-    lab = wide(lab)
+    lab = at_least_float32(lab)
     lab = (lab + _constant(np.array([1.0, 0, 0]), lab)) * _constant(_SCALE, lab) - _constant(_OFFSET, lab)
     f = _matmul(lab, np.linalg.inv(_TO_LAB))
     xyz = ops.where(f > _KNEE, f * f * f, 3 * _KNEE**2 * (f - 4 / 29))

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -122,7 +122,7 @@ class InstanceNormalization(_ImageNormalization):
         self.beta = self._vector("beta", channels, 0.0) if self.center else None
 
     def call(self, inputs: Any) -> Any:
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         centered, _, variance = self._center(x)
         factor = self._inverse_std(variance, self._pixels(x))
         if self.gamma is not None:
@@ -165,7 +165,7 @@ class AdaIN(_Styled):
 
     def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
         self._check(inputs, gamma, beta)
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         centered, _, variance = self._center(x)
         factor = self._spread(gamma, x) * self._inverse_std(variance, self._pixels(x))
         return ops.cast(centered * factor + self._spread(beta, x), inputs.dtype)
@@ -196,7 +196,7 @@ class AdaLIN(_Styled):
 
     def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
         self._check(inputs, gamma, beta)
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         rho = ops.cast(self.rho, x.dtype)
         if self.smoothing:
             rho = ops.clip(rho - self.smoothing, 0.0, 1.0)
@@ -231,7 +231,7 @@ class LIN(_ImageNormalization):
         self.beta = self._vector("beta", channels, 0.0)
 
     def call(self, inputs: Any) -> Any:
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         rho, gamma, beta = (ops.cast(weight, x.dtype) for weight in (self.rho, self.gamma, self.beta))
         centered, scale, shift = self._mix(x, rho)
         return ops.cast(centered * (gamma * scale) + (gamma * shift + beta), inputs.dtype)
@@ -257,7 +257,7 @@ class PixelNormalization(keras.layers.Layer):
         return input_shape
 
     def call(self, inputs: Any) -> Any:
-        x = wide(inputs)
+        x = at_least_float32(inputs)
         return ops.cast(x * ops.rsqrt(ops.mean(x * x, axis=-1, keepdims=True) + self.epsilon), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from keras import ops
 
 from kgan.layers.equalized import EqualizedDense
 from kgan.layers.normalization import AdaIN
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -126,8 +126,8 @@ class Fade(keras.layers.Layer):
         return new_shape
 
     def call(self, old: Any, new: Any) -> Any:
-        wide_old, wide_new = wide(old), wide(new)
-        return ops.cast(wide_old + ops.cast(self.alpha, wide_old.dtype) * (wide_new - wide_old), new.dtype)
+        below, above = at_least_float32(old), at_least_float32(new)
+        return ops.cast(below + ops.cast(self.alpha, below.dtype) * (above - below), new.dtype)
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -155,7 +155,7 @@ class Truncation(keras.layers.Layer):
         return (w_shape[0], self.layers, w_shape[-1])
 
     def call(self, w: Any, psi: Any) -> Any:
-        x = wide(w)[:, None]  # [B, 1, W]
+        x = at_least_float32(w)[:, None]  # [B, 1, W]
         mean, psi = ops.cast(self.mean, x.dtype), ops.cast(psi, x.dtype)[:, None]
         cut = min(self.cutoff, self.layers)
         # Not ops.repeat: TILE has no kernel on many phones.
@@ -194,7 +194,7 @@ class MinibatchDeviation(keras.layers.Layer):
         batch, height, width, channels = inputs.shape
         group = self.group if batch is None else math.gcd(self.group, batch)
         axis, lead = (0, (group, -1)) if self.strided else (1, (-1, group))
-        x = ops.reshape(wide(inputs), (*lead, height, width, channels))
+        x = ops.reshape(at_least_float32(inputs), (*lead, height, width, channels))
         x = x - ops.mean(x, axis=axis, keepdims=True)
         deviation = ops.mean(ops.sqrt(ops.mean(x * x, axis=axis) + 1e-8), axis=(1, 2, 3))  # [groups]
         deviation = ops.tile(deviation, group) if self.strided else ops.repeat(deviation, group)

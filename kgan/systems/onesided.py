@@ -19,7 +19,7 @@ from kgan.layers import InstanceNormalization
 from kgan.losses import LSGAN, l1
 from kgan.networks import resnet
 from kgan.optimizers import LinearDecay, adam
-from kgan.precision import wide
+from kgan.precision import at_least_float32
 from kgan.pretrained import vgg16
 from kgan.settings import check_choices
 from kgan.systems.adversarial import Adversarial
@@ -185,7 +185,7 @@ class OneSided(Adversarial):
 
     def content(self, x: Any, y: Any) -> Any:
         """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
-        maps = [self._content(ops.average_pool(wide(each), 2, strides=2)) for each in (x, y)]
+        maps = [self._content(ops.average_pool(at_least_float32(each), 2, strides=2)) for each in (x, y)]
         return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
 
     def judged(self) -> dict[str, str]:

@@ -20,6 +20,7 @@ from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
+from kgan.precision import variable_dtype
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
@@ -174,8 +175,7 @@ def build_colorizer(generator: keras.Model, name: str) -> keras.Model:
         if tensor.name != "image"
     }
     colour = generator(_inputs(generator, Lightness(name="lightness")(image), draws))["image"]
-    wide = keras.config.dtype_policy().variable_dtype
-    outputs = {"image": Colored(dtype=wide, name="colored")(image, colour)}
+    outputs = {"image": Colored(dtype=variable_dtype(), name="colored")(image, colour)}
     return keras.Model({"image": image, **draws} if draws else image, outputs, name=name)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial, conv, transposed
+from kgan.blocks import Initial, conv, tanh, transposed
 from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
@@ -90,7 +90,6 @@ class Settings:
 def build_generator(settings: Settings, width: int, seed: int = 0, name: str = "generator") -> keras.Model:
     """{"image": [B, H, W, 3], "label": [B, width]} to {"image": [B, H, W, 3]}. All padding is by zeros."""
     initial = Initial(seed, settings.initializer)
-    wide = keras.config.dtype_policy().variable_dtype
     image, label = keras.Input((None, None, 3), name="image"), keras.Input((width,), name="label")
 
     def normed(x: Any, name: str) -> Any:
@@ -118,8 +117,7 @@ def build_generator(settings: Settings, width: int, seed: int = 0, name: str = "
             x = transposed(x, half, 4, name=f"up{i}_conv", initial=initial, use_bias=False)
         x = relu(x, f"up{i}")  # [B, H, W, F] at last
     x = conv(x, 3, 7, name="image_conv", initial=initial, pad=3, use_bias=False)
-    x = keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)
-    return keras.Model({"image": image, "label": label}, {"image": x}, name=name)
+    return keras.Model({"image": image, "label": label}, {"image": tanh(x)}, name=name)
 
 
 def build_discriminator(settings: Settings, classes: int, seed: int = 0, name: str = "discriminator") -> keras.Model:

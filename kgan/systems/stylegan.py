@@ -34,6 +34,7 @@ from kgan.layers import (
 from kgan.layers.resampling import nearest_double
 from kgan.losses import NON_SATURATING, WASSERSTEIN, between, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
+from kgan.precision import variable_dtype
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, named
@@ -184,28 +185,24 @@ def sizes(settings: Settings) -> list[int]:
     return [2**i for i in range(2, settings.image_size.bit_length())]
 
 
-def _wide() -> str:
-    return str(keras.config.dtype_policy().variable_dtype)
-
-
 def build_mapping(settings: Settings, label_width: int = 0, seed: int = 0, name: str = "mapping") -> keras.Model:
     """z [B, Z] and, of labelled pictures, labels [B, N], to w [B, Z]; in float32."""
-    initial, wide = Initial(seed), _wide()
+    initial, dtype = Initial(seed), variable_dtype()
     inputs = {"z": keras.Input((settings.latent_size,), name="z")}
     x = inputs["z"]
     if label_width:
         inputs["label"] = keras.Input((label_width,), name="label")
         normal = keras.initializers.RandomNormal(stddev=1.0, seed=initial.seed())
         embed = keras.layers.Dense(
-            settings.latent_size, use_bias=False, kernel_initializer=normal, name="label_dense", dtype=wide
+            settings.latent_size, use_bias=False, kernel_initializer=normal, name="label_dense", dtype=dtype
         )
-        x = keras.layers.Concatenate(name="labelled", dtype=wide)([x, embed(inputs["label"])])
-    x = PixelNormalization(name="normalize", dtype=wide)(x)
+        x = keras.layers.Concatenate(name="labelled", dtype=dtype)([x, embed(inputs["label"])])
+    x = PixelNormalization(name="normalize", dtype=dtype)(x)
     for i in range(1, settings.mapping_layers + 1):
         layer = EqualizedDense(
-            settings.latent_size, rate=settings.mapping_rate, seed=initial.seed(), name=f"dense{i}", dtype=wide
+            settings.latent_size, rate=settings.mapping_rate, seed=initial.seed(), name=f"dense{i}", dtype=dtype
         )
-        x = keras.layers.LeakyReLU(0.2, name=f"dense{i}_lrelu", dtype=wide)(layer(x))
+        x = keras.layers.LeakyReLU(0.2, name=f"dense{i}_lrelu", dtype=dtype)(layer(x))
     return keras.Model(inputs, x, name=name)
 
 
@@ -216,10 +213,10 @@ def build_synthesis(settings: Settings, seed: int = 0, name: str = "synthesis") 
     layers have fixed noise. Outputs: {"4": [B, 4, 4, 3], "8": ...}, about [-1, 1], each faded in over that of the level
     below.
     """
-    initial, wide = Initial(seed), _wide()
+    initial, dtype = Initial(seed), variable_dtype()
     ws = keras.Input((settings.layers, settings.latent_size), name="ws")
     inputs, images = {"ws": ws}, {}
-    fade = Fade(name="fade", dtype=wide)
+    fade = Fade(name="fade", dtype=dtype)
 
     def styled(x: Any, index: int, name: str) -> Any:
         noise = keras.Input((*x.shape[1:3], 1), name=f"noise{index}", optional=True)
@@ -238,11 +235,11 @@ def build_synthesis(settings: Settings, seed: int = 0, name: str = "synthesis") 
         x = styled(x, index, f"{r}_up" if size > 4 else "constant")
         conv = EqualizedConv2D(filters, 3, use_bias=False, seed=initial.seed(), name=f"{r}_conv")
         x = styled(conv(x), index + 1, f"{r}_conv")
-        to_rgb = EqualizedConv2D(3, 1, gain=1.0, seed=initial.seed(), name=f"{r}_rgb", dtype=wide)
+        to_rgb = EqualizedConv2D(3, 1, gain=1.0, seed=initial.seed(), name=f"{r}_rgb", dtype=dtype)
         image = to_rgb(x)  # [B, r, r, 3]
         images[str(size)] = image
         if below is not None:
-            images[str(size)] = fade(NearestUpsampling2D(name=f"{r}_below", dtype=wide)(below), image)
+            images[str(size)] = fade(NearestUpsampling2D(name=f"{r}_below", dtype=dtype)(below), image)
         below = image
     return keras.Model(inputs, images, name=name)
 
@@ -255,7 +252,7 @@ def build_discriminator(
     Inputs: {"image4": [B, 4, 4, 3], "image8": ...} and, of labelled pictures, "label" [B, N], whose own logit is
     taken. Outputs: {"4": [B, 1], "8": ...}. Each level is faded in over the level below, which sees the picture halved.
     """
-    initial, wide = Initial(seed), _wide()
+    initial, dtype = Initial(seed), variable_dtype()
     layers: dict[str, keras.layers.Layer] = {}
 
     def equalized(name: str, make: Any, **arguments: Any) -> None:
@@ -280,9 +277,9 @@ def build_discriminator(
     layers["deviation"] = MinibatchDeviation(settings.minibatch_group, strided, name="deviation")
     layers["flatten"] = keras.layers.Flatten(name="flatten")
     equalized("dense", EqualizedDense, units=settings.channels(4))
-    layers["logits"] = EqualizedDense(max(1, label_width), gain=1.0, seed=initial.seed(), name="logits", dtype=wide)
+    layers["logits"] = EqualizedDense(max(1, label_width), gain=1.0, seed=initial.seed(), name="logits", dtype=dtype)
     layers["fade"] = Fade(name="fade")
-    layers["own"] = keras.layers.Dot(1, name="own_logit", dtype=wide)
+    layers["own"] = keras.layers.Dot(1, name="own_logit", dtype=dtype)
 
     def from_rgb(image: Any, size: int) -> Any:
         return run(image, f"r{size}_rgb", f"r{size}_rgb_lrelu")
@@ -353,7 +350,9 @@ class StyleGAN(Adversarial):
         if settings.ema_kimg:
             self.ema_mapping = named("ema_mapping", lambda: build_mapping(settings, label_width, 3 * seed))
             self.ema_synthesis = named("ema_synthesis", lambda: build_synthesis(settings, 3 * seed + 1))
-        self.truncation = Truncation(settings.layers, settings.truncation_cutoff, name="truncation", dtype=_wide())
+        self.truncation = Truncation(
+            settings.layers, settings.truncation_cutoff, name="truncation", dtype=variable_dtype()
+        )
         self.truncation.build((None, settings.latent_size), (None, 1))
 
         arguments = (settings.learning_rate, settings.beta_1, settings.beta_2, settings.epsilon)

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial, conv, dense, residual_block
+from kgan.blocks import Initial, conv, dense, residual_block, tanh
 from kgan.errors import UserError
 from kgan.layers import CAM, LIN, AdaLIN, Heatmap, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import (
@@ -28,6 +28,7 @@ from kgan.losses import (
     l2,
 )
 from kgan.optimizers import LinearDecay, adam
+from kgan.precision import variable_dtype
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
@@ -158,7 +159,6 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
     """Photo to drawing: [B, H, W, 3] to {"image": [B, H, W, 3], "cam_logits": [B, 2], "heatmap": [B, H/4, W/4, 1]}."""
     initial = Initial(seed, settings.initializer)
     bias = settings.conv_bias
-    wide = keras.config.dtype_policy().variable_dtype
 
     def instance_norm(x: Any, name: str) -> Any:
         affine = settings.instance_norm_affine
@@ -184,7 +184,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
     x, cam_logits = cam(x)  # [B, H/4, W/4, 8F], [B, 2]
     x = conv(x, channels, 1, name="attention_conv", initial=initial)
     x = keras.layers.ReLU(name="attention_relu")(x)  # [B, H/4, W/4, 4F]
-    heatmap = Heatmap(name="heatmap", dtype=wide)(x)  # [B, H/4, W/4, 1]
+    heatmap = Heatmap(name="heatmap", dtype=variable_dtype())(x)  # [B, H/4, W/4, 1]
 
     # gamma and beta of every AdaLIN.
     y = (keras.layers.GlobalAveragePooling2D if settings.light else keras.layers.Flatten)(name="style_input")(x)
@@ -208,7 +208,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
         x = LIN(unbiased=settings.unbiased_variance, name=f"{name_}_lin")(x)
         x = keras.layers.ReLU(name=f"{name_}_relu")(x)  # [B, H, W, F] at last
     x = conv(x, 3, 7, name="image_conv", initial=initial, reflect=3, use_bias=bias)
-    image = keras.layers.Activation("tanh", dtype=wide, name="image_tanh")(x)  # [B, H, W, 3]
+    image = tanh(x)  # [B, H, W, 3]
     return keras.Model(inputs, {"image": image, "cam_logits": cam_logits, "heatmap": heatmap}, name=name)
 
 
