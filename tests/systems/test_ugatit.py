@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from helpers.structure import Structure, assert_golden, structure
 from keras import ops
 
 from kgan import engine
@@ -18,10 +17,8 @@ from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.layers import LIN, AdaLIN, InstanceNormalization
 from kgan.precision import policy
-from kgan.systems.system import named
 from kgan.systems.ugatit import OBJECTIVES, UGATIT, Settings, build_discriminator, build_generator
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "ugatit_light.txt"
 PRESETS: dict[str, Callable[..., Settings]] = {"tensorflow": Settings, "pytorch": Settings.pytorch}
 TINY: dict[str, Any] = {
     "light": True,
@@ -46,30 +43,18 @@ def _arrays(variables: Any) -> list[np.ndarray]:
 
 # --- published sizes: nothing is allocated, the full generator alone would take 1 GB -------------------------------
 
-Variable = tuple[str, tuple[int, ...], bool]  # path, shape, trained
-
 
 @functools.cache
-def _network(preset: str, light: bool, network: str) -> tuple[tuple[Variable, ...], dict[str, tuple[int, ...]]]:
-    """Variables and output shapes at the official settings."""
+def _network(preset: str, light: bool, network: str) -> Structure:
+    """A network at the official settings."""
     settings = PRESETS[preset](light=light)
-    build = {
+    layers = settings.discriminator_layers
+    builders = {
         "generator_ab": lambda: build_generator(settings),
-        "discriminator_a_global": lambda: build_discriminator(settings, settings.discriminator_layers),
-        "discriminator_a_local": lambda: build_discriminator(settings, settings.discriminator_layers - 2),
-    }[network]
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            model = named(network, build)
-            trained = {variable.path for variable in model.trainable_variables}
-            variables = tuple((v.path, tuple(v.shape), v.path in trained) for v in model.variables)
-            return variables, model.output_shape
-    finally:
-        keras.utils.clear_session()  # else the next StatelessScope would allocate them
-
-
-def _count(*network: Any) -> int:
-    return sum(int(np.prod(shape)) for _, shape, trained in _network(*network)[0] if trained)
+        "discriminator_a_global": lambda: build_discriminator(settings, layers),
+        "discriminator_a_local": lambda: build_discriminator(settings, layers - 2),
+    }
+    return structure(builders[network])
 
 
 @pytest.mark.parametrize(
@@ -82,49 +67,34 @@ def _count(*network: Any) -> int:
 def test_published_parameter_counts(
     preset: str, full: int, light: int, d_global: int, d_local: int, total_full: int, total_light: int
 ) -> None:
-    counted = (
-        _count(preset, False, "generator_ab"),
-        _count(preset, True, "generator_ab"),
-        _count(preset, True, "discriminator_a_global"),
-        _count(preset, True, "discriminator_a_local"),
+    counts = (
+        _network(preset, False, "generator_ab").count,
+        _network(preset, True, "generator_ab").count,
+        _network(preset, True, "discriminator_a_global").count,
+        _network(preset, True, "discriminator_a_local").count,
     )
-    assert counted == (full, light, d_global, d_local)
+    assert counts == (full, light, d_global, d_local)
     assert 2 * (full + d_global + d_local) == total_full
     assert 2 * (light + d_global + d_local) == total_light
 
 
 def test_the_full_generators_first_style_matrix() -> None:
-    shapes = {path: shape for path, shape, _ in _network("tensorflow", False, "generator_ab")[0]}
-    shape = shapes["generator_ab/style_dense1/kernel"]
+    shapes = {path: shape for path, shape, _ in _network("tensorflow", False, "generator_ab").variables}
+    shape = shapes["style_dense1/kernel"]
     assert shape == (64 * 64 * 256, 256) and int(np.prod(shape)) == 268_435_456
 
 
 @pytest.mark.parametrize(("preset", "local", "global_"), [("tensorflow", 32, 8), ("pytorch", 30, 6)])
 def test_published_maps(preset: str, local: int, global_: int) -> None:
     for network, side in (("discriminator_a_local", local), ("discriminator_a_global", global_)):
-        shapes: Any = _network(preset, True, network)[1]
-        assert {tuple(shape) for shape in _leaves(shapes)} == {(None, side, side, 1), (None, 2)}
-
-
-def _leaves(shapes: Any) -> list[tuple[int | None, ...]]:
-    return list(shapes.values()) if isinstance(shapes, dict) else list(shapes)
+        outputs = _network(preset, True, network).outputs
+        assert outputs == {"logits": (None, side, side, 1), "cam_logits": (None, 2)}
 
 
 def test_golden_structure() -> None:
-    """Names are keys of checkpoints, quantization recipes and importers: they change on purpose or not at all."""
-    lines = ["# U-GAT-IT light at 256 px: path and shape of every variable, * where it is not trained."]
-    for preset in PRESETS:
-        for network in ("generator_ab", "discriminator_a_global", "discriminator_a_local"):
-            lines += ["", f"[{preset} {network}]"]
-            for path, shape, trained in _network(preset, True, network)[0]:
-                lines.append(f"{path.removeprefix(f'{network}/')} {'x'.join(map(str, shape))}{'' if trained else ' *'}")
-    found = "\n".join(lines) + "\n"
-    if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(found)
-    assert found == GOLDEN.read_text(), (
-        "U-GAT-IT's variables changed. Where that is meant, regenerate the file and look at its diff:\n"
-        "  UPDATE_GOLDEN=1 python -m pytest tests/systems/test_ugatit.py -k golden"
-    )
+    networks = ("generator_ab", "discriminator_a_global", "discriminator_a_local")
+    structures = {f"{preset} {network}": _network(preset, True, network) for preset in PRESETS for network in networks}
+    assert_golden("ugatit_light", "U-GAT-IT light at 256 px", structures)
 
 
 # --- generators --------------------------------------------------------------------------------------------------
@@ -519,9 +489,14 @@ DISCRIMINATOR_TERMS = {"discriminator_a", "discriminator_b", "l2_discriminators"
 PENALTIES = {"penalty_a", "penalty_b"}
 
 
+def _built_system(**changes: Any) -> UGATIT:
+    return UGATIT(Settings(**TINY, **changes), steps=200, seed=5)
+
+
 @functools.cache
 def _system() -> UGATIT:
-    return UGATIT(Settings(**TINY), steps=200, seed=5)
+    """One for all tests that leave it as it is."""
+    return _built_system()
 
 
 def test_attributes_and_counts() -> None:
@@ -538,7 +513,7 @@ def test_attributes_and_counts() -> None:
 
 
 def test_every_start_follows_from_the_seed() -> None:
-    state, again = _system().state(), UGATIT(Settings(**TINY), steps=200, seed=5).state()
+    state, again = _system().state(), _built_system().state()
     assert list(state) == list(again)
     fresh = [name for name, value in again.items() if "optimizer" not in name]
     for name in fresh:
@@ -572,7 +547,7 @@ def test_a_short_training_is_not_left_without_a_rate(steps: int) -> None:
 
 @eagerly
 def test_each_side_moves_itself_alone() -> None:
-    system, batch = _system(), _batch(0)
+    system, batch = _built_system(), _batch(0)
     state = system.state()
 
     def moved(step: Any) -> set[str]:
@@ -656,8 +631,7 @@ def test_the_average_goes_a_tenth_of_the_way(monkeypatch: pytest.MonkeyPatch) ->
 def test_l2_of_the_networks() -> None:
     """All kernels, CAM's included, or all that is trained."""
     for which in ("kernels", "all"):
-        system = _system()
-        system.settings.l2_variables = which
+        system = _built_system(l2_variables=which)
         terms = {
             "discriminator": system._decayed(system.discriminator_variables()),
             "generator": system._decayed(system.generator_variables()),
@@ -666,7 +640,6 @@ def test_l2_of_the_networks() -> None:
             everything = getattr(system, f"{side}_variables")()
             expected = [v for v in everything if which == "all" or len(v.shape) > 1]
             assert [v.path for v in variables] == [v.path for v in expected]
-    system.settings.l2_variables = "kernels"
 
 
 @eagerly
