@@ -5,14 +5,14 @@ Zhao et al. 2020, arXiv 2006.10738, with the strengths of section 4 and appendix
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras import ops
+
+from kgan.types import Tensor
 
 DRAWS = 7  # for each picture
 
 
-def augment(x: Any, draws: Any) -> Any:
+def augment(x: Tensor, draws: Tensor) -> Tensor:
     """Other brightness, saturation and contrast, moved by up to an eighth, a square of half the side left out.
 
     Args:
@@ -33,7 +33,7 @@ def augment(x: Any, draws: Any) -> Any:
     return _cut_out(_moved(x, draws[:, 3:5]), draws[:, 5:7])
 
 
-def _moved(x: Any, draws: Any) -> Any:
+def _moved(x: Tensor, draws: Tensor) -> Tensor:
     for axis in (1, 2):
         side = x.shape[axis]
         most = side // 8
@@ -46,7 +46,7 @@ def _moved(x: Any, draws: Any) -> Any:
     return x
 
 
-def _cut_out(x: Any, draws: Any) -> Any:
+def _cut_out(x: Tensor, draws: Tensor) -> Tensor:
     """The square's centre lies anywhere, so that part of it may lie outside."""
     inside = ops.ones_like(x[..., :1])
     for axis in (1, 2):

@@ -8,14 +8,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import keras
 
 from kgan.layers import ReflectionPadding2D, SpectralNormalization
 from kgan.precision import variable_dtype
+from kgan.types import Tensor
 
-Norm = Callable[[Any, str], Any]  # (x, name) to normalized x
+Norm = Callable[[Tensor, str], Tensor]  # (x, name) to normalized x
 
 
 class Initial:
@@ -52,7 +52,7 @@ class Initial:
 
 
 def conv(
-    x: Any,
+    x: Tensor,
     filters: int,
     kernel_size: int,
     *,
@@ -63,7 +63,7 @@ def conv(
     pad: int = 0,
     use_bias: bool = True,
     spectral: bool = False,
-) -> Any:
+) -> Tensor:
     """Padding by reflection or (`pad`) by zeros, then a valid convolution, spectrally normalized or not."""
     if reflect:
         x = ReflectionPadding2D(reflect, name=f"{name}_pad")(x)
@@ -83,7 +83,7 @@ def conv(
     return layer(x)
 
 
-def dense(x: Any, units: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:
+def dense(x: Tensor, units: int, *, name: str, initial: Initial, use_bias: bool = True) -> Tensor:
     """A dense layer on [B, C]."""
     return keras.layers.Dense(
         units,
@@ -95,8 +95,8 @@ def dense(x: Any, units: int, *, name: str, initial: Initial, use_bias: bool = T
 
 
 def residual_block(
-    x: Any, *, name: str, norm: Norm, initial: Initial, use_bias: bool = True, between: Norm | None = None
-) -> Any:
+    x: Tensor, *, name: str, norm: Norm, initial: Initial, use_bias: bool = True, between: Norm | None = None
+) -> Tensor:
     """x + norm(conv(relu(norm(conv(x))))): two reflected 3x3 convolutions at constant width, and `between` them."""
     y = conv(x, x.shape[-1], 3, name=f"{name}_conv1", initial=initial, reflect=1, use_bias=use_bias)
     y = keras.layers.ReLU(name=f"{name}_relu")(norm(y, f"{name}_norm1"))
@@ -105,7 +105,9 @@ def residual_block(
     return keras.layers.Add(name=f"{name}_add")([x, norm(y, f"{name}_norm2")])
 
 
-def transposed(x: Any, filters: int, kernel_size: int, *, name: str, initial: Initial, use_bias: bool = True) -> Any:
+def transposed(
+    x: Tensor, filters: int, kernel_size: int, *, name: str, initial: Initial, use_bias: bool = True
+) -> Tensor:
     """A transposed convolution that doubles height and width as torch's with padding 1 does; kernels of 3 or 4."""
     layer = keras.layers.Conv2DTranspose(
         filters,
@@ -121,6 +123,6 @@ def transposed(x: Any, filters: int, kernel_size: int, *, name: str, initial: In
     return x if kernel_size == 4 else keras.layers.Cropping2D(((1, 0), (1, 0)), name=f"{name}_crop")(x)
 
 
-def tanh(x: Any) -> Any:
+def tanh(x: Tensor) -> Tensor:
     """The picture in [-1, 1], computed and returned in the variables' dtype."""
     return keras.layers.Activation("tanh", dtype=variable_dtype(), name="image_tanh")(x)

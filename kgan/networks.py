@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from kgan.blocks import Initial, Norm, conv, residual_block, tanh, transposed
 from kgan.layers import NearestUpsampling2D
 from kgan.layers.batch import dropout as drop_out
+from kgan.types import Tensor
 
 
 def resnet(
-    x: Any,
+    x: Tensor,
     channels: int,
     filters: int,
     blocks: int,
@@ -22,7 +21,7 @@ def resnet(
     use_bias: bool = True,
     upsampling: str = "transposed",
     dropout: bool = False,
-) -> tuple[Any, list[Any]]:
+) -> tuple[Tensor, list[Tensor]]:
     """Two strided convolutions, residual blocks, two doublings: [B, H, W, C] to [B, H, W, channels] in [-1, 1].
 
     Args:
@@ -38,9 +37,9 @@ def resnet(
     Source: Johnson et al. 2016 (arXiv 1603.08155); 3x3 convolutions are padded by a pixel on each side, and transposed
     ones lose their first row and column, as torch's padding 1 and output_padding 1 have it.
     """
-    draws: list[Any] = []
+    draws: list[Tensor] = []
 
-    def drop(x: Any, name: str) -> Any:
+    def drop(x: Tensor, name: str) -> Tensor:
         x, taken = drop_out(x, 4, name)
         draws.append(taken)
         return x
@@ -66,7 +65,7 @@ def resnet(
 
 
 def unet(
-    x: Any,
+    x: Tensor,
     channels: int,
     filters: int,
     depth: int,
@@ -75,7 +74,7 @@ def unet(
     norm: Norm,
     use_bias: bool = False,
     dropout_from: int = 2,
-) -> tuple[Any, list[Any]]:
+) -> tuple[Tensor, list[Tensor]]:
     """`depth` halvings and as many doublings, each of which sees the map of its size: the bottleneck is H / 2^depth.
 
     Args:
@@ -90,7 +89,7 @@ def unet(
     Source: Isola et al. 2017 (arXiv 1611.07004, section 6.1.1). The outermost convolution has no norm, and none follows
     the innermost, whose map of one pixel a norm would zero.
     """
-    draws: list[Any] = []
+    draws: list[Tensor] = []
     skips = []
     for i in range(depth):
         if i:
@@ -115,8 +114,8 @@ def unet(
 
 
 def patch_discriminator(
-    x: Any, filters: int, layers: int, *, initial: Initial, norm: Norm, use_bias: bool = True
-) -> Any:
+    x: Tensor, filters: int, layers: int, *, initial: Initial, norm: Norm, use_bias: bool = True
+) -> Tensor:
     """Logits of overlapping patches: [B, H, W, C] to [B, h, w, 1], h = H / 2^layers - 2, H with no layers.
 
     Args:

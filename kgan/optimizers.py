@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.types import Tensor
+
 
 @keras.saving.register_keras_serializable("kgan")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -26,7 +28,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.initial, self.hold, self.decay = initial, hold, decay
         self.period, self.ahead, self.of = period, ahead, of
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Tensor) -> Tensor:
         # Whole periods in integers: float32 cannot count past 16.8 million steps.
         passed = ops.cast(ops.cast(step, "int32") * self.of // self.period + self.ahead, "float32")
         return self.initial * ops.clip(1 - (passed - self.hold) / self.decay, 0.0, 1.0)

@@ -9,8 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.types import Tensor
 
-def at_least_float32(x: Any) -> Any:
+
+def at_least_float32(x: Tensor) -> Tensor:
     """x in float32, or in float64 where it is that already. (keras.backend.result_type narrows float64 on JAX.)"""
     return ops.cast(x, at_least_float32_dtype(x.dtype))
 

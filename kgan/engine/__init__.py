@@ -53,9 +53,14 @@ _injected: dict[str, np.ndarray] = {}
 def gradients(
     losses: Losses, variables: list[keras.Variable], optimizer: keras.optimizers.Optimizer
 ) -> tuple[Terms, Any, list[Tensor]]:
-    """Terms, tensors (without gradient) and the gradient of the terms' sum, scaled as `optimizer` wants it.
+    """What `losses` returns, and the gradient of the terms' sum with respect to each variable.
 
-    It is 0 for a variable that no term depends on.
+    Args:
+      losses: to named terms, and tensors that the step needs later.
+      optimizer: in whose loss scale the gradients are.
+
+    Returns:
+      The terms, the tensors without gradient, and the gradients, 0 where no term depends on a variable.
     """
     terms, tensors, slopes = backend.gradients(losses, variables, optimizer)
     return terms, _stopped(tensors), slopes
@@ -63,11 +68,11 @@ def gradients(
 
 @dataclass(frozen=True)
 class Forward:
-    """What a function made of variables, once, for several losses: see `forward` and `gradients_through`.
+    """What a function computed from variables, once, for several losses: see `forward` and `gradients_through`.
 
     Attributes:
       value: the function's result, in any structure, without gradient.
-      variables: what it was made of.
+      variables: what it was computed from.
       pull_back: from a gradient with respect to the value to the gradients with respect to the variables.
     """
 
@@ -77,20 +82,20 @@ class Forward:
 
 
 def forward(function: Callable[[], Any], variables: list[keras.Variable]) -> Forward:
-    """The result of function(), made once, through which `variables` can learn later."""
+    """The result of function(), computed once, through which `variables` can learn later."""
     value, pull_back = backend.forward(function, variables)
     return Forward(_stopped(value), variables, pull_back)
 
 
 def gradients_through(
-    losses: Callable[[Any], Terms], made: Forward, optimizer: keras.optimizers.Optimizer
+    losses: Callable[[Any], Terms], result: Forward, optimizer: keras.optimizers.Optimizer
 ) -> tuple[Terms, list[Tensor]]:
-    """Terms of losses(made.value), and the gradient of their sum with respect to made.variables, scaled.
+    """Terms of losses(result.value), and the gradient of their sum with respect to result.variables, scaled.
 
-    A variable counts where the value was made of it, and where `losses` reads it.
+    A variable counts where the value was computed from it, and where `losses` reads it.
     """
-    terms, of_value, direct = backend.gradients_of_both(losses, made.value, made.variables, optimizer)
-    return terms, [through + other for through, other in zip(made.pull_back(of_value), direct, strict=True)]
+    terms, of_value, direct = backend.gradients_of_both(losses, result.value, result.variables, optimizer)
+    return terms, [through + other for through, other in zip(result.pull_back(of_value), direct, strict=True)]
 
 
 def input_gradients(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -191,7 +196,7 @@ def scope(devices: int) -> AbstractContextManager[Any]:
 
 
 def read(variables: list[keras.Variable]) -> list[np.ndarray]:
-    """Their values as numpy; the first replica's where there are several."""
+    """The variables' values as numpy; the first replica's where there are several."""
     return backend.read(variables)
 
 

@@ -22,6 +22,7 @@ from keras import ops
 from kgan.layers import spectral
 from kgan.layers.legacy import modernize
 from kgan.precision import at_least_float32
+from kgan.types import Tensor
 
 
 @keras.saving.register_keras_serializable("Addons")
@@ -51,7 +52,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
                 f"its results cannot be kept; axis={self.axis + rank} normalizes as meant."
             )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = at_least_float32(inputs)
         channels_axis = self.axis % len(x.shape)
         channels = x.shape[channels_axis]
@@ -113,7 +114,7 @@ class SpectralNormalization(spectral.SpectralNormalization):
             trainable=False,
         )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         return super().call(inputs, training=True) if training else self.layer(inputs)
 
     def normalize_weights(self) -> None:

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from kgan.precision import at_least_float32, at_least_float32_dtype
+from kgan.types import Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -59,11 +60,11 @@ class CAM(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], 2 * input_shape[-1]), (input_shape[0], 2)
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Tensor) -> Any:
         maps, logits = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(maps, inputs.dtype), keras.KerasTensor(logits, at_least_float32_dtype(inputs.dtype))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = at_least_float32(inputs)
         poolings = (ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2)))  # [B, C] each
         logits, maps = [], []
@@ -98,5 +99,5 @@ class Heatmap(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], 1)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.sum(inputs, axis=-1, keepdims=True)

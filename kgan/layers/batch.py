@@ -8,9 +8,10 @@ import keras
 from keras import ops
 
 from kgan.precision import at_least_float32
+from kgan.types import Tensor
 
 
-def _mean(x: Any) -> Any:
+def _mean(x: Tensor) -> Tensor:
     """[B, H, W, C] to [1, 1, 1, C], an axis at a time: one long float32 sum loses digits."""
     for axis in range(len(x.shape) - 1):
         x = ops.mean(x, axis=axis, keepdims=True)
@@ -58,7 +59,7 @@ class BatchNormalization(keras.layers.Layer):
             name="moving_variance", shape=shape, initializer="ones", trainable=False, autocast=False
         )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         x = at_least_float32(inputs)
         if training:
             mean, variance = self._global(x)
@@ -71,7 +72,7 @@ class BatchNormalization(keras.layers.Layer):
         factor = ops.cast(self.gamma, x.dtype) * ops.rsqrt(variance + self.epsilon)
         return ops.cast((x - mean) * factor + ops.cast(self.beta, x.dtype), inputs.dtype)
 
-    def _global(self, x: Any) -> tuple[Any, Any]:
+    def _global(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and biased variance [1, .., C] over all replicas, which hold equal shares of the batch."""
         mean = _mean(x)
         variance = _mean((x - mean) * (x - mean))
@@ -81,7 +82,7 @@ class BatchNormalization(keras.layers.Layer):
         center, spread = ops.moments(mean, axes, keepdims=True, synchronized=True)
         return center, ops.moments(variance, axes, keepdims=True, synchronized=True)[0] + spread
 
-    def _follow(self, x: Any, mean: Any, variance: Any) -> None:
+    def _follow(self, x: Tensor, mean: Tensor, variance: Tensor) -> None:
         replicas = len(getattr(self.moving_mean.value, "values", (None,)))  # a mirrored variable has one for each
         count = ops.cast(replicas * ops.prod(ops.convert_to_tensor(ops.shape(x)[:-1], "int32")), x.dtype)
         variance = variance * (count / ops.maximum(count - 1, 1))
@@ -121,7 +122,7 @@ class Dropout(keras.layers.Layer):
             raise ValueError(f"{self.name}: rate must lie in [0, 1), got {rate}.")
         self.rate, self.stride = rate, stride
 
-    def call(self, inputs: Any, draws: Any = None) -> Any:
+    def call(self, inputs: Tensor, draws: Tensor | None = None) -> Tensor:
         if draws is None:
             return inputs
         return inputs * ops.cast(draws >= self.rate, inputs.dtype) / (1 - self.rate)
@@ -140,12 +141,12 @@ def statistics(network: keras.Model) -> str:
             return layer.at_test
         if isinstance(layer, keras.layers.BatchNormalization):
             return "moving"
-        if isinstance(layer, keras.Model) and (found := statistics(layer)):
-            return found
+        if isinstance(layer, keras.Model) and (kind := statistics(layer)):
+            return kind
     return ""
 
 
-def dropout(x: Any, stride: int, name: str) -> tuple[Any, Any]:
+def dropout(x: Tensor, stride: int, name: str) -> tuple[Tensor, Tensor]:
     """x with half of it dropped, and the optional input, `name`_draws, that says which half."""
     draws = keras.Input(x.shape[1:], name=f"{name}_draws", optional=True)
     return Dropout(0.5, stride, name=name)(x, draws), draws

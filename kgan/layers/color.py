@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kgan.precision import at_least_float32
+from kgan.types import Tensor
 
 # Linear sRGB to XYZ divided by the white point (IEC 61966-2-1), and XYZ's f to L a b.
 _XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
@@ -22,7 +23,7 @@ _OFFSET = np.array([-16.0, 0.0, 0.0])
 _KNEE = 6 / 29
 
 
-def rgb_to_lab(image: Any) -> Any:
+def rgb_to_lab(image: Tensor) -> Tensor:
     """[B, H, W, 3] in [-1, 1] to L / 50 - 1, a / 110, b / 110."""
     x = (at_least_float32(image) + 1) / 2
     linear = ops.where(x > 0.04045, ops.power((ops.maximum(x, 0.04045) + 0.055) / 1.055, 2.4), x / 12.92)
@@ -32,7 +33,7 @@ def rgb_to_lab(image: Any) -> Any:
     return (_matmul(f, _TO_LAB) + _constant(_OFFSET, f)) / _constant(_SCALE, f) - _constant(np.array([1.0, 0, 0]), f)
 
 
-def lab_to_rgb(lab: Any) -> Any:
+def lab_to_rgb(lab: Tensor) -> Tensor:
     """The inverse of `rgb_to_lab`; colours that no screen shows are clipped to [-1, 1]."""
     lab = at_least_float32(lab)
     lab = (lab + _constant(np.array([1.0, 0, 0]), lab)) * _constant(_SCALE, lab) - _constant(_OFFSET, lab)
@@ -49,7 +50,7 @@ def _constant(value: np.ndarray, like: Any) -> Any:
     return ops.convert_to_tensor(value, dtype=like.dtype)
 
 
-def _matmul(x: Any, matrix: np.ndarray) -> Any:
+def _matmul(x: Tensor, matrix: np.ndarray) -> Tensor:
     """[B, H, W, 3] by [3, 3], written out: a product with a constant matrix would export as a quantizable layer."""
     columns = [sum(x[..., i : i + 1] * float(matrix[i, j]) for i in range(3)) for j in range(3)]
     return ops.concatenate(columns, axis=-1)
@@ -59,7 +60,7 @@ def _matmul(x: Any, matrix: np.ndarray) -> Any:
 class Lightness(keras.layers.Layer):
     """RGB [B, H, W, 3] to L [B, H, W, 1]."""
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.cast(rgb_to_lab(inputs)[..., :1], self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -70,7 +71,7 @@ class Lightness(keras.layers.Layer):
 class Colored(keras.layers.Layer):
     """The RGB picture [B, H, W, 3] with its own lightness and the colour ab [B, H, W, 2]."""
 
-    def call(self, inputs: Any, colour: Any) -> Any:
+    def call(self, inputs: Tensor, colour: Tensor) -> Tensor:
         light = rgb_to_lab(inputs)[..., :1]
         return lab_to_rgb(ops.concatenate([light, ops.cast(colour, light.dtype)], axis=-1))
 

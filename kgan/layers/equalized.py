@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from kgan.layers.resampling import nearest_double
+from kgan.types import Tensor
 
 GAIN = math.sqrt(2)  # He et al. 2015, for layers that a (leaky) ReLU follows
 
@@ -40,7 +41,7 @@ class _Equalized(keras.layers.Layer):
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=initializer)
         self.bias = self.add_weight(name="bias", shape=shape[-1:], initializer="zeros") if self.use_bias else None
 
-    def _biased(self, x: Any) -> Any:
+    def _biased(self, x: Tensor) -> Tensor:
         return x if self.bias is None else x + self.bias * self.rate
 
     def get_config(self) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class EqualizedDense(_Equalized):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.units)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return self._biased(ops.matmul(inputs, self.kernel * self.scale))
 
     def get_config(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class EqualizedConv2D(_Equalized):
 
         return (input_shape[0], *map(resampled, input_shape[1:3]), self.filters)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x, kernel = inputs, self.kernel * self.scale
         if self.fused and self.resample == "up":
             # A transposed convolution reads its kernel backwards.
@@ -118,7 +119,7 @@ class EqualizedConv2D(_Equalized):
         return {**super().get_config(), **config, "resample": self.resample, "fused": self.fused}
 
 
-def _widened(kernel: Any) -> Any:
+def _widened(kernel: Tensor) -> Tensor:
     """[k, k, C, D] to [k + 1, k + 1, C, D]: the sum of its four places within a block of 2x2."""
     kernel = ops.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
     return kernel[1:, 1:] + kernel[:-1, 1:] + kernel[1:, :-1] + kernel[:-1, :-1]

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.types import Tensor
+
 
 @keras.saving.register_keras_serializable("kgan")
 class AppendLabel(keras.layers.Layer):
@@ -22,7 +24,7 @@ class AppendLabel(keras.layers.Layer):
         image, label = input_shape
         return (*image[:-1], image[-1] + label[-1])
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         image, label = inputs
         maps = ops.reshape(label, (-1, 1, 1, label.shape[-1])) + ops.zeros_like(image[..., :1])
         return ops.concatenate([image, maps], axis=-1)

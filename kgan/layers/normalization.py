@@ -13,17 +13,18 @@ import keras
 from keras import ops
 
 from kgan.precision import at_least_float32
+from kgan.types import Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
 class UnitInterval(keras.constraints.Constraint):
     """Clips to [0, 1]: the official constraint on rho, applied by the optimizer after each update."""
 
-    def __call__(self, w: Any) -> Any:
+    def __call__(self, w: Tensor) -> Tensor:
         return ops.clip(w, 0.0, 1.0)
 
 
-def _mean(x: Any) -> Any:
+def _mean(x: Tensor) -> Tensor:
     """[B, ..., C] to [B, 1, ..., C]: an axis at a time, since one float32 sum over 65,536 pixels loses digits.
 
     On flat pictures at 256 px that is the difference between 91 and 133 dB from float64.
@@ -71,7 +72,7 @@ class _ImageNormalization(keras.layers.Layer):
             autocast=False,  # used with the statistics, in their dtype
         )
 
-    def _center(self, x: Any) -> tuple[Any, Any, Any]:
+    def _center(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x - mean [B, ..., C], mean [B, 1.., C] and biased variance [B, 1.., C] of each image's channels."""
         mean = _mean(x)
         centered = x - mean
@@ -84,10 +85,10 @@ class _ImageNormalization(keras.layers.Layer):
             variance = variance * (count / ops.maximum(count - 1, 1))
         return ops.rsqrt(variance + self.epsilon)
 
-    def _pixels(self, x: Any) -> Any:
+    def _pixels(self, x: Tensor) -> Tensor:
         return ops.prod(ops.convert_to_tensor(ops.shape(x)[1:-1], "int32")) if self.unbiased else None
 
-    def _mix(self, x: Any, rho: Any) -> tuple[Any, Any, Any]:
+    def _mix(self, x: Tensor, rho: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(x - mean), scale and shift with rho IN(x) + (1 - rho) LN(x) = (x - mean) scale + shift."""
         centered, mean, variance = self._center(x)
         layer_mean = ops.mean(mean, axis=-1, keepdims=True)
@@ -121,7 +122,7 @@ class InstanceNormalization(_ImageNormalization):
         self.gamma = self._vector("gamma", channels, self.gamma_initializer) if self.scale else None
         self.beta = self._vector("beta", channels, 0.0) if self.center else None
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = at_least_float32(inputs)
         centered, _, variance = self._center(x)
         factor = self._inverse_std(variance, self._pixels(x))
@@ -140,7 +141,7 @@ class InstanceNormalization(_ImageNormalization):
 class _Styled(_ImageNormalization):
     """Normalization whose gamma and beta [B, C] are arguments of the call."""
 
-    def _check(self, inputs: Any, gamma: Any, beta: Any) -> None:
+    def _check(self, inputs: Tensor, gamma: Tensor, beta: Tensor) -> None:
         for name, style in (("gamma", gamma), ("beta", beta)):
             if len(style.shape) != 2 or style.shape[-1] != inputs.shape[-1]:
                 raise ValueError(
@@ -163,7 +164,7 @@ class AdaIN(_Styled):
     def build(self, input_shape: Any) -> None:
         self._channels(input_shape)
 
-    def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
+    def call(self, inputs: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         self._check(inputs, gamma, beta)
         x = at_least_float32(inputs)
         centered, _, variance = self._center(x)
@@ -194,7 +195,7 @@ class AdaLIN(_Styled):
     def build(self, input_shape: Any) -> None:
         self.rho = self._vector("rho", self._channels(input_shape), self.initial_rho, UnitInterval())
 
-    def call(self, inputs: Any, gamma: Any, beta: Any) -> Any:
+    def call(self, inputs: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         self._check(inputs, gamma, beta)
         x = at_least_float32(inputs)
         rho = ops.cast(self.rho, x.dtype)
@@ -230,7 +231,7 @@ class LIN(_ImageNormalization):
         self.gamma = self._vector("gamma", channels, 1.0)
         self.beta = self._vector("beta", channels, 0.0)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = at_least_float32(inputs)
         rho, gamma, beta = (ops.cast(weight, x.dtype) for weight in (self.rho, self.gamma, self.beta))
         centered, scale, shift = self._mix(x, rho)
@@ -256,7 +257,7 @@ class PixelNormalization(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = at_least_float32(inputs)
         return ops.cast(x * ops.rsqrt(ops.mean(x * x, axis=-1, keepdims=True) + self.epsilon), inputs.dtype)
 

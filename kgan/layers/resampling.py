@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kgan.types import Tensor
+
 
 @keras.saving.register_keras_serializable("kgan")
 class ReflectionPadding2D(keras.layers.Layer):
@@ -52,7 +54,7 @@ class ReflectionPadding2D(keras.layers.Layer):
             channels,
         )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         self._check(inputs.shape)  # a model of any size is built before the picture's is known
         (top, bottom), (left, right) = self.padding
         x = inputs
@@ -71,7 +73,7 @@ class ReflectionPadding2D(keras.layers.Layer):
 
 
 @ops.custom_gradient
-def nearest_double(x: Any) -> Any:
+def nearest_double(x: Tensor) -> Tensor:
     """Every pixel becomes a 2x2 block; see `NearestUpsampling2D`."""
     if None in x.shape[1:3]:  # traced for any size, where ops.image.resize asks whether the unknown sides are positive
         outputs = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)
@@ -99,7 +101,7 @@ class NearestUpsampling2D(keras.layers.Layer):
         batch, height, width, channels = input_shape
         return (batch, None if height is None else 2 * height, None if width is None else 2 * width, channels)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return nearest_double(inputs)
 
 
@@ -113,7 +115,7 @@ class Blur2D(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         taps = np.outer([1, 2, 1], [1, 2, 1]) / 16
         kernel = np.broadcast_to(taps[:, :, None, None], (3, 3, inputs.shape[-1], 1))
         return ops.depthwise_conv(inputs, ops.convert_to_tensor(kernel, inputs.dtype), padding="same")

@@ -7,8 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.types import Tensor
 
-def _unit(x: Any) -> Any:
+
+def _unit(x: Tensor) -> Tensor:
     return x * ops.rsqrt(ops.sum(x * x) + 1e-12)
 
 
@@ -55,7 +57,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         variables = [(variable, variable.value) for variable in self.layer.variables if variable is not self._kernel]
         with keras.StatelessScope(state_mapping=[(self._kernel, self._normalized(training)), *variables]):
             return self.layer(inputs)

@@ -14,6 +14,7 @@ from keras import ops
 from kgan.layers.equalized import EqualizedDense
 from kgan.layers.normalization import AdaIN
 from kgan.precision import at_least_float32
+from kgan.types import Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -30,7 +31,7 @@ class LearnedConstant(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *self.shape)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.repeat(ops.convert_to_tensor(self.constant)[None], ops.shape(inputs)[0], axis=0)
 
     def get_config(self) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class Noise(keras.layers.Layer):
     def compute_output_shape(self, inputs_shape: Any, noise_shape: Any = None) -> Any:
         return inputs_shape
 
-    def call(self, inputs: Any, noise: Any = None) -> Any:
+    def call(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         return inputs + self.strength * (self.fixed if noise is None else ops.cast(noise, inputs.dtype))
 
     def get_config(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class Bias(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return inputs + self.bias
 
 
@@ -106,7 +107,7 @@ class Style(keras.layers.Layer):
     def compute_output_shape(self, inputs_shape: Any, ws_shape: Any) -> Any:
         return inputs_shape
 
-    def call(self, inputs: Any, ws: Any) -> Any:
+    def call(self, inputs: Tensor, ws: Tensor) -> Tensor:
         scale, shift = ops.split(self.affine(ws[:, self.index]), 2, axis=-1)
         return self.adain(inputs, scale + 1, shift)
 
@@ -125,7 +126,7 @@ class Fade(keras.layers.Layer):
     def compute_output_shape(self, old_shape: Any, new_shape: Any) -> Any:
         return new_shape
 
-    def call(self, old: Any, new: Any) -> Any:
+    def call(self, old: Tensor, new: Tensor) -> Tensor:
         below, above = at_least_float32(old), at_least_float32(new)
         return ops.cast(below + ops.cast(self.alpha, below.dtype) * (above - below), new.dtype)
 
@@ -154,7 +155,7 @@ class Truncation(keras.layers.Layer):
     def compute_output_shape(self, w_shape: Any, psi_shape: Any) -> Any:
         return (w_shape[0], self.layers, w_shape[-1])
 
-    def call(self, w: Any, psi: Any) -> Any:
+    def call(self, w: Tensor, psi: Tensor) -> Tensor:
         x = at_least_float32(w)[:, None]  # [B, 1, W]
         mean, psi = ops.cast(self.mean, x.dtype), ops.cast(psi, x.dtype)[:, None]
         cut = min(self.cutoff, self.layers)
@@ -190,7 +191,7 @@ class MinibatchDeviation(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], input_shape[-1] + 1)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         batch, height, width, channels = inputs.shape
         group = self.group if batch is None else math.gcd(self.group, batch)
         axis, lead = (0, (group, -1)) if self.strided else (1, (-1, group))

@@ -16,6 +16,7 @@ class Adversarial(System):
     discriminator_optimizer: keras.optimizers.Optimizer
 
     def ready(self, seed: int) -> None:
+        """The same for both sides."""
         super().ready(seed)
         self.discriminator_optimizer.build(self.discriminator_variables())
 
@@ -30,5 +31,6 @@ class Adversarial(System):
         return augment(image, self.uniform(f"augment_{name}", (image.shape[0], DRAWS)))
 
     def progress(self, terms: dict[str, float]) -> str:
+        """What the progress bar says of a step: both sides' losses."""
         critic = sum(value for name, value in terms.items() if name.startswith(self.critic_terms))
         return f"G {sum(terms.values()) - critic:.3g}, D {critic:.3g}"

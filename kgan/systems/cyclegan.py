@@ -11,8 +11,9 @@ import keras
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial
+from kgan.blocks import Initial, Norm
 from kgan.errors import UserError
+from kgan.labels import Labels
 from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
@@ -21,6 +22,7 @@ from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.pool import ImagePool
 from kgan.systems.system import average, named, together
+from kgan.types import Batch, Tensor
 
 OBJECTIVES = {"lsgan": LSGAN, "gan": NON_SATURATING, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
 
@@ -114,16 +116,16 @@ class Settings:
 
     @property
     def batches_per_step(self) -> int:
-        """One for all updates."""
+        """How many batches a step takes: one for both updates."""
         return 1
 
-    def create(self, steps: int, seed: int, labels: Any = None) -> "CycleGAN":
+    def create(self, steps: int, seed: int, labels: Labels | None = None) -> "CycleGAN":
         """The system, for a training of `steps` steps."""
         return CycleGAN(self, steps, seed)
 
 
-def _instance_norm(settings: Settings, initial: Initial) -> Any:
-    def norm(x: Any, name: str) -> Any:
+def _instance_norm(settings: Settings, initial: Initial) -> Norm:
+    def norm(x: Tensor, name: str) -> Tensor:
         affine = settings.instance_norm_affine
         return InstanceNormalization(affine, affine, gamma_initializer=initial.gamma(), name=name)(x)
 
@@ -200,7 +202,7 @@ class CycleGAN(Adversarial):
         prefix = "ema_" if self.settings.ema else ""
         return {name: getattr(self, prefix + name) for name in ("generator_ab", "generator_ba")}
 
-    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+    def train_step(self, batches: engine.Batches) -> engine.Terms:
         """The generators' update, then the discriminators' on the fakes made before it and on older ones."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
@@ -223,8 +225,12 @@ class CycleGAN(Adversarial):
         self.step.assign_add(1)
         return generator_terms | discriminator_terms
 
-    def generator_losses(self, real_a: Any, real_b: Any) -> tuple[dict[str, Any], tuple[Any, Any]]:
-        """Fool both discriminators, come back, leave one's own target domain alone; and the fakes."""
+    def generator_losses(self, real_a: Tensor, real_b: Tensor) -> tuple[engine.Terms, tuple[Tensor, Tensor]]:
+        """Fool both discriminators, come back, and leave pictures of the target domain alone; and the fakes.
+
+        With G_ab(a) = fake_b and G_ba(b) = fake_a, all distances the mean of |x - y|:
+          adversarial_ab: the objective on D_b(fake_b); cycle_a: G_ba(fake_b) to a; identity_a: G_ba(a) to a.
+        """
         settings = self.settings
         if settings.identity_weight:
             (fake_b, same_b), (fake_a, same_a) = self._to_b(real_a, real_b), self._to_a(real_b, real_a)
@@ -242,7 +248,7 @@ class CycleGAN(Adversarial):
             terms["identity_b"] = settings.identity_weight * settings.cycle_weight_b * l1(same_b, real_b)
         return terms, (fake_a, fake_b)
 
-    def discriminator_losses(self, real_a: Any, fake_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
+    def discriminator_losses(self, real_a: Tensor, fake_a: Tensor, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
         """Reals against fakes, each domain on its own."""
         settings = self.settings
         weight = settings.discriminator_weight
@@ -256,35 +262,35 @@ class CycleGAN(Adversarial):
             terms["penalty_b"] = weight * self._penalty(self.discriminator_b, real_b, fake_b, "penalty_b")
         return terms
 
-    def _to_a(self, *images: Any) -> list[Any]:
+    def _to_a(self, *images: Tensor) -> list[Tensor]:
         return [each["image"] for each in together(self.generator_ba, *images)]
 
-    def _to_b(self, *images: Any) -> list[Any]:
+    def _to_b(self, *images: Tensor) -> list[Tensor]:
         return [each["image"] for each in together(self.generator_ab, *images)]
 
-    def _fool(self, discriminator: keras.Model, fake: Any, name: str) -> Any:
+    def _fool(self, discriminator: keras.Model, fake: Tensor, name: str) -> Tensor:
         return self.objective.generator(discriminator(self.shown(fake, name), training=True))
 
-    def _judge(self, discriminator: keras.Model, real: Any, fake: Any, domain: str) -> Any:
+    def _judge(self, discriminator: keras.Model, real: Tensor, fake: Tensor, domain: str) -> Tensor:
         real = self.shown(real, f"real_{domain}")
         fake = self.shown(ops.cast(fake, real.dtype), f"fake_{domain}")
         return self.objective.discriminator(*together(discriminator, real, fake))
 
-    def _penalty(self, discriminator: keras.Model, real: Any, fake: Any, name: str) -> Any:
+    def _penalty(self, discriminator: keras.Model, real: Tensor, fake: Tensor, name: str) -> Tensor:
         alpha = self.uniform(name, (real.shape[0], 1, 1, 1))
         return gradient_penalty(lambda x: discriminator(x, training=True), between(real, fake, alpha))
 
     def judged(self) -> dict[str, str]:
         return {"generator_ab": "b", "generator_ba": "a"}
 
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def translated(self, batch: Batch) -> dict[str, Tensor]:
         ab, ba = self.generators().values()
         return {
             "generator_ab": ab(batch["a"], training=False)["image"],
             "generator_ba": ba(batch["b"], training=False)["image"],
         }
 
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def sample(self, batch: Batch) -> dict[str, Tensor]:
         """Input, output and cycle of both directions."""
         ab, ba = self.generators().values()
         to_b, to_a = self.translated(batch).values()

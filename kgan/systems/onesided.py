@@ -7,7 +7,7 @@ small and large patches by two heads. VGG16's weights, lpips_vgg16.npz, must lie
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -15,6 +15,7 @@ from keras import ops
 from kgan import engine
 from kgan.blocks import Initial, conv
 from kgan.errors import UserError
+from kgan.labels import Labels
 from kgan.layers import InstanceNormalization
 from kgan.losses import LSGAN, l1
 from kgan.networks import resnet
@@ -24,6 +25,7 @@ from kgan.pretrained import vgg16
 from kgan.settings import check_choices
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
+from kgan.types import Batch, Tensor
 
 
 @dataclasses.dataclass
@@ -74,10 +76,10 @@ class Settings:
 
     @property
     def batches_per_step(self) -> int:
-        """One for both updates."""
+        """How many batches a step takes: one for both updates."""
         return 1
 
-    def create(self, steps: int, seed: int, labels: Any = None) -> "OneSided":
+    def create(self, steps: int, seed: int, labels: Labels | None = None) -> "OneSided":
         """The system, for a training of `steps` steps; a `UserError` where VGG16's weights are missing."""
         return OneSided(self, steps, seed)
 
@@ -86,7 +88,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator_ab
     """[B, H, W, 3] to {"image": [B, H, W, 3]}: a ResNet with resize-convolutions."""
     image = keras.Input((None, None, 3), name="image")
 
-    def norm(x: Any, name: str) -> Any:
+    def norm(x: Tensor, name: str) -> Tensor:
         return InstanceNormalization(name=name)(x)
 
     filters, blocks, initial = settings.filters, settings.residual_blocks, Initial(seed)
@@ -143,7 +145,7 @@ class OneSided(Adversarial):
     def generators(self) -> dict[str, keras.Model]:
         return {"generator_ab": self.ema_generator_ab if self.settings.ema else self.generator_ab}
 
-    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+    def train_step(self, batches: engine.Batches) -> engine.Terms:
         """The discriminator's update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
@@ -164,17 +166,17 @@ class OneSided(Adversarial):
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
-    def draw(self, real_a: Any, real_b: Any) -> dict[str, Any]:
+    def draw(self, real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
         """What becomes of pictures of a, and of those of b."""
         to_b, same_b = together(self.generator_ab, real_a, real_b)
         return {"to_b": to_b["image"], "same_b": same_b["image"]}
 
-    def discriminator_losses(self, real_b: Any, fake_b: Any) -> dict[str, Any]:
+    def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
         """Reals against fakes, by every head."""
         of_real, of_fake = together(self.discriminator_b, self.shown(real_b, "real_b"), self.shown(fake_b, "fake_b"))
         return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
 
-    def generator_losses(self, fakes: dict[str, Any], real_a: Any, real_b: Any) -> dict[str, Any]:
+    def generator_losses(self, fakes: dict[str, Tensor], real_a: Tensor, real_b: Tensor) -> engine.Terms:
         """Fool every head, keep the content of a, and leave b alone."""
         fake_b, same_b = fakes["to_b"], fakes["same_b"]
         of_fake = self.discriminator_b(self.shown(fake_b, "adversarial"), training=True)
@@ -183,7 +185,7 @@ class OneSided(Adversarial):
         terms["identity_b"] = self.settings.identity_weight * l1(same_b, real_b)
         return terms
 
-    def content(self, x: Any, y: Any) -> Any:
+    def content(self, x: Tensor, y: Tensor) -> Tensor:
         """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
         maps = [self._content(ops.average_pool(at_least_float32(each), 2, strides=2)) for each in (x, y)]
         return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
@@ -191,10 +193,10 @@ class OneSided(Adversarial):
     def judged(self) -> dict[str, str]:
         return {"generator_ab": "b"}
 
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def translated(self, batch: Batch) -> dict[str, Tensor]:
         return {name: network(batch["a"], training=False)["image"] for name, network in self.generators().items()}
 
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def sample(self, batch: Batch) -> dict[str, Tensor]:
         """Input and output, and what becomes of pictures that should stay."""
         (network,) = self.generators().values()
         to_b, same_b = (network(batch[name], training=False)["image"] for name in "ab")

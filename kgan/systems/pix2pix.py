@@ -12,8 +12,9 @@ import numpy as np
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial
+from kgan.blocks import Initial, Norm
 from kgan.errors import UserError
+from kgan.labels import Labels
 from kgan.layers import BatchNormalization, InstanceNormalization
 from kgan.layers.batch import draw_shapes
 from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
@@ -24,6 +25,7 @@ from kgan.precision import variable_dtype
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
+from kgan.types import Batch, Tensor
 
 OBJECTIVES = {"gan": NON_SATURATING, "lsgan": LSGAN, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
 
@@ -117,21 +119,21 @@ class Settings:
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Of the generator's input and output."""
+        """How many channels the generator's input and its output have."""
         return (1, 2) if self.task == "colorize" else (3, 3)
 
     @property
     def batches_per_step(self) -> int:
-        """One for all updates."""
+        """How many batches a step takes: one for both updates."""
         return 1
 
-    def create(self, steps: int, seed: int, labels: Any = None) -> "Pix2Pix":
+    def create(self, steps: int, seed: int, labels: Labels | None = None) -> "Pix2Pix":
         """The system, for a training of `steps` steps."""
         return Pix2Pix(self, steps, seed)
 
 
-def _norm(settings: Settings, initial: Initial) -> Any:
-    def norm(x: Any, name: str) -> Any:
+def _norm(settings: Settings, initial: Initial) -> Norm:
+    def norm(x: Tensor, name: str) -> Tensor:
         if settings.norm == "instance":
             return InstanceNormalization(center=False, scale=False, name=name)(x)
         return BatchNormalization(settings.test_statistics, gamma_initializer=initial.gamma(), name=name)(x)
@@ -142,16 +144,16 @@ def _norm(settings: Settings, initial: Initial) -> Any:
 def build_generator(settings: Settings, seed: int = 0, name: str = "generator") -> keras.Model:
     """{"image": [B, H, W, C_in], and dropout's draws, each optional} to {"image": [B, H, W, C_out]}."""
     initial = Initial(seed)
-    given, made = settings.channels
-    image = keras.Input((None, None, given), name="image")
+    channels, out_channels = settings.channels
+    image = keras.Input((None, None, channels), name="image")
     parts: dict[str, Any] = {"initial": initial, "norm": _norm(settings, initial)}
     parts["use_bias"] = settings.conv_bias or settings.norm == "instance"
     if settings.generator == "unet":
         start = {"pytorch": 2, "paper": 1, "none": 0}[settings.dropout]
-        x, draws = unet(image, made, settings.filters, settings.depth, dropout_from=start, **parts)
+        x, draws = unet(image, out_channels, settings.filters, settings.depth, dropout_from=start, **parts)
     else:
         dropout = settings.dropout != "none"
-        x, draws = resnet(image, made, settings.filters, settings.residual_blocks, dropout=dropout, **parts)
+        x, draws = resnet(image, out_channels, settings.filters, settings.residual_blocks, dropout=dropout, **parts)
     inputs = {tensor.name: tensor for tensor in (image, *draws)} if draws else image
     return keras.Model(inputs, {"image": x}, name=name)
 
@@ -179,7 +181,7 @@ def build_colorizer(generator: keras.Model, name: str) -> keras.Model:
     return keras.Model({"image": image, **draws} if draws else image, outputs, name=name)
 
 
-def _inputs(generator: keras.Model, image: Any, draws: dict[str, Any]) -> Any:
+def _inputs(generator: keras.Model, image: Tensor, draws: dict[str, Tensor]) -> Tensor | dict[str, Tensor | None]:
     """What a generator is called with; dropout's inputs stay empty where there are no draws."""
     names = [tensor.name for tensor in generator.inputs]
     return image if len(names) == 1 else {name: image if name == "image" else draws.get(name) for name in names}
@@ -227,7 +229,7 @@ class Pix2Pix(Adversarial):
         """The generator as a user wants it: from RGB to RGB, the averaged one where there is."""
         return {"generator": self._filter}
 
-    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+    def train_step(self, batches: engine.Batches) -> engine.Terms:
         """The discriminator's update, then the generator's against the new discriminator, both on the same fakes."""
         real_a, real_b = self.pair(batches[0])
 
@@ -248,21 +250,21 @@ class Pix2Pix(Adversarial):
         self.step.assign_add(1)
         return generator_terms | discriminator_terms
 
-    def pair(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+    def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What G is given and what it should make."""
         if self.settings.task == "translate":
             return batch["a"], batch["b"]
         lab = rgb_to_lab(batch["b"])
         return lab[..., :1], lab[..., 1:]
 
-    def draw(self, real_a: Any) -> Any:
+    def draw(self, real_a: Tensor) -> Tensor:
         """G's output in training, half of some maps dropped."""
         shapes = draw_shapes(self.generator, *real_a.shape[:3])
         draws = {name: self.uniform(name, shape) for name, shape in shapes.items()}
         return self.generator(_inputs(self.generator, real_a, draws), training=True)["image"]
 
-    def discriminator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
-        """Is b made from a the real one?"""
+    def discriminator_losses(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
+        """Is b the real counterpart of a, or G's? discriminator_weight objective(D(a, b), D(a, fake_b))."""
         settings = self.settings
         weight = settings.discriminator_weight
         real, fake = self._judge(real_a, real_b), self._judge(real_a, fake_b)
@@ -273,42 +275,42 @@ class Pix2Pix(Adversarial):
             terms["penalty"] = weight * settings.gradient_penalty_weight * slope
         return terms
 
-    def generator_losses(self, real_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
-        """Fool D, and stay close to the true counterpart."""
+    def generator_losses(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
+        """Fool D, and stay close to the true counterpart: objective(D(a, fake_b)) + l1_weight |fake_b - b|."""
         settings = self.settings
         return {
             "adversarial": self.objective.generator(self._judge(real_a, fake_b)),
             "l1": settings.l1_weight * l1(fake_b, real_b),
         }
 
-    def _judge(self, a: Any, b: Any) -> Any:
+    def _judge(self, a: Tensor, b: Tensor) -> Tensor:
         return self.discriminator(ops.concatenate([a, ops.cast(b, a.dtype)], axis=-1), training=True)
 
     def judged(self) -> dict[str, str]:
         return {"generator": "b"}
 
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
-        given = ops.convert_to_tensor(batch["b"] if self.settings.task == "colorize" else batch["a"])
+    def translated(self, batch: Batch) -> dict[str, Tensor]:
+        images = ops.convert_to_tensor(batch["b"] if self.settings.task == "colorize" else batch["a"])
         if self.batch_norm != "batch":
-            return {"generator": self._translate(given)}
+            return {"generator": self._translate(images)}
         # One at a time, as the official test and every filter do: statistics are then the picture's own.
-        alone = [self._translate(given[i : i + 1]) for i in range(given.shape[0])]
+        alone = [self._translate(images[i : i + 1]) for i in range(images.shape[0])]
         return {"generator": ops.concatenate(alone)}
 
-    def _translate(self, image: Any) -> Any:
+    def _translate(self, image: Tensor) -> Tensor:
         return self._filter(_inputs(self._filter, image, self._test_draws(image)), training=False)["image"]
 
-    def _test_draws(self, image: Any) -> dict[str, Any]:
-        """The same at every call, so that sheets compare."""
+    def _test_draws(self, image: Tensor) -> dict[str, Tensor]:
+        """Dropout's draws at test, the same at every call, so that sheets compare."""
         if not self.settings.test_dropout:
             return {}
         random = np.random.default_rng(0)
         shapes = draw_shapes(self.generator, *image.shape[:3])
         return {name: ops.convert_to_tensor(random.random(shape, np.float32)) for name, shape in shapes.items()}
 
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def sample(self, batch: Batch) -> dict[str, Tensor]:
         """Input, output and truth."""
-        given, _ = self.pair(batch)
+        image, _ = self.pair(batch)
         if self.settings.task == "colorize":
-            given = lab_to_rgb(ops.pad(given, [[0, 0]] * 3 + [[0, 2]]))  # grey
-        return {"a": given, "a to b": self.translated(batch)["generator"], "b": batch["b"]}
+            image = lab_to_rgb(ops.pad(image, [[0, 0]] * 3 + [[0, 2]]))  # grey
+        return {"a": image, "a to b": self.translated(batch)["generator"], "b": batch["b"]}

@@ -5,7 +5,6 @@ code (yunjey/stargan); where the paper differs, a setting carries the difference
 """
 
 import dataclasses
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +20,7 @@ from kgan.optimizers import LinearDecay, adam
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
+from kgan.types import Batch, Tensor
 
 
 @dataclasses.dataclass
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def batches_per_step(self) -> int:
-        """One for each update of D; G's is on the pictures of the last."""
+        """How many batches a step takes: one for each update of D, and G's is on the pictures of the last."""
         return self.n_critic
 
     def create(self, steps: int, seed: int, labels: Labels | None = None) -> "StarGAN":
@@ -92,10 +92,10 @@ def build_generator(settings: Settings, width: int, seed: int = 0, name: str = "
     initial = Initial(seed, settings.initializer)
     image, label = keras.Input((None, None, 3), name="image"), keras.Input((width,), name="label")
 
-    def normed(x: Any, name: str) -> Any:
+    def normed(x: Tensor, name: str) -> Tensor:
         return InstanceNormalization(name=name)(x)
 
-    def relu(x: Any, name: str) -> Any:
+    def relu(x: Tensor, name: str) -> Tensor:
         return keras.layers.ReLU(name=f"{name}_relu")(normed(x, f"{name}_norm"))
 
     x = AppendLabel(name="labelled")([image, label])  # [B, H, W, 3 + C]
@@ -156,7 +156,7 @@ class StarGAN(Adversarial):
             self.ema_generator = generator("ema_generator")
 
         def rate(updates: int) -> LinearDecay:
-            """By updates, of which a step has so many."""
+            """The schedule of an optimizer that makes so many updates a step."""
             if settings.decay == "linear":
                 return LinearDecay(settings.learning_rate, steps // 2, steps - steps // 2, period=updates)
             period = max(1, steps // 200)  # a thousand of 200,000 iterations
@@ -178,7 +178,7 @@ class StarGAN(Adversarial):
         """The generator as a user wants it: the averaged one where there is one."""
         return {"generator": self.ema_generator if self.settings.ema else self.generator}
 
-    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+    def train_step(self, batches: engine.Batches) -> engine.Terms:
         """The discriminator's update on each batch, then the generator's on the last; D's terms are means."""
         critic_terms = [self._criticize(batch, n) for n, batch in enumerate(batches)]
         generator_terms, _ = self.minimize(
@@ -193,7 +193,7 @@ class StarGAN(Adversarial):
         means = {name: sum(terms[name] for terms in critic_terms) / len(batches) for name in critic_terms[0]}
         return means | generator_terms
 
-    def _criticize(self, batch: dict[str, Any], n: int) -> dict[str, Any]:
+    def _criticize(self, batch: Batch, n: int) -> engine.Terms:
         fake = self._draw(batch["image"], batch["target"])
         terms, _ = self.minimize(
             self.discriminator_optimizer,
@@ -202,8 +202,14 @@ class StarGAN(Adversarial):
         )
         return terms
 
-    def discriminator_losses(self, batch: dict[str, Any], fake: Any, n: int) -> dict[str, Any]:
-        """Reals score above fakes, with slopes of 1 between them, and show their labels; n counts D's updates."""
+    def discriminator_losses(self, batch: Batch, fake: Tensor, n: int) -> engine.Terms:
+        """Reals score above fakes, with slopes of 1 between them, and show their labels.
+
+        D(fake) - D(real) + gp (|gradient of D between them| - 1)^2 + cls H(label, D_cls(real)).
+
+        Args:
+          n: which of the step's updates of D this is.
+        """
         settings, real = self.settings, batch["image"]
         of_real, of_fake = self.discriminator(real, training=True), self.discriminator(fake, training=True)
         alpha = self.uniform(f"penalty{n}", (real.shape[0], 1, 1, 1))
@@ -216,8 +222,11 @@ class StarGAN(Adversarial):
             "penalty": settings.gradient_penalty_weight * penalty,
         }
 
-    def generator_losses(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Look real, show the target's labels, and lead back to the picture when asked for its own."""
+    def generator_losses(self, batch: Batch) -> engine.Terms:
+        """Look real, show the target's labels, and lead back to the picture when asked for its own.
+
+        -D(fake) + cls H(target, D_cls(fake)) + rec |G(fake, label) - real|, where fake = G(real, target).
+        """
         settings, real = self.settings, batch["image"]
         fake = self._draw(real, batch["target"])
         of_fake = self.discriminator(fake, training=True)
@@ -228,10 +237,10 @@ class StarGAN(Adversarial):
             "reconstruction": settings.reconstruction_weight * l1(self._draw(fake, batch["label"]), real),
         }
 
-    def _draw(self, image: Any, label: Any) -> Any:
+    def _draw(self, image: Tensor, label: Tensor) -> Tensor:
         return self.generator({"image": image, "label": label}, training=True)["image"]
 
-    def _classify(self, logits: Any, label: Any, known: Any) -> Any:
+    def _classify(self, logits: Tensor, label: Tensor, known: Tensor) -> Tensor:
         """Summed over groups; what is not known costs nothing."""
         loss = 0.0
         for place in self.labels.places():
@@ -242,17 +251,17 @@ class StarGAN(Adversarial):
     def judged(self) -> dict[str, str]:
         return {"generator": "image"}
 
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def translated(self, batch: Batch) -> dict[str, Tensor]:
         return {"generator": self._show(batch["image"], batch["target"])}
 
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def sample(self, batch: Batch) -> dict[str, Tensor]:
         """Each input, and what it becomes in every domain."""
         targets = self.labels.domains(np.asarray(batch["label"]))
-        drawn = {title: self._show(batch["image"], target) for title, target in targets.items()}
-        return {"input": batch["image"]} | drawn
+        outputs = {title: self._show(batch["image"], target) for title, target in targets.items()}
+        return {"input": batch["image"]} | outputs
 
-    def _show(self, image: Any, label: Any) -> Any:
-        """As a user's filter draws it."""
+    def _show(self, image: Tensor, label: Tensor) -> Tensor:
+        """What the generator that a user gets makes of an image and a label."""
         (generator,) = self.generators().values()
-        given = {"image": ops.convert_to_tensor(image), "label": ops.convert_to_tensor(label)}
-        return generator(given, training=False)["image"]
+        inputs = {"image": ops.convert_to_tensor(image), "label": ops.convert_to_tensor(label)}
+        return generator(inputs, training=False)["image"]

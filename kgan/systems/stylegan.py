@@ -17,6 +17,7 @@ from keras import ops
 from kgan import engine
 from kgan.blocks import Initial
 from kgan.errors import UserError
+from kgan.labels import Labels
 from kgan.layers import (
     Bias,
     Blur2D,
@@ -38,6 +39,7 @@ from kgan.precision import variable_dtype
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, named
+from kgan.types import Batch, Tensor
 
 OBJECTIVES = {"r1": NON_SATURATING, "wgan-gp": WASSERSTEIN}
 
@@ -137,11 +139,11 @@ class Settings:
 
     @property
     def layers(self) -> int:
-        """Of the synthesis network at full size: two a level."""
+        """How many styled layers the synthesis network has at full size: two a level."""
         return layers_at(self.image_size)
 
     def channels(self, size: int) -> int:
-        """Of the layers at `size` px."""
+        """How many channels the layers at `size` px have."""
         return min(2 * self.filters // size, self.filters_most)
 
     def at(self, values: tuple[Any, ...], size: int) -> Any:
@@ -155,14 +157,14 @@ class Settings:
 
     def stages(self, batch_size: int) -> tuple[Stage, ...]:
         """Every level's beginning in steps and images, and its batch; the last one has no end."""
-        found, step, image, size = [], 0, 0, self.start_size
+        stages, step, image, size = [], 0, 0, self.start_size
         while size <= self.image_size:
             batch = batch_size * self.at(self.batches, size)
-            found.append(Stage(step, image, size, batch))
+            stages.append(Stage(step, image, size, batch))
             lasts = max(0, math.ceil((self.begins(2 * size) - image) / (batch * self.repeats))) * self.repeats
             step, image, size = step + lasts, image + lasts * batch, 2 * size
-        following = [each.first_step for each in found[1:]] + [None]
-        return tuple(each for each, after in zip(found, following, strict=True) if each.first_step != after)
+        following = [each.first_step for each in stages[1:]] + [None]
+        return tuple(each for each, after in zip(stages, following, strict=True) if each.first_step != after)
 
     def steps(self, kimg: float, batch_size: int) -> int:
         """Steps until that many thousands of images have been seen: what a config gives as training.steps."""
@@ -170,7 +172,7 @@ class Settings:
         stage = max((s for s in self.stages(batch_size) if s.first_image < images), key=lambda s: s.first_step)
         return stage.first_step + math.ceil((images - stage.first_image) / stage.batch_size)
 
-    def create(self, steps: int, seed: int, labels: Any = None) -> "StyleGAN":
+    def create(self, steps: int, seed: int, labels: Labels | None = None) -> "StyleGAN":
         """The system."""
         return StyleGAN(self, seed, labels.width if labels else 0)
 
@@ -218,7 +220,7 @@ def build_synthesis(settings: Settings, seed: int = 0, name: str = "synthesis") 
     inputs, images = {"ws": ws}, {}
     fade = Fade(name="fade", dtype=dtype)
 
-    def styled(x: Any, index: int, name: str) -> Any:
+    def styled(x: Tensor, index: int, name: str) -> Tensor:
         noise = keras.Input((*x.shape[1:3], 1), name=f"noise{index}", optional=True)
         inputs[noise.name] = noise
         x = Noise(seed=initial.seed(), name=f"{name}_noise")(x, noise)
@@ -259,7 +261,7 @@ def build_discriminator(
         layers[name] = make(seed=initial.seed(), name=name, **arguments)
         layers[f"{name}_lrelu"] = keras.layers.LeakyReLU(0.2, name=f"{name}_lrelu")
 
-    def run(x: Any, *names: str) -> Any:
+    def run(x: Tensor, *names: str) -> Tensor:
         for name in names:
             x = layers[name](x)
         return x
@@ -281,10 +283,10 @@ def build_discriminator(
     layers["fade"] = Fade(name="fade")
     layers["own"] = keras.layers.Dot(1, name="own_logit", dtype=dtype)
 
-    def from_rgb(image: Any, size: int) -> Any:
+    def from_rgb(image: Tensor, size: int) -> Tensor:
         return run(image, f"r{size}_rgb", f"r{size}_rgb_lrelu")
 
-    def halved(x: Any, size: int) -> Any:
+    def halved(x: Tensor, size: int) -> Tensor:
         r = f"r{size}"
         return run(x, f"{r}_conv", f"{r}_conv_lrelu", f"{r}_blur", f"{r}_down", f"{r}_down_lrelu")
 
@@ -389,11 +391,11 @@ class StyleGAN(Adversarial):
                     variable.assign(ops.zeros(variable.shape, variable.dtype))
             optimizer.learning_rate = self.rate(stage.first_step)
 
-    def rate(self, step: Any) -> float:
+    def rate(self, step: Tensor) -> float:
         """The level's learning rate."""
         return self.settings.learning_rate * self.settings.at(self.settings.learning_rates, self.stage.image_size)
 
-    def _alpha(self) -> Any:
+    def _alpha(self) -> Tensor:
         """How far the level is faded in, by the images seen until the last change."""
         settings, stage = self.settings, self.stage
         if stage.image_size == settings.start_size or not settings.fade_kimg:
@@ -402,7 +404,7 @@ class StyleGAN(Adversarial):
         images = steps * stage.batch_size + (stage.first_image - settings.begins(stage.image_size))
         return ops.clip(ops.cast(images, "float32") / (1000 * settings.fade_kimg), 0.0, 1.0)
 
-    def _fade(self, alpha: Any) -> None:
+    def _fade(self, alpha: Tensor) -> None:
         averaged = [self.ema_synthesis] if self.settings.ema_kimg else []
         for network in (self.synthesis, self.discriminator, *averaged):
             variable = network.get_layer("fade").alpha
@@ -410,7 +412,7 @@ class StyleGAN(Adversarial):
 
     # --- the step ---
 
-    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+    def train_step(self, batches: engine.Batches) -> engine.Terms:
         """The discriminator's update, the average's, then the generator's: each on fakes of its own."""
         alpha = self._alpha()
         self._fade(alpha)
@@ -433,11 +435,11 @@ class StyleGAN(Adversarial):
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
-    def faded(self, real: Any, alpha: Any) -> Any:
+    def faded(self, real: Tensor, alpha: Tensor) -> Tensor:
         """Reals as the fakes are: what the level below cannot show fades in with the level."""
         return real + ops.cast(1 - alpha, real.dtype) * (nearest_double(ops.average_pool(real, 2, strides=2)) - real)
 
-    def fakes(self, side: str, count: int, labels: Any) -> tuple[Any, Any]:
+    def fakes(self, side: str, count: int, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """Pictures [count, r, r, 3] whose styles are mixed, and the batch's w [count, Z].
 
         Args:
@@ -445,7 +447,7 @@ class StyleGAN(Adversarial):
         """
         settings, size = self.settings, self.stage.image_size
 
-        def mapped(name: str) -> Any:
+        def mapped(name: str) -> Tensor:
             z = self.normal(f"{side}_{name}", (count, settings.latent_size))
             return self.mapping({"z": z} if labels is None else {"z": z, "label": labels}, training=True)
 
@@ -463,12 +465,12 @@ class StyleGAN(Adversarial):
         }
         return self._synthesis({"ws": ws, **noise}, training=True), w
 
-    def judge(self, image: Any, labels: Any) -> Any:
+    def judge(self, image: Tensor, labels: Tensor | None) -> Tensor:
         """Logits [B, 1] of the level's pictures."""
         inputs = {f"image{self.stage.image_size}": image}
         return self._discriminator(inputs if labels is None else {**inputs, "label": labels}, training=True)
 
-    def discriminator_losses(self, real: Any, fake: Any, labels: Any = None) -> dict[str, Any]:
+    def discriminator_losses(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> engine.Terms:
         """Tell reals from fakes, with a slope that is small at reals (R1), or 1 between both (WGAN-GP)."""
         settings = self.settings
         of_real, of_fake = self.judge(real, labels), self.judge(fake, labels)
@@ -486,12 +488,12 @@ class StyleGAN(Adversarial):
             terms["penalty_drift"] = settings.drift * ops.mean(of_real * of_real)
         return terms
 
-    def generator_losses(self, count: int, labels: Any = None) -> tuple[dict[str, Any], Any]:
+    def generator_losses(self, count: int, labels: Tensor | None = None) -> tuple[engine.Terms, Tensor]:
         """Fool D; and the w of its fakes."""
         fake, w = self.fakes("generator", count, labels)
         return {"generator": self.objective.generator(self.judge(fake, labels))}, w
 
-    def _follow(self, w: Any) -> None:
+    def _follow(self, w: Tensor) -> None:
         """The average w moves towards this batch's."""
         mean, decay = self.truncation.mean, self.settings.w_mean_decay
         now = ops.cast(ops.mean(engine.gather(w), axis=0), mean.dtype)
@@ -512,7 +514,7 @@ class StyleGAN(Adversarial):
         """The generator at the level reached, averaged where there is an average."""
         return {"generator": self._filter}
 
-    def generate(self, z: Any, psi: float, labels: Any = None) -> Any:
+    def generate(self, z: Tensor, psi: float, labels: Tensor | None = None) -> Tensor:
         """z [B, Z] to pictures [B, r, r, 3] with fixed noise."""
         inputs = {tensor.name: None for tensor in self._filter.inputs}
         inputs |= {"z": z, "psi": np.full((len(z), 1), psi, "float32")} | ({} if labels is None else {"label": labels})
@@ -526,10 +528,10 @@ class StyleGAN(Adversarial):
     def judged(self) -> dict[str, str]:
         return {"generator": "image"}
 
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def translated(self, batch: Batch) -> dict[str, Tensor]:
         return {"generator": self.generate(self.latents(batch["number"]), 1.0, batch.get("label"))}
 
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def sample(self, batch: Batch) -> dict[str, Tensor]:
         """A real picture, three without truncation, and the same three with it."""
         count, labels = len(batch["image"]), batch.get("label")
         columns = {"real": batch["image"]}

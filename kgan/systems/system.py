@@ -46,7 +46,7 @@ class Settings(Protocol):
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
 
-    def create(self, steps: int, seed: int, labels: Labels | None = None) -> Any:
+    def create(self, steps: int, seed: int, labels: Labels | None = None) -> System:
         """The `System`, for a training of `steps` steps on pictures with these labels."""
 
 
@@ -107,11 +107,11 @@ class System(keras.Model):
         self,
         optimizer: keras.optimizers.Optimizer,
         losses: Callable[[Any], engine.Terms],
-        made: engine.Forward,
+        fakes: engine.Forward,
     ) -> engine.Terms:
-        """One update of made.variables against the terms of losses(made.value); returns the terms."""
-        terms, slopes = engine.gradients_through(losses, made, optimizer)
-        engine.apply(optimizer, slopes, made.variables)
+        """One update of fakes.variables against the sum of the terms of losses(fakes.value); returns the terms."""
+        terms, slopes = engine.gradients_through(losses, fakes, optimizer)
+        engine.apply(optimizer, slopes, fakes.variables)
         return terms
 
     def state(self) -> dict[str, keras.Variable]:
@@ -133,12 +133,12 @@ class System(keras.Model):
         return state
 
     def networks(self) -> dict[str, keras.Model]:
-        """Those that are trained, by attribute."""
+        """The networks that are trained, by attribute."""
         models = sorted((name, child) for name, child in vars(self).items() if isinstance(child, keras.Model))
         return {name: network for name, network in models if not name.startswith(("_", "ema_"))}
 
     def progress(self, terms: dict[str, float]) -> str:
-        """A step's terms in a word or two, beside the progress bar."""
+        """What the progress bar says of a step: its loss."""
         return f"loss {sum(terms.values()):.3g}"
 
     def generators(self) -> dict[str, keras.Model]:
@@ -146,11 +146,11 @@ class System(keras.Model):
         raise NotImplementedError
 
     def judged(self) -> dict[str, str]:
-        """For measures while the training goes on: which domain's pictures each filter's should look like."""
+        """Which stream of test pictures each generator's should look like, for measures during the training."""
         raise NotImplementedError
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
-        """What each filter makes of a batch of test pictures: [B, H, W, 3] in [-1, 1]."""
+        """What each generator makes of a batch of test pictures: [B, H, W, 3] in [-1, 1]."""
         raise NotImplementedError
 
     def sample(self, batch: Batch) -> dict[str, Tensor]:
@@ -158,7 +158,7 @@ class System(keras.Model):
         raise NotImplementedError
 
 
-def together(network: keras.Model, *images: Tensor) -> list[Any]:
+def together(network: keras.Model, *images: Tensor) -> list[Tensor]:
     """What a network makes of each [B, H, W, C] in training, as one batch: faster than each on its own.
 
     The same too, where no layer looks across a batch; but a spectral normalization iterates once and not for each.

@@ -15,6 +15,7 @@ from keras import ops
 from kgan import engine
 from kgan.blocks import Initial, conv, dense, residual_block, tanh
 from kgan.errors import UserError
+from kgan.labels import Labels
 from kgan.layers import CAM, LIN, AdaLIN, Heatmap, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import (
     HINGE,
@@ -32,6 +33,7 @@ from kgan.precision import variable_dtype
 from kgan.settings import check_choices, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
+from kgan.types import Batch, Tensor
 
 OBJECTIVES = {
     "lsgan": LSGAN,
@@ -147,10 +149,10 @@ class Settings:
 
     @property
     def batches_per_step(self) -> int:
-        """One for D and one for G, or one for both."""
+        """How many batches a step takes: one for D and one for G, or one for both."""
         return 2 if self.separate_batches else 1
 
-    def create(self, steps: int, seed: int, labels: Any = None) -> "UGATIT":
+    def create(self, steps: int, seed: int, labels: Labels | None = None) -> "UGATIT":
         """The system, for a training of `steps` steps."""
         return UGATIT(self, steps, seed)
 
@@ -160,7 +162,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
     initial = Initial(seed, settings.initializer)
     bias = settings.conv_bias
 
-    def instance_norm(x: Any, name: str) -> Any:
+    def instance_norm(x: Tensor, name: str) -> Tensor:
         affine = settings.instance_norm_affine
         return InstanceNormalization(center=affine, scale=affine, name=name)(x)
 
@@ -194,7 +196,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
     gamma = dense(y, channels, name="gamma", initial=initial, use_bias=bias)  # [B, 4F]
     beta = dense(y, channels, name="beta", initial=initial, use_bias=bias)  # [B, 4F]
 
-    def adalin(x: Any, name: str) -> Any:
+    def adalin(x: Tensor, name: str) -> Tensor:
         layer = AdaLIN(settings.rho, settings.rho_smoothing, unbiased=settings.unbiased_variance, name=name)
         return layer(x, gamma, beta)
 
@@ -307,7 +309,7 @@ class UGATIT(Adversarial):
         prefix = "ema_" if self.settings.ema else ""
         return {name: getattr(self, prefix + name) for name in ("generator_ab", "generator_ba")}
 
-    def train_step(self, batches: engine.Batches) -> dict[str, Any]:
+    def train_step(self, batches: engine.Batches) -> engine.Terms:
         """The discriminators' update, then the generators', each on its own pictures or both on the same."""
         real_a, real_b = batches[-1]["a"], batches[-1]["b"]
         fakes = self.draw_once(lambda: self.draw(real_a, real_b))
@@ -334,7 +336,7 @@ class UGATIT(Adversarial):
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
-    def discriminator_losses(self, real_a: Any, fake_a: Any, real_b: Any, fake_b: Any) -> dict[str, Any]:
+    def discriminator_losses(self, real_a: Tensor, fake_a: Tensor, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
         """Patch and CAM logits of both scales are judged alike and summed."""
         settings = self.settings
         terms = {
@@ -348,15 +350,21 @@ class UGATIT(Adversarial):
             terms["penalty_b"] = weight * self._penalty(self.discriminators_b, real_b, fake_b, "b")
         return terms
 
-    def draw(self, real_a: Any, real_b: Any) -> dict[str, dict[str, Any]]:
+    def draw(self, real_a: Tensor, real_b: Tensor) -> dict[str, dict[str, Tensor]]:
         """Images and CAM logits of both pictures in either domain."""
         to_b, same_b = together(self.generator_ab, real_a, real_b)
         to_a, same_a = together(self.generator_ba, real_b, real_a)
         outputs = {"to_b": to_b, "same_b": same_b, "to_a": to_a, "same_a": same_a}
         return {name: {key: each[key] for key in ("image", "cam_logits")} for name, each in outputs.items()}
 
-    def generator_losses(self, fakes: dict[str, dict[str, Any]], real_a: Any, real_b: Any) -> dict[str, Any]:
-        """Fool both scales, come back, leave one's own domain alone, and tell the domains apart (CAM)."""
+    def generator_losses(self, fakes: dict[str, dict[str, Tensor]], real_a: Tensor, real_b: Tensor) -> engine.Terms:
+        """Fool both scales, come back, leave pictures of the target domain alone, and tell the domains apart (CAM).
+
+        With G_ab(a) = fake_b and G_ba(b) = fake_a, all distances the mean of |x - y|:
+          adversarial_ab: the objective on patch and CAM logits of D_b(fake_b), local and global;
+          cycle_a: G_ba(fake_b) to a; identity_a: G_ba(a) to a;
+          cam_ab: -log sigmoid(CAM logits of G_ab(a)) - log(1 - sigmoid(CAM logits of G_ab(b))).
+        """
         settings = self.settings
         to_b, same_b, to_a, same_a = (fakes[name] for name in ("to_b", "same_b", "to_a", "same_a"))
         cycled_a = self.generator_ba(to_b["image"], training=True)["image"]
@@ -373,7 +381,7 @@ class UGATIT(Adversarial):
             "l2_generators": settings.l2 * l2(self._decayed(self.generator_variables())),
         }
 
-    def _judge(self, discriminators: tuple[keras.Model, ...], real: Any, fake: Any) -> Any:
+    def _judge(self, discriminators: tuple[keras.Model, ...], real: Tensor, fake: Tensor) -> Tensor:
         loss = 0.0
         for discriminator in discriminators:
             of_real, of_fake = together(discriminator, real, fake)
@@ -381,16 +389,16 @@ class UGATIT(Adversarial):
                 loss = loss + self.objective.discriminator(of_real[key], of_fake[key])
         return loss
 
-    def _fool(self, discriminators: tuple[keras.Model, ...], fake: Any) -> Any:
+    def _fool(self, discriminators: tuple[keras.Model, ...], fake: Tensor) -> Tensor:
         outputs = [discriminator(fake, training=True) for discriminator in discriminators]
         return sum(self.objective.generator(output[key]) for output in outputs for key in ("logits", "cam_logits"))
 
     @staticmethod
-    def _attend(translated: Any, same: Any) -> Any:
+    def _attend(translated: Tensor, same: Tensor) -> Tensor:
         """G's classifier: is this picture from the domain to be translated, or already of the target?"""
         return binary_cross_entropy(translated, True) + binary_cross_entropy(same, False)
 
-    def _penalty(self, discriminators: tuple[keras.Model, ...], real: Any, fake: Any, domain: str) -> Any:
+    def _penalty(self, discriminators: tuple[keras.Model, ...], real: Tensor, fake: Tensor, domain: str) -> Tensor:
         """Gradient penalty of every logit, between reals and fakes, or around the reals (DRAGAN)."""
         shape = ops.shape(real)
         if self.settings.adversarial == "dragan":
@@ -399,7 +407,7 @@ class UGATIT(Adversarial):
         points = between(real, fake, self.uniform(f"penalty_{domain}", (shape[0], 1, 1, 1)))
         one_sided = self.settings.adversarial == "wgan-lp"
 
-        def critic(discriminator: keras.Model, key: str) -> Callable[[Any], Any]:
+        def critic(discriminator: keras.Model, key: str) -> Callable[[Tensor], Tensor]:
             return lambda x: discriminator(x, training=True)[key]
 
         critics = [critic(network, key) for network in discriminators for key in ("logits", "cam_logits")]
@@ -413,14 +421,14 @@ class UGATIT(Adversarial):
     def judged(self) -> dict[str, str]:
         return {"generator_ab": "b", "generator_ba": "a"}
 
-    def translated(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def translated(self, batch: Batch) -> dict[str, Tensor]:
         ab, ba = self.generators().values()
         return {
             "generator_ab": ab(batch["a"], training=False)["image"],
             "generator_ba": ba(batch["b"], training=False)["image"],
         }
 
-    def sample(self, batch: dict[str, Any]) -> dict[str, Any]:
+    def sample(self, batch: Batch) -> dict[str, Tensor]:
         """Input, attention, output and cycle of both directions."""
         ab, ba = self.generators().values()
         to_b, to_a = ab(batch["a"], training=False), ba(batch["b"], training=False)
