@@ -9,13 +9,21 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import alone
+
+if TYPE_CHECKING:
+    import keras
+
+    from kgan import engine
+    from kgan.systems.cyclegan import CycleGAN
+    from kgan.systems.ugatit import UGATIT
+    from kgan.types import Tensor
 
 CASES = (("cyclegan_selfie2anime", 1), ("cyclegan_selfie2anime", 4), ("ugatit_light_selfie2anime_64", 1))
 COLUMNS = {
@@ -76,9 +84,9 @@ def measure(config: str, batch: int, changes: dict[str, Any], seconds: float) ->
     while len(times) < 3 or sum(map(sum, times)) < seconds:
         times.append([])
         for step in steps:
-            given, start = batches(), time.perf_counter()
-            engine.to_host(step(*given))
-            times[-1].append((time.perf_counter() - start) / len(given))
+            inputs, start = batches(), time.perf_counter()
+            engine.to_host(step(*inputs))
+            times[-1].append((time.perf_counter() - start) / len(inputs))
     return [
         {
             "config": config,
@@ -94,27 +102,29 @@ def measure(config: str, batch: int, changes: dict[str, Any], seconds: float) ->
     ]
 
 
-def plain(system: Any) -> Any:
+def plain(system: CycleGAN | UGATIT) -> Callable[[engine.Batches], engine.Terms]:
     """A straightforward `train_step` on the networks and optimizers of kgan's CycleGAN or U-GAT-IT."""
     from kgan.systems.cyclegan import CycleGAN
 
-    return lambda batches: (cyclegan if isinstance(system, CycleGAN) else ugatit)(system, batches)
+    if isinstance(system, CycleGAN):
+        return lambda batches: cyclegan(system, batches)
+    return lambda batches: ugatit(system, batches)
 
 
-def cyclegan(system: Any, batches: Any) -> dict[str, Any]:
+def cyclegan(system: CycleGAN, batches: engine.Batches) -> engine.Terms:
     """G's update, then D's on fakes that are made again, by the generators of now."""
     from kgan.losses import l1
 
     settings, objective = system.settings, system.objective
     real_a, real_b = batches[0]["a"], batches[0]["b"]
 
-    def to_a(x: Any) -> Any:
+    def to_a(x: Tensor) -> Tensor:
         return system.generator_ba(x, training=True)["image"]
 
-    def to_b(x: Any) -> Any:
+    def to_b(x: Tensor) -> Tensor:
         return system.generator_ab(x, training=True)["image"]
 
-    def generator_losses() -> Any:
+    def generator_losses() -> tuple[engine.Terms, tuple]:
         fake_a, fake_b = to_a(real_b), to_b(real_a)
         return {
             "adversarial_ab": objective.generator(system.discriminator_b(fake_b, training=True)),
@@ -125,8 +135,8 @@ def cyclegan(system: Any, batches: Any) -> dict[str, Any]:
             "identity_b": settings.identity_weight * settings.cycle_weight_b * l1(to_b(real_b), real_b),
         }, ()
 
-    def discriminator_losses() -> Any:
-        def judge(discriminator: Any, real: Any, fake: Any) -> Any:
+    def discriminator_losses() -> tuple[engine.Terms, tuple]:
+        def judge(discriminator: keras.Model, real: Tensor, fake: Tensor) -> Tensor:
             real_logits, fake_logits = discriminator(real, training=True), discriminator(fake, training=True)
             return settings.discriminator_weight * objective.discriminator(real_logits, fake_logits)
 
@@ -141,20 +151,20 @@ def cyclegan(system: Any, batches: Any) -> dict[str, Any]:
     return {**terms, **more}
 
 
-def ugatit(system: Any, batches: Any) -> dict[str, Any]:
+def ugatit(system: UGATIT, batches: engine.Batches) -> engine.Terms:
     """D's update, then G's."""
     from kgan.losses import binary_cross_entropy, l1, l2
 
     settings, objective = system.settings, system.objective
     weight = settings.adversarial_weight
 
-    def ab(x: Any) -> Any:
+    def ab(x: Tensor) -> dict[str, Tensor]:
         return system.generator_ab(x, training=True)
 
-    def ba(x: Any) -> Any:
+    def ba(x: Tensor) -> dict[str, Tensor]:
         return system.generator_ba(x, training=True)
 
-    def judge(discriminators: Any, real: Any, fake: Any) -> Any:
+    def judge(discriminators: tuple[keras.Model, ...], real: Tensor, fake: Tensor) -> Tensor:
         loss = 0.0
         for discriminator in discriminators:
             of_real, of_fake = discriminator(real, training=True), discriminator(fake, training=True)
@@ -162,14 +172,14 @@ def ugatit(system: Any, batches: Any) -> dict[str, Any]:
             loss = loss + objective.discriminator(of_real["cam_logits"], of_fake["cam_logits"])
         return weight * loss
 
-    def fool(discriminators: Any, fake: Any) -> Any:
+    def fool(discriminators: tuple[keras.Model, ...], fake: Tensor) -> Tensor:
         loss = 0.0
         for discriminator in discriminators:
             output = discriminator(fake, training=True)
             loss = loss + objective.generator(output["logits"]) + objective.generator(output["cam_logits"])
         return weight * loss
 
-    def discriminator_losses() -> Any:
+    def discriminator_losses() -> tuple[engine.Terms, tuple]:
         real_a, real_b = batches[0]["a"], batches[0]["b"]
         return {
             "discriminator_a": judge(system.discriminators_a, real_a, ba(real_b)["image"]),
@@ -177,7 +187,7 @@ def ugatit(system: Any, batches: Any) -> dict[str, Any]:
             "l2_discriminators": settings.l2 * l2(system._decayed(system.discriminator_variables())),
         }, ()
 
-    def generator_losses() -> Any:
+    def generator_losses() -> tuple[engine.Terms, tuple]:
         real_a, real_b = batches[-1]["a"], batches[-1]["b"]
         to_b, to_a, same_a, same_b = ab(real_a), ba(real_b), ba(real_a), ab(real_b)
         cam_ab = binary_cross_entropy(to_b["cam_logits"], True) + binary_cross_entropy(same_b["cam_logits"], False)
@@ -200,7 +210,8 @@ def ugatit(system: Any, batches: Any) -> dict[str, Any]:
     return {**terms, **more}
 
 
-def _end(system: Any) -> None:
+def _end(system: CycleGAN | UGATIT) -> None:
+    """Move the averages, count the step."""
     from kgan.systems.system import average
 
     if system.settings.ema:

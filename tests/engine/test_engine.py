@@ -65,21 +65,21 @@ def three_steps(folder: Path, backend: str, devices: int, case: str) -> Result:
 
 
 def assert_equal(folder: Path, case: str, one: tuple[str, int], other: tuple[str, int], as_: str = "") -> None:
-    found, expected = three_steps(folder, *one, case), three_steps(folder, *other, as_ or case)
+    result, expected = three_steps(folder, *one, case), three_steps(folder, *other, as_ or case)
     hidden = re.compile(HIDDEN[case.split("_")[0]])
     # TensorFlow keeps LeakyReLU's slope as a float32, 1.5e-8 away from the 0.2 of JAX: hence not 1e-12.
-    for step, (row, wanted) in enumerate(zip(found[0], expected[0], strict=True)):
+    for step, (row, wanted) in enumerate(zip(result[0], expected[0], strict=True)):
         assert row == pytest.approx(wanted, rel=1e-6), f"step {step}"
-    assert found[2].keys() == expected[2].keys()
+    assert result[2].keys() == expected[2].keys()
     moved = compared = 0
     for path, value in expected[2].items():
-        np.testing.assert_array_equal(found[1][path], expected[1][path], err_msg=path)
+        np.testing.assert_array_equal(result[1][path], expected[1][path], err_msg=path)
         if "optimizer" in path or path.endswith("noise/fixed") or (path.endswith("bias") and hidden.search(path)):
             continue
         update = np.abs(value - expected[1][path]).max()
         compared += 1
         moved += update > 0
-        np.testing.assert_allclose(found[2][path], value, rtol=0, atol=1e-4 * update + 1e-12, err_msg=path)
+        np.testing.assert_allclose(result[2][path], value, rtol=0, atol=1e-4 * update + 1e-12, err_msg=path)
     assert moved > 0.9 * compared > 20  # the comparison means nothing where nothing was learned
 
 

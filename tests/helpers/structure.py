@@ -21,11 +21,12 @@ class Structure(NamedTuple):
 
     @property
     def count(self) -> int:
-        """Of trained parameters."""
+        """How many numbers are trained."""
         return sum(int(np.prod(shape)) for _, shape, trained in self.variables if trained)
 
 
 def structure(build: Callable[[], keras.Model]) -> Structure:
+    """What a network is made of, without its weights."""
     try:
         with keras.StatelessScope(initialize_variables=False):
             model = build()
@@ -41,11 +42,13 @@ def assert_golden(name: str, title: str, networks: dict[str, Structure]) -> None
     lines = [f"# {title}: path and shape of every variable, * where it is not trained."]
     for heading, network in networks.items():
         lines += ["", f"[{heading}]"]
-        lines += [f"{path} {'x'.join(map(str, shape))}{'' if trained else ' *'}" for path, shape, trained in network[0]]
-    found, golden = "\n".join(lines) + "\n", GOLDEN / f"{name}.txt"
+        lines += [
+            f"{path} {'x'.join(map(str, shape))}{'' if trained else ' *'}" for path, shape, trained in network.variables
+        ]
+    text, golden = "\n".join(lines) + "\n", GOLDEN / f"{name}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(found)
-    assert found == golden.read_text(), (
+        golden.write_text(text)
+    assert text == golden.read_text(), (
         f"The variables of {title} changed. Where that is meant, regenerate the file and look at its diff:\n"
         "  UPDATE_GOLDEN=1 python -m pytest tests/systems -k golden"
     )
