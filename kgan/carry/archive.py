@@ -56,7 +56,7 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     output, limit = Path(output), int(limit_mb * MB)
     if output.is_dir():
         raise UserError(f"--output={output} is a folder: name the archive to write, such as {output / 'run.tar'}.")
-    config.system.check()
+    config.check()
     largest = max(stages(config), key=lambda stage: stage.image_size)
     reader = open_data(_changed(config, "data", memory="stream"), largest)
     copies = Copies(config.data, reader)

@@ -14,7 +14,7 @@ from kgan.data.sources import first, generator, memory
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
 from kgan.pictures import emoji, images
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 
 
 @dataclasses.dataclass
@@ -38,12 +38,15 @@ class Labelled(Data):
     turns: str = choice("rows", "batches")
     label_dropout: float = 0.0
 
-    def open(self, size: int, batch_size: int, batches: int, seed: int) -> "LabelledReader":
-        check_choices(self, "data")
-        if not 0 <= self.label_dropout < 1:
-            raise UserError(f"data.label_dropout must lie between 0 and 1, got {self.label_dropout}.")
+    def check(self) -> None:
+        Checks(self, "data").share("label_dropout")
         if not self.sets:
             raise UserError("data.sets is empty: it says where the labels stand.")
+        for number, each in enumerate(self.sets):
+            Checks(each, f"data.sets[{number}]")
+
+    def open(self, size: int, batch_size: int, batches: int, seed: int) -> "LabelledReader":
+        self.check()
         if self.turns == "batches" and math.gcd(batches, len(self.sets)) > 1:
             raise UserError(
                 f"With data.turns=batches and {batches} batches a step, the last of which is the generator's, it would "
@@ -66,8 +69,7 @@ class Labelled(Data):
         if not self.root:
             raise UserError("data.root is not set: it names the folder that holds the pictures.")
         found: dict[str, Found] = {}
-        for number, each in enumerate(self.sets):
-            check_choices(each, f"data.sets[{number}]")
+        for each in self.sets:
             name, root = each.folder or "pictures", Path(self.root).expanduser() / each.folder
             if name in found:
                 raise UserError(f"data.sets names {name} twice: each set has a folder of its own.")

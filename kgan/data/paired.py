@@ -10,7 +10,7 @@ from kgan.data.reader import Data, Reader
 from kgan.data.sources import Source, memory
 from kgan.errors import UserError
 from kgan.pictures import emoji, images
-from kgan.settings import check_choices, choice
+from kgan.settings import choice
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Paired(Data):
     direction: str = choice("ab", "ba")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "PairedReader":
-        check_choices(self, "data")
+        self.check()
         train, test = self._embedded() or self._files()
         return PairedReader(self, train, test, size, batch_size, batches, seed)
 

@@ -13,7 +13,7 @@ from keras import ops
 from kgan.data.sources import FITS, Order, Pictures, Source, crop_and_flip, first, free_memory, generator, memory
 from kgan.errors import UserError
 from kgan.pictures import emoji, images
-from kgan.settings import choice
+from kgan.settings import Checks, choice
 
 Batch = dict[str, np.ndarray]
 AHEAD = 4  # steps of pictures that are decoded before they are asked for
@@ -40,6 +40,10 @@ class Data:
     flip: bool = True
     memory: str = choice("auto", "keep", "stream")
     subject: str = choice("none", "face", "center")
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot be; of their files only `open` knows."""
+        Checks(self, "data")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "Reader":
         """Look at every file; see `Reader`."""

@@ -18,7 +18,7 @@ from kgan.errors import UserError
 from kgan.layers import CAM, LIN, AdaLIN, Heatmap, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, binary_cross_entropy, gradient_penalty, l1, l2
 from kgan.optimizers import LinearDecay, adam
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial, average, named, together
 
 OBJECTIVES = {
@@ -65,7 +65,7 @@ class Settings:
     filters: int = 64
     residual_blocks: int = 4
     discriminator_layers: int = 6
-    adversarial: str = choice("lsgan", "gan", "hinge", "wgan-gp", "wgan-lp", "dragan")
+    adversarial: str = choice(*OBJECTIVES)
     spectral: bool = True
     adversarial_weight: float = 1.0
     cycle_weight: float = 10.0
@@ -113,13 +113,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
-        for name in ("ema", "rho", "rho_smoothing"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"system.{name} must lie between 0 and 1, got {getattr(self, name)}.")
-        for name in ("filters", "residual_blocks"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        checks = Checks(self, "system")
+        checks.within(0, 1, "ema", "rho", "rho_smoothing")
+        checks.at_least(1, "filters", "residual_blocks")
         if self.image_size % 4:
             raise UserError(f"system.image_size must be a multiple of 4, got {self.image_size}.")
         if self.discriminator_layers < 4:

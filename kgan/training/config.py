@@ -6,7 +6,7 @@ from typing import Any
 
 from kgan.data import Data
 from kgan.errors import UserError
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Settings, Stage
 
 
@@ -50,6 +50,18 @@ class Training:
     tensorboard: bool = True
     init_from: str = ""
 
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot be."""
+        checks = Checks(self, "training")
+        checks.at_least(1, "steps", "batch_size", "devices", "samples", "keep")
+        checks.at_least(1, "log_every", "sample_every", "save_every")
+        checks.not_negative("seed", "evaluate_every", "minutes", "steps_per_call")
+        checks.at_least(2, "evaluate_count")
+        if self.batch_size % self.devices:
+            raise UserError(
+                f"training.batch_size ({self.batch_size}) must be a multiple of training.devices ({self.devices})."
+            )
+
 
 @dataclasses.dataclass
 class Config:
@@ -59,6 +71,12 @@ class Config:
     system: Settings
     data: Data
     training: Training = dataclasses.field(default_factory=Training)
+
+    def check(self) -> None:
+        """Raise a `UserError` where settings cannot be, whatever the machine and the pictures."""
+        self.training.check()
+        self.system.check()
+        self.data.check()
 
 
 # What may change between two sittings of one run. Only `steps` (through the learning rate's schedule), `devices` and
@@ -100,19 +118,3 @@ def open_data(config: Config, stage: Stage) -> Any:
     reader = config.data.open(stage.image_size, stage.batch_size, batches, seed)
     reader.begin(stage.first_step, stage.first_image)
     return reader
-
-
-def check(training: Training) -> None:
-    check_choices(training, "training")
-    for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
-        if getattr(training, name) < 1:
-            raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
-    for name in ("seed", "evaluate_every", "minutes", "steps_per_call"):
-        if getattr(training, name) < 0:
-            raise UserError(f"training.{name} must not be negative, got {getattr(training, name)}.")
-    if training.evaluate_count < 2:
-        raise UserError(f"training.evaluate_count must be at least 2, got {training.evaluate_count}.")
-    if training.batch_size % training.devices:
-        raise UserError(
-            f"training.batch_size ({training.batch_size}) must be a multiple of training.devices ({training.devices})."
-        )

@@ -22,7 +22,7 @@ from kgan.pictures import images
 from kgan.precision import float32_copy, policy
 from kgan.quiet import quiet
 from kgan.training import checkpoint
-from kgan.training.config import Config, check, open_data, stages
+from kgan.training.config import Config, open_data, stages
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
 from kgan.training.resume import init_from, restore
@@ -38,8 +38,7 @@ def train(config: Config, workdir: str | Path) -> Path:
     """
     workdir = Path(workdir)
     settings, training = config.system, config.training
-    check(training)
-    settings.check()
+    config.check()
     validation = Validation(training.evaluate_count) if training.evaluate_every else None
     workdir.mkdir(parents=True, exist_ok=True)
     with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
