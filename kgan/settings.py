@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from kgan.errors import UserError
@@ -11,6 +12,30 @@ from kgan.errors import UserError
 def choice(default: str, *others: str) -> Any:
     """A dataclass field of type str that takes one of these words. (Flags cannot override a Literal.)"""
     return dataclasses.field(default=default, metadata={"choices": (default, *others)})
+
+
+def free(default: Any) -> Any:
+    """A dataclass field that may change between two sittings of one run; its default may be a `choice`."""
+    field = default if isinstance(default, dataclasses.Field) else dataclasses.field(default=default)
+    return dataclasses.field(default=field.default, metadata={**field.metadata, "free": True})
+
+
+def fields(settings: Any, path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Every field of a dataclass and of the dataclasses in it, by its path: "training.steps", "data.sets[0].table"."""
+    for field in dataclasses.fields(settings):
+        name, value = f"{path}{field.name}", getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from fields(value, f"{name}.")
+        elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
+            for i, each in enumerate(value):
+                yield from fields(each, f"{name}[{i}].")
+        else:
+            yield name, field
+
+
+def free_paths(settings: Any, path: str = "") -> set[str]:
+    """The paths of all fields that are `free`."""
+    return {name for name, field in fields(settings, path) if field.metadata.get("free")}
 
 
 class Checks:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import shutil
 import tarfile
@@ -101,23 +100,21 @@ def _add_kgan(folder: Path) -> None:
 
 def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int:
     """The newest checkpoint and the log into folder/run; returns the checkpoint's step."""
-    from kgan.training.resume import differences
+    from kgan.training.resume import complete, describe, refuse_another_run
 
-    saved = checkpoint.found(workdir)
-    if not saved:
+    paths = checkpoint.paths(workdir)
+    if not paths:
         raise UserError(f"{workdir} holds no checkpoint: name a run's folder, or leave out --workdir to begin anew.")
-    newest = saved[-1]
+    newest = paths[-1]
     _, about = checkpoint.load(newest)
-    if differing := differences(about["config"], json.loads(json.dumps(dataclasses.asdict(config)))):
-        raise UserError(
-            f"{workdir} holds a run with other settings: {'; '.join(differing)}. Give the old settings to go on, or "
-            "leave out --workdir to begin anew."
-        )
-    if about["data"] != reader.fingerprint():
-        raise UserError(
-            f"{workdir} began with other pictures than those in {config.data.root}, and goes on with the same files "
-            "only. Name their folder as --config.data.root: where the run began with an archive, the folder data in it."
-        )
+    refuse_another_run(
+        workdir,
+        complete(about, config),
+        describe(config, reader),
+        settings="Give the old settings to go on, or leave out --workdir to begin anew.",
+        pictures=f"{config.data.root} should hold the same files: name their folder as --config.data.root, which is "
+        "the folder data of an archive where the run began with one.",
+    )
     (folder / "run").mkdir()
     for path in (newest, workdir / "log.jsonl"):
         if path.is_file():

@@ -29,7 +29,7 @@ def cut(workdir: str | Path, output: str | Path, piece_mb: float = 16.0) -> str:
       UserError: there is no run, or `output` holds other things, since all in it is replaced.
     """
     workdir, output = Path(workdir), Path(output)
-    saved = checkpoint.found(workdir)
+    saved = checkpoint.paths(workdir)
     if not saved:
         raise UserError(f"{workdir} holds no checkpoint, so there is nothing to bring: is it the --workdir of a run?")
     if output.is_file() or any(not re.fullmatch(r"run\.(\d+|json)", path.name) for path in output.glob("*")):
@@ -86,9 +86,9 @@ def join(pieces: str | Path, workdir: str | Path) -> str:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         with path.open("wb") as made:
                             shutil.copyfileobj(content, made)
-        (newest,) = checkpoint.found(brought)
+        (newest,) = checkpoint.paths(brought)
         _, about = checkpoint.load(newest)
-        for saved in checkpoint.found(workdir)[-1:]:
+        for saved in checkpoint.paths(workdir)[-1:]:
             _refuse_another(workdir, checkpoint.load(saved)[1], about)
             _drop_worse(brought, workdir)
         # The checkpoint comes last: without it, the run at home goes on from where it was.
@@ -121,11 +121,9 @@ def _checked(folder: Path) -> list[Path]:
 
 def _refuse_another(workdir: Path, here: dict[str, Any], brought: dict[str, Any]) -> None:
     with quiet():
-        from kgan.training.resume import differences
-    if differing := differences(here["config"], brought["config"]):
-        raise UserError(f"{workdir} holds a run with other settings: {'; '.join(differing)}. Name another --workdir.")
-    if here["data"] != brought["data"]:
-        raise UserError(f"{workdir} holds a run that began with other pictures. Name another --workdir.")
+        from kgan.training.resume import refuse_another_run
+    remedy = "Name another --workdir."
+    refuse_another_run(workdir, here, brought, settings=remedy, pictures=remedy)
     if here["step"] > brought["step"]:
         raise UserError(
             f"{workdir} holds a newer state of this run, after step {here['step']:,}, and the pieces are of step "

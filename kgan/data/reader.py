@@ -13,7 +13,7 @@ from keras import ops
 from kgan.data.sources import FITS, Order, Pictures, Source, crop_and_flip, first, free_memory, generator, memory
 from kgan.errors import UserError
 from kgan.pictures import emoji, images
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 
 Batch = dict[str, np.ndarray]
 AHEAD = 4  # steps of pictures that are decoded before they are asked for
@@ -34,12 +34,12 @@ class Data:
       subject: how the pictures are cut, for the filter's card: "face", "center" or "none".
     """
 
-    root: str = ""
+    root: str = free("")  # a run compares the fingerprint of its pictures instead
     fit: str = choice(*FITS)
     enlarge: float = 286 / 256  # the official load and crop sizes
     flip: bool = True
-    memory: str = choice("auto", "keep", "stream")
-    subject: str = choice("none", "face", "center")
+    memory: str = free(choice("auto", "keep", "stream"))
+    subject: str = free(choice("none", "face", "center"))
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot be; of their files only `open` knows."""

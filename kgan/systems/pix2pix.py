@@ -20,7 +20,7 @@ from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial, average, named
 
 OBJECTIVES = {"gan": NON_SATURATING, "lsgan": LSGAN, "hinge": HINGE, "wgan-gp": WASSERSTEIN}
@@ -64,8 +64,8 @@ class Settings:
     l1_weight: float = 100.0
     gradient_penalty_weight: float = 10.0
     dropout: str = choice("pytorch", "paper", "none")
-    test_statistics: str = choice("batch", "moving")
-    test_dropout: bool = True
+    test_statistics: str = free(choice("batch", "moving"))  # these two say how a filter is used, not what is trained
+    test_dropout: bool = free(True)
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999

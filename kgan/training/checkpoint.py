@@ -26,12 +26,12 @@ def save(folder: str | Path, step: int, arrays: dict[str, np.ndarray], about: di
     about = {**about, "step": step, "sha256": digest(arrays)}
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-    for old in found(folder)[:-keep] if keep else []:
+    for old in paths(folder)[:-keep] if keep else []:
         old.unlink()
     return path
 
 
-def found(folder: str | Path) -> list[Path]:
+def paths(folder: str | Path) -> list[Path]:
     """The checkpoints of a folder, oldest first."""
     folder = Path(folder)
     names = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []

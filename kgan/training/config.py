@@ -2,17 +2,22 @@
 
 # No `from __future__ import annotations` here: flags of a config read the types of its fields, not their names.
 import dataclasses
+import json
 from typing import Any
 
 from kgan.data import Data
 from kgan.errors import UserError
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Settings, Stage
 
 
 @dataclasses.dataclass
 class Training:
     """How long, how fast, and what is kept.
+
+    Fields that are `free` may change between two sittings of a run. Only `steps` (through the learning rate's
+    schedule), `devices` and `steps_per_call` (through the order of sums) touch what is computed; and where a call takes
+    several steps under JAX, the intervals at which it must end (likewise).
 
     Attributes:
       steps: train_steps in all; a resumed run may be given more or fewer.
@@ -33,22 +38,22 @@ class Training:
       init_from: a folder whose generators (.keras) start a new run.
     """
 
-    steps: int = 1_000_000
+    steps: int = free(1_000_000)
     batch_size: int = 1
     seed: int = 0
     precision: str = choice("mixed_bfloat16", "float32", "mixed_float16")
-    devices: int = 1
-    minutes: float = 0.0
-    steps_per_call: int = 0
-    log_every: int = 100
-    sample_every: int = 1000
-    save_every: int = 1000
-    samples: int = 4
-    evaluate_every: int = 0
-    evaluate_count: int = 100
-    keep: int = 3
-    tensorboard: bool = True
-    init_from: str = ""
+    devices: int = free(1)
+    minutes: float = free(0.0)
+    steps_per_call: int = free(0)
+    log_every: int = free(100)
+    sample_every: int = free(1000)
+    save_every: int = free(1000)
+    samples: int = free(4)
+    evaluate_every: int = free(0)
+    evaluate_count: int = free(100)
+    keep: int = free(3)
+    tensorboard: bool = free(True)
+    init_from: str = free("")
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot be."""
@@ -67,7 +72,7 @@ class Training:
 class Config:
     """One experiment: what is learned, from what, and how."""
 
-    name: str
+    name: str = dataclasses.field(metadata={"free": True})
     system: Settings
     data: Data
     training: Training = dataclasses.field(default_factory=Training)
@@ -78,31 +83,10 @@ class Config:
         self.system.check()
         self.data.check()
 
-
-# What may change between two sittings of one run. Only `steps` (through the learning rate's schedule), `devices` and
-# `steps_per_call` (through the order of sums) touch what is computed; and where a call takes several steps under JAX,
-# the intervals at which it must end (likewise).
-FREE = {
-    "name",
-    "data.root",  # the data's fingerprint is compared instead
-    "data.memory",
-    "data.subject",
-    "system.test_dropout",  # how a filter is used, not what is trained
-    "system.test_statistics",
-    "training.steps",
-    "training.devices",
-    "training.minutes",
-    "training.steps_per_call",
-    "training.log_every",
-    "training.sample_every",
-    "training.save_every",
-    "training.samples",
-    "training.evaluate_every",
-    "training.evaluate_count",
-    "training.keep",
-    "training.tensorboard",
-    "training.init_from",
-}
+    def to_json(self) -> dict[str, Any]:
+        """All settings as a checkpoint keeps them: tuples become lists."""
+        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return settings
 
 
 def stages(config: Config) -> tuple[Stage, ...]:

@@ -1,7 +1,5 @@
 """The loop: one for every system, on either engine, that can be stopped anywhere and goes on bit for bit."""
 
-import dataclasses
-import json
 import math
 import signal
 import threading
@@ -25,7 +23,7 @@ from kgan.training import checkpoint
 from kgan.training.config import Config, open_data, stages
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
-from kgan.training.resume import init_from, restore
+from kgan.training.resume import describe, init_from, restore
 from kgan.training.validation import Measures, Validation, best_of, better, measures_of
 
 
@@ -44,10 +42,8 @@ def train(config: Config, workdir: str | Path) -> Path:
     with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
         reader = open_data(config, stages(config)[0])
         system = settings.create(training.steps, training.seed, reader.labels)
-        # Through JSON, as a checkpoint keeps it: tuples become lists.
-        settled = json.loads(json.dumps(dataclasses.asdict(config)))
-        about = {"kgan": __version__, "config": settled, "data": reader.fingerprint()}
-        start = restore(system, workdir, about)
+        about = describe(config, reader)
+        start = restore(system, workdir, config, about)
         if start >= training.steps:
             print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
             return workdir
@@ -78,7 +74,7 @@ class _Run:
         self.validation = validation
         self.stages = stages(config)
         self.stage = self.stages[0]  # whose reader that is
-        self.saved = next(reversed(checkpoint.found(workdir)), None)
+        self.saved = next(reversed(checkpoint.paths(workdir)), None)
         self.several = config.training.steps_per_call or engine.steps_per_call()
 
     def enter(self, done: int) -> None:

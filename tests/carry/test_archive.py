@@ -483,7 +483,7 @@ def test_a_run_goes_on_with_its_own_settings_and_pictures_only(carried: dict[str
     config = packed_config(carried["first"])
     config.data.root = str(carried["home"] / "pictures")  # from which its own were made
     with pytest.raises(
-        UserError, match=r"begun began with other pictures than those in .*pictures, .*folder data in it"
+        UserError, match=r"begun began with other pictures: .* .*name their folder as --config.data.root"
     ):
         archive.pack(config, tmp_path / "x.tar", workdir=carried["begun"])
     config = packed_config(carried["first"])

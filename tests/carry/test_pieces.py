@@ -145,7 +145,7 @@ def test_without_its_list_nothing_is_put_together(pieces: Path, tmp_path: Path) 
 def test_an_older_state_gives_way(pieces: Path, tmp_path: Path) -> None:
     home = run(tmp_path / "home", 3, {**SETTINGS, "name": "renamed", "data": {"root": "elsewhere"}})
     join(pieces, home)
-    assert [path.name for path in checkpoint.found(home)] == ["checkpoint-00000003.npz", "checkpoint-00000004.npz"]
+    assert [path.name for path in checkpoint.paths(home)] == ["checkpoint-00000003.npz", "checkpoint-00000004.npz"]
     assert (home / "generator_ab.keras").read_bytes() == b"4" * 100
     assert len((home / "log.jsonl").read_text().splitlines()) == 4
     join(pieces, home)  # once more changes nothing

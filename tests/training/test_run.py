@@ -61,7 +61,7 @@ def run(workdir: Path, *flags: str, backend: str = "tensorflow", cache: Path | N
 
 
 def final(workdir: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    return checkpoint.load(checkpoint.found(workdir)[-1])
+    return checkpoint.load(checkpoint.paths(workdir)[-1])
 
 
 def assert_bit_equal(one: Path, other: Path) -> None:
@@ -96,7 +96,7 @@ def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: s
         command(workdir), env=environment(backend, home / "cache"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 300
-    while not checkpoint.found(workdir):
+    while not checkpoint.paths(workdir):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(np.random.default_rng().uniform(0, 0.5))
@@ -128,7 +128,7 @@ def test_signals_save_and_leave(home: Path, number: int) -> None:
     process.send_signal(number)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number, errors[-2000:]
-    saved = checkpoint.found(workdir)
+    saved = checkpoint.paths(workdir)
     assert len(saved) == 1
     step = checkpoint.load(saved[0])[1]["step"]
     assert f"Stopped after step {step} and saved" in output and "goes on from there" in output
@@ -271,7 +271,7 @@ def test_other_pictures_are_refused(straight: Path) -> None:
 
 def test_a_damaged_checkpoint_is_not_passed_over(straight: Path, home: Path) -> None:
     copy = shutil.copytree(straight, home / "damaged")
-    newest = checkpoint.found(copy)[-1]
+    newest = checkpoint.paths(copy)[-1]
     newest.write_bytes(newest.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"checkpoint-00000008\.npz cannot be read"):
         train(tiny.get_config(), copy)
@@ -290,7 +290,7 @@ def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], senten
     with pytest.raises(UserError) as caught:
         train(changed(**changes), tmp_path / "run")
     assert sentence in str(caught.value)
-    assert not checkpoint.found(tmp_path / "run")
+    assert not checkpoint.paths(tmp_path / "run")
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
@@ -312,7 +312,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     monkeypatch.setattr(engine, "Compiled", Bad)
     with pytest.raises(UserError, match=r"cycle_b became nan at step 3\. .*checkpoint-00000002\.npz.*float32"):
         train(tiny.get_config(), tmp_path)
-    assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+    assert [path.name for path in checkpoint.paths(tmp_path)] == ["checkpoint-00000002.npz"]
 
 
 def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +334,7 @@ def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(engine, "Compiled", Bad)
     with pytest.raises(UserError, match=r"generator_ab/\S+ is no longer finite after step 4.*checkpoint-00000002\.npz"):
         train(tiny.get_config(), tmp_path)
-    assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000002.npz"]
+    assert [path.name for path in checkpoint.paths(tmp_path)] == ["checkpoint-00000002.npz"]
 
 
 class Noting:
@@ -374,7 +374,7 @@ def test_a_sitting_of_some_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for step in (1, 2):
         train(changed(minutes=1e-6), tmp_path)
         assert f"Stopped after step {step} and saved" in capsys.readouterr().out
-        assert checkpoint.found(tmp_path)[-1].name == f"checkpoint-{step:08d}.npz"
+        assert checkpoint.paths(tmp_path)[-1].name == f"checkpoint-{step:08d}.npz"
 
 
 def test_two_processes_in_one_folder(tmp_path: Path) -> None:

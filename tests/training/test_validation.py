@@ -199,7 +199,7 @@ def test_a_run_that_was_stopped_keeps_the_same_best(straight: Path, tmp_path: Pa
     train(changed(steps=8, evaluate_every=2, save_every=4), stopped)
     assert best(stopped) == {"generator_ab": (4, 7.0, 4), "generator_ba": (8, 0.25, 8)}
     killed = shutil.copytree(stopped, tmp_path / "killed")
-    checkpoint.found(killed)[-1].unlink()  # of step 8; that of 4 is left
+    checkpoint.paths(killed)[-1].unlink()  # of step 8; that of 4 is left
     for folder in (stopped, killed):
         train(changed(steps=12, evaluate_every=2, save_every=4), folder)
         assert best(folder) == best(straight) == {"generator_ab": (10, 6.5, 10), "generator_ba": (8, 0.25, 8)}
