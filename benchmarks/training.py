@@ -76,6 +76,7 @@ def measure(
     from kgan import engine
     from kgan.training import Config
     from kgan.training.config import open_data, stages
+    from kgan.training.window import open_window
 
     keras.config.set_dtype_policy(precision)
     experiment: Config = importlib.import_module(f"kgan.configs.{config}").get_config()
@@ -84,13 +85,8 @@ def measure(
     experiment.training.batch_size = batch
     stage = stages(experiment)[-1]
     reader = open_data(experiment, stage)
-    model = experiment.system.create(1000, 0, reader.labels)
-    model.enter(stage, anew=True)
-
-    def train_step(batches: Any, held: Any) -> dict[str, Any]:
-        return model.train_step(tuple(reader.prepare(each, held) for each in batches))
-
-    step = engine.Compiled(model, train_step, 1, reader.hand_over())
+    system = experiment.system.create(1000, 0, reader.labels)
+    step = open_window(experiment, system, stage, reader, stage.first_step).step
     several = engine.steps_per_call()
 
     start = time.perf_counter()
