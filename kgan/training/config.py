@@ -5,7 +5,7 @@ import dataclasses
 import json
 from typing import Any
 
-from kgan.data import Data
+from kgan.data import Data, Reader
 from kgan.errors import UserError
 from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Settings, Stage
@@ -83,6 +83,10 @@ class Config:
         self.system.check()
         self.data.check()
 
+    def replace(self, part: str, **fields: Any) -> "Config":
+        """The same with other fields of a part: config.replace("data", root="pictures")."""
+        return dataclasses.replace(self, **{part: dataclasses.replace(getattr(self, part), **fields)})
+
     def to_json(self) -> dict[str, Any]:
         """All settings as a checkpoint keeps them: tuples become lists."""
         settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
@@ -96,9 +100,11 @@ def stages(config: Config) -> tuple[Stage, ...]:
     return own(batch_size) if own else (Stage(0, 0, config.system.image_size, batch_size),)
 
 
-def open_data(config: Config, stage: Stage) -> Any:
-    """The reader of a stage's batches."""
+def open_data(config: Config, stage: Stage) -> Reader:
+    """The reader of a stage's batches, which goes on in the order of the stages before."""
     batches, seed = config.system.batches_per_step, config.training.seed
     reader = config.data.open(stage.image_size, stage.batch_size, batches, seed)
-    reader.begin(stage.first_step, stage.first_image)
+    for each in stages(config):
+        if each.first_step <= stage.first_step:
+            reader.begin(each.first_step, each.first_image)
     return reader

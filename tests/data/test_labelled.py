@@ -211,6 +211,43 @@ def test_batches_of_two_sets_take_turns(both: Path) -> None:
     assert {seen.count(grey) for grey in range(100, 109)} == {5}
 
 
+def places(opened: LabelledReader, name: str, number: int) -> list[int]:
+    """Where the pictures of a batch stand in the endless order of a set of fewer than a hundred."""
+    order = opened.orders[name](0, len(opened.train[name])).tolist()
+    return [order.index(i) for i in opened.indices(name, number)]
+
+
+def test_batches_in_turn_go_on_in_order_where_their_size_changes(both: Path) -> None:
+    """Batches 0, 1 and 2 of four pictures, 3 to 5 of two, then single ones; the sets take turns all the time."""
+    small = reader(both, "anime", "faces", batch_size=4, turns="batches")
+    assert [places(small, "anime", n) for n in range(3)] == [[0, 1, 2, 3], [], [4, 5, 6, 7]]
+    assert [places(small, "faces", n) for n in range(3)] == [[], [0, 1, 2, 3], []]
+
+    middle = reader(both, "anime", "faces", batch_size=2, turns="batches")
+    middle.begin(3, 12)
+    assert [places(middle, "anime", n) for n in (3, 4, 5)] == [[], [8, 9], []]
+    assert [places(middle, "faces", n) for n in (3, 4, 5)] == [[4, 5], [], [6, 7]]
+
+    large = reader(both, "anime", "faces", batch_size=1, turns="batches")
+    large.begin(0, 0)
+    large.begin(3, 12)
+    large.begin(6, 18)
+    assert [places(large, "anime", n) for n in (6, 7)] == [[10], []]
+    assert [places(large, "faces", n) for n in (6, 7)] == [[], [8]]
+
+
+def test_batches_in_turn_without_growth_begin_anywhere(both: Path) -> None:
+    """Three batches a step, so that the sets change their places from step to step: the order that it always had."""
+    straight = reader(both, "anime", "faces", batch_size=2, batches=3, turns="batches")
+    later = reader(both, "anime", "faces", batch_size=2, batches=3, turns="batches")
+    later.begin(1, 2)
+    for name in ("anime", "faces"):
+        for number in range(3, 9):
+            np.testing.assert_array_equal(later.indices(name, number), straight.indices(name, number))
+    assert [places(straight, "anime", n) for n in (0, 2, 4)] == [[0, 1], [2, 3], [4, 5]]
+    assert [places(straight, "faces", n) for n in (1, 3, 5)] == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_batches_in_turn_must_reach_the_generator(both: Path) -> None:
     with pytest.raises(UserError, match=r"would never see some of the 2 sets: set data\.turns=rows, or another"):
         reader(both, "anime", "faces", batches=4, turns="batches")

@@ -1,6 +1,7 @@
 """Data: any picture in, a function of (seed, step) out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from keras import ops
 from PIL import Image
 
 from kgan.data import Reader, Unpaired
-from kgan.data.sources import Order, Pictures, crop_and_flip, folder
+from kgan.data.sources import Order, PictureStore, crop_and_flip, folder
 from kgan.errors import UserError
 from kgan.pictures import images
 
@@ -106,7 +107,7 @@ def test_exif_rotation_and_transparency_are_undone(tmp_path: Path) -> None:
     exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees to see it upright
     upright.rotate(90, expand=True).save(tmp_path / "a.jpg", exif=exif, quality=95)
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "b.png")
-    rotated, clear = Pictures(folder(tmp_path), 16, "crop", keep=True).take(np.array([0, 1]))
+    rotated, clear = PictureStore(folder(tmp_path), 16, "crop", keep=True).take(np.array([0, 1]))
     assert rotated[2, 8, 2] > 200 and rotated[13, 8, 0] > 200  # blue above, red below
     assert (clear == 255).all()
 
@@ -119,7 +120,7 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same(tmp_path: Path) -> Non
     assert images.read(tmp_path / "a.jpg", least=60).shape == (75, 100, 3)  # at a quarter; an eighth were too small
     assert images.read(tmp_path / "a.jpg", least=160).shape == (300, 400, 3)
     assert images.read(tmp_path / "b.png", least=60).shape == (300, 400, 3)
-    small, whole = Pictures(folder(tmp_path), 30, "crop", keep=True).take(np.array([0, 1])).astype(int)
+    small, whole = PictureStore(folder(tmp_path), 30, "crop", keep=True).take(np.array([0, 1])).astype(int)
     assert np.abs(small - whole).max() <= 4
 
 
@@ -129,8 +130,8 @@ def test_fit_crops_the_centre_or_stretches(tmp_path: Path) -> None:
         wide.paste("black", (20, 0, 40, 20))
         wide.save(tmp_path / f"{name}.png")
     first = np.array([0])
-    assert Pictures(folder(tmp_path), 12, "crop", keep=True).take(first).max() == 0
-    stretched = Pictures(folder(tmp_path), 12, "stretch", keep=True).take(first)[0]
+    assert PictureStore(folder(tmp_path), 12, "crop", keep=True).take(first).max() == 0
+    stretched = PictureStore(folder(tmp_path), 12, "stretch", keep=True).take(first)[0]
     assert stretched[6, 0, 0] > 250 and stretched[6, 6, 0] < 5 and stretched[6, 11, 0] > 250
 
 
@@ -174,6 +175,25 @@ def test_samples_are_whole_test_pictures_or_training_ones(folders: Path) -> None
     expected = np.asarray(Image.open(folders / "testA" / "0.png"), np.float32) / 127.5 - 1
     np.testing.assert_allclose(samples["a"][0], expected, atol=1e-6)
     np.testing.assert_array_equal(samples["a"][3], samples["a"][0])  # fewer than asked for: from the start again
+
+
+def test_samples_decode_no_more_than_they_show(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("testA", "testB"):
+        for i in range(9):
+            picture(folders / name / f"{i}.png", (16, 16))
+    (folders / "testB" / "0.png").write_bytes(b"no picture")
+    opened = reader(folders)
+    files: list[str] = []
+    read = images.read
+
+    def noting(path: Path, **options: Any) -> np.ndarray:
+        files.append(f"{path.parent.name}/{path.name}")
+        return read(path, **options)
+
+    monkeypatch.setattr(images, "read", noting)
+    with pytest.warns(UserWarning, match=r"0\.png cannot be read"):
+        assert opened.samples(2)["b"].shape == (2, 16, 16, 3)
+    assert files == ["testA/0.png", "testA/1.png", "testB/0.png", "testB/1.png", "testB/2.png"]
 
 
 def test_one_test_picture_and_one_row_are_enough(folders: Path) -> None:
