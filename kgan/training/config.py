@@ -94,7 +94,7 @@ class Config:
 
 
 def stages(config: Config) -> tuple[Stage, ...]:
-    """What a training goes through: a growing system's levels, or one stage for all."""
+    """The parts of a training, in order: the levels of a system that grows, or one stage for all."""
     own = getattr(config.system, "stages", None)
     batch_size = config.training.batch_size
     return own(batch_size) if own else (Stage(0, 0, config.system.image_size, batch_size),)

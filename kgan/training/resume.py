@@ -33,10 +33,10 @@ def describe(config: Config, reader: Reader) -> dict[str, Any]:
 
 def restore(system: Adversarial, workdir: Path, config: Config, about: dict[str, Any]) -> int:
     """Put the newest checkpoint into the system; returns the number of steps it has done, 0 where there is none."""
-    paths = checkpoint.paths(workdir)
-    if not paths:
+    newest = checkpoint.newest(workdir)
+    if newest is None:
         return 0
-    arrays, before = checkpoint.load(paths[-1])
+    arrays, before = checkpoint.load(newest)
     refuse_another_run(
         workdir,
         complete(before, config),
@@ -45,7 +45,7 @@ def restore(system: Adversarial, workdir: Path, config: Config, about: dict[str,
         pictures="Restore the folder, or begin anew in another --workdir.",
     )
     variables = system.state()
-    checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(paths[-1]))
+    checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(newest))
     for path, variable in variables.items():
         variable.assign(arrays[path])
     return int(before["step"])
