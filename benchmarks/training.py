@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,7 +38,10 @@ COLUMNS = {
 
 
 def rows(
-    folder: Path, cases: Any = CASES, changes: Mapping[str, Any] | None = None, seconds: float = 6.0
+    folder: Path,
+    cases: Sequence[tuple[str, str, str, int]] = CASES,
+    changes: Mapping[str, Any] | None = None,
+    seconds: float = 6.0,
 ) -> Iterator[dict]:
     """One for each engine and case; an engine that is not installed has one that says so.
 
@@ -80,9 +82,8 @@ def measure(
 
     keras.config.set_dtype_policy(precision)
     experiment: Config = importlib.import_module(f"kgan.configs.{config}").get_config()
-    experiment.system = dataclasses.replace(experiment.system, **changes)  # type: ignore[type-var]
-    experiment.data = dataclasses.replace(experiment.data, root=root)
-    experiment.training.batch_size = batch
+    experiment = experiment.replace("system", **changes).replace("data", root=root)
+    experiment = experiment.replace("training", batch_size=batch)
     stage = stages(experiment)[-1]
     reader = open_data(experiment, stage)
     system = experiment.system.create(1000, 0, reader.labels)

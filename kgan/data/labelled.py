@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import math
 from pathlib import Path
-from typing import Any
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from kgan.labels import Group, Labels, LabelSet
 from kgan.pictures import emoji, images
 from kgan.settings import Checks, choice
 from kgan.types import Batch
+
+Rows: TypeAlias = np.ndarray | EllipsisType  # bool [B], or all
 
 
 @dataclasses.dataclass
@@ -85,7 +88,7 @@ class LabelledReader(Reader):
 
     labels: Labels
 
-    def __init__(self, data: Labelled, sets: dict[str, LabelledPictures], *arguments: Any) -> None:
+    def __init__(self, data: Labelled, sets: dict[str, LabelledPictures], *arguments: int) -> None:
         label_sets = tuple(LabelSet(name, each.groups) for name, each in sets.items())
         self.labels = Labels(label_sets, optional=data.label_dropout > 0)
         train = {name: each.train for name, each in sets.items()}
@@ -162,7 +165,7 @@ class LabelledReader(Reader):
         widths |= {"target": self.labels.width, "target_known": self.labels.classes}
         return {name: np.zeros((rows, width), np.float32) for name, width in widths.items()}
 
-    def _fill(self, batch: Batch, rows: Any, label: np.ndarray, known: np.ndarray, order: np.ndarray) -> None:
+    def _fill(self, batch: Batch, rows: Rows, label: np.ndarray, known: np.ndarray, order: np.ndarray) -> None:
         """Write the labels of a set's rows, and as targets the same in another order."""
         batch["label"][rows], batch["known"][rows] = label, known
         batch["target"][rows], batch["target_known"][rows] = label[order], known[order]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -61,7 +60,7 @@ class Paired(Data):
 class PairedReader(Reader):
     """One stream of pairs, six channels each, so that both sides of a pair share order, crop and flip."""
 
-    def __init__(self, data: Paired, train: Source, test: Source, *arguments: Any) -> None:
+    def __init__(self, data: Paired, train: Source, test: Source, *arguments: int) -> None:
         super().__init__(data, {"pair": train}, {"pair": test}, *arguments)
         self.names = data.direction  # of the first three channels and of the others
 

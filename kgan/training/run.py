@@ -82,7 +82,7 @@ class _Run:
       saved: the newest checkpoint.
       best: by filter, what the best so far reached.
       window: the stage at hand, its reader and its compiled step.
-      shown: the test pictures of a sample sheet.
+      examples: the test pictures of a sample sheet.
     """
 
     def __init__(
@@ -98,28 +98,28 @@ class _Run:
         self.config, self.workdir, self.system, self.about = config, workdir, system, about
         self.validation, self.start = validation, start
         self.log = Log(workdir, start, config.training.tensorboard)
-        self.stopwatch = _Stopwatch()
+        self.stopwatch = Stopwatch()
         self.pending: list[dict[str, Tensor]] = []
         self.images = 0
-        self.saved = next(reversed(checkpoint.paths(workdir)), None)
+        self.saved = checkpoint.newest(workdir)
         # A new run has none, whatever lies in its folder.
         self.best = {name: measures_of(workdir, name) if start else None for name in system.filters()}
-        self.window, self.shown = self.enter(start, reader)
+        self.window, self.examples = self.enter(start, reader)
 
     def enter(self, done: int, first: Reader | None = None) -> tuple[Window, Batch]:
         """The window that begins after `done` steps, and pictures for its sheets; `first` reads those of stage 0."""
         with self.stopwatch.stopped():
-            training, several = self.config.training, stages(self.config)
-            stage = max((each for each in several if each.first_step <= done), key=lambda each: each.first_step)
-            reader = first if first and stage == several[0] else open_data(self.config, stage)
-            shown = reader.samples(training.samples)
+            levels = stages(self.config)
+            stage = max((each for each in levels if each.first_step <= done), key=lambda each: each.first_step)
+            reader = first if first and stage == levels[0] else open_data(self.config, stage)
+            examples = reader.samples(self.config.training.samples)
             if self.validation:
                 self.validation.read(reader)
             window = open_window(self.config, self.system, stage, reader, done)
-            if len(several) > 1:
+            if len(levels) > 1:
                 tqdm.write(f"  {stage.image_size} px, batches of {stage.batch_size}, to step {window.until:,}:")
             tqdm.write(summary(window.step, self.batches(window, done), window.until - done))
-        return window, shown
+        return window, examples
 
     def batches(self, window: Window, done: int) -> list[engine.Batches]:
         """What the next call takes: `steps_per_call` steps, or one where a call must end sooner.
@@ -144,7 +144,7 @@ class _Run:
             with bar:
                 while done < training.steps and not stopped() and (done == self.start or time.monotonic() < deadline):
                     if done == self.window.until:
-                        self.window, self.shown = self.enter(done)
+                        self.window, self.examples = self.enter(done)
                     batches = self.batches(self.window, done)
                     self.pending.append(self.call(batches, compiles=done == self.window.first))
                     self.images += len(batches) * self.window.stage.batch_size
@@ -211,7 +211,7 @@ class _Run:
     def sample(self, done: int) -> None:
         """A sheet of test pictures through the filters, as PNG and for TensorBoard."""
         with self.stopwatch.stopped():
-            columns = engine.to_host(self.system.sample(self.shown))
+            columns = engine.to_host(self.system.sample(self.examples))
             size = self.config.system.image_size
             pictures = {title: [show(x, size) for x in column] for title, column in columns.items()}
             sheet = images.grid(list(zip(*pictures.values(), strict=True)), list(pictures))
@@ -276,7 +276,7 @@ class _Run:
         )
 
 
-class _Stopwatch:
+class Stopwatch:
     """Seconds of training since the last log line, without what interrupts it."""
 
     def __init__(self) -> None:
