@@ -30,9 +30,9 @@ SIZES = ((256, 64), (256, 256), (1024, 64))
 def make(folder: Path, side: int, count: int = 48) -> Path:
     """Two domains of `count` JPEG files, `side` pixels square, each of four emoji: as large a file as a photo's."""
     for name, vendor in (("trainA", "fluent3d"), ("trainB", "google")):
-        drawn = emoji.load(vendor, "train")
+        pictures = emoji.load(vendor, "train")
         for i in range(count):
-            a, b, c, d = drawn[4 * i : 4 * i + 4]
+            a, b, c, d = pictures[4 * i : 4 * i + 4]
             sheet = np.concatenate([np.concatenate([a, b], 1), np.concatenate([c, d], 1)])
             images.write(folder / name / f"{i:03d}.jpg", images.resize(sheet, (side, side)))
     return folder

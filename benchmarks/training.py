@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,7 +38,10 @@ COLUMNS = {
 
 
 def rows(
-    folder: Path, cases: Any = CASES, changes: Mapping[str, Any] | None = None, seconds: float = 6.0
+    folder: Path,
+    cases: Sequence[tuple[str, str, str, int]] = CASES,
+    changes: Mapping[str, Any] | None = None,
+    seconds: float = 6.0,
 ) -> Iterator[dict]:
     """One for each engine and case; an engine that is not installed has one that says so.
 
@@ -76,21 +78,16 @@ def measure(
     from kgan import engine
     from kgan.training import Config
     from kgan.training.config import open_data, stages
+    from kgan.training.window import open_window
 
     keras.config.set_dtype_policy(precision)
     experiment: Config = importlib.import_module(f"kgan.configs.{config}").get_config()
-    experiment.system = dataclasses.replace(experiment.system, **changes)  # type: ignore[type-var]
-    experiment.data = dataclasses.replace(experiment.data, root=root)
-    experiment.training.batch_size = batch
+    experiment = experiment.replace("system", **changes).replace("data", root=root)
+    experiment = experiment.replace("training", batch_size=batch)
     stage = stages(experiment)[-1]
     reader = open_data(experiment, stage)
-    model = experiment.system.create(1000, 0, reader.labels)
-    model.enter(stage, anew=True)
-
-    def train_step(batches: Any, held: Any) -> dict[str, Any]:
-        return model.train_step(tuple(reader.prepare(each, held) for each in batches))
-
-    step = engine.Compiled(model, train_step, 1, reader.hand_over())
+    system = experiment.system.create(1000, 0, reader.labels)
+    step = open_window(experiment, system, stage, reader, stage.first_step).step
     several = engine.steps_per_call()
 
     start = time.perf_counter()

@@ -2,7 +2,7 @@
 
     kgan train --config=stylegan_emoji --workdir=runs/emoji_faces
 
-729 pictures, from 8 px on, in levels of 10 thousand images for each fade and each rest.
+It learns from 729 pictures, from 8 px on, in levels of 10 thousand images for each fade and each rest.
 """
 
 from kgan.data import Unlabelled

@@ -2,9 +2,9 @@
 
     kgan train --config=ugatit_emoji --workdir=runs/emoji
 
-What makes minutes enough: the PyTorch port's settings, whose larger starting weights carry
-colour through the attention from the first step, and a CAM loss of 2 in place of 1000, which would drown the identity
-loss in so short a time. Expect flat areas, hard edges and colours that are mostly right.
+Minutes are enough with the PyTorch port's settings, whose larger starting weights carry colour through the attention
+from the first step, and with a CAM loss of 2 in place of 1000, which would drown the identity loss in so short a time.
+Expect flat areas, hard edges and colours that are mostly right.
 """
 
 from kgan.data import Unpaired

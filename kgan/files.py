@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tarfile
 import uuid
@@ -76,14 +77,15 @@ def locked(folder: str | Path) -> Iterator[None]:
         yield
 
 
-def sweep(folder: str | Path) -> None:
-    """Remove what a killed process left unfinished in `folder`."""
+def sweep(folder: str | Path, name: str | None = None) -> None:
+    """Remove what a killed process left unfinished in `folder`: all of it, or what was to be called `name`."""
     for path in Path(folder).glob(f"{MARK}-*"):
-        _remove(path)
+        if name is None or re.fullmatch(rf"{re.escape(MARK)}-\w{{8}}-{re.escape(name)}", path.name):
+            _remove(path)
 
 
 def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Of no owner, and of whole seconds, which need no further header."""
+    """The same member of a tar without an owner, and with its time in whole seconds, which need no further header."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mtime = int(member.mtime)

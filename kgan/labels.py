@@ -35,17 +35,17 @@ class Group:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The words that may be chosen."""
+        """The words that people may choose: the values, or "yes" and "no" for a flag."""
         return self.values if len(self.values) > 1 else ("yes", "no")
 
     def vector(self, answer: str) -> np.ndarray:
-        """float32 [len(values)]."""
+        """The part of a label that says `answer`: float32 [len(values)], one where the value is chosen."""
         return np.array([value == answer for value in self.values], np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelSet:
-    """What one collection of pictures is labelled with."""
+    """What one collection of pictures is labelled with: its name and the groups."""
 
     name: str
     groups: tuple[Group, ...]
@@ -85,7 +85,7 @@ class Labels:
                     raise UserError(f"{word!r} cannot be a label of {group.name!r}: it is empty or holds , or =.")
 
     def places(self) -> Iterator[Place]:
-        """All groups."""
+        """All groups, in the order of the vector."""
         start = 0
         for number, each in enumerate(self.sets):
             for group in each.groups:
@@ -99,71 +99,75 @@ class Labels:
 
     @property
     def width(self) -> int:
-        """Of the vector: the classes and, with several sets, the mask."""
+        """The length of the vector: the classes and, with several sets, the mask."""
         return self.classes + (len(self.sets) if len(self.sets) > 1 else 0)
 
     def masked(self, label: np.ndarray, number: int) -> np.ndarray:
-        """[..., classes] to [..., width], of set `number`."""
+        """Add to a label of set `number`, [..., classes], the mask that says so: [..., width]."""
         mask = np.zeros((*label.shape[:-1], self.width - self.classes), np.float32)
         mask[..., number : number + 1] = 1
         return np.concatenate([label, mask], -1)
 
     def vector(self, text: str) -> np.ndarray:
-        """ "hair=blonde,eyes=blue" to float32 [width].
+        """The vector of words such as "hair=blonde,eyes=blue": float32 [width].
 
         Raises:
           UserError: no such group or value, groups of two sets, or one that must be named too.
         """
-        chosen: dict[Place, str] = {}
+        answers: dict[Place, str] = {}
         for part in text.split(","):
             name, equals, answer = (word.strip() for word in part.partition("="))
             if not equals:
                 raise UserError(f"{part.strip()!r} is no label: write {self.example()}. There are {self.describe()}.")
             place = self._find(name)
-            if place in chosen:
+            if place in answers:
                 raise UserError(f"{name} is named twice in {text!r}.")
             if answer not in place.group.answers:
                 near = difflib.get_close_matches(answer, place.group.answers, 1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 raise UserError(f"{name} is never {answer!r}: it is {_either(place.group.answers)}.{hint}")
-            chosen[place] = answer
-        first = next(iter(chosen))
-        if stray := next((place for place in chosen if place.set != first.set), None):
+            answers[place] = answer
+        first = next(iter(answers))
+        if stray := next((place for place in answers if place.set != first.set), None):
             raise UserError(
                 f"{first.group.name} belongs to {self.sets[first.set].name} and {stray.group.name} to "
                 f"{self.sets[stray.set].name}: name labels of one set at a time."
             )
-        missing = [p.group.name for p in self.places() if p.set == first.set and p not in chosen]
+        missing = [p.group.name for p in self.places() if p.set == first.set and p not in answers]
         if missing and not self.optional:
             raise UserError(
                 f"{' and '.join(missing)} must be named too: this filter was trained with a value of every group, "
                 f"as in {self.example(first.set)}."
             )
         label = np.zeros(self.classes, np.float32)
-        for place, answer in chosen.items():
+        for place, answer in answers.items():
             label[place.slice] = place.group.vector(answer)
         return self.masked(label, first.set)
 
     def _find(self, name: str) -> Place:
-        found = [p for p in self.places() if name in (p.group.name, f"{self.sets[p.set].name}.{p.group.name}")]
-        if not found:
+        """The group of this name, which may be "hair", or "celeba.hair" where several sets have it."""
+        places = [p for p in self.places() if name in (p.group.name, f"{self.sets[p.set].name}.{p.group.name}")]
+        if not places:
             raise UserError(f"There is no label group {name!r}: there are {self.describe()}.")
-        if len(found) > 1:
-            full = [f"{self.sets[place.set].name}.{name}" for place in found]
+        if len(places) > 1:
+            full = [f"{self.sets[place.set].name}.{name}" for place in places]
             raise UserError(f"Several sets have {name}: write {_either(tuple(full))}.")
-        return found[0]
+        return places[0]
 
     def describe(self) -> str:
-        """'hair (black, blonde) and eyes (blue, red)'."""
+        """All groups and their answers in words: 'hair (black, blonde) and eyes (blue, red)'."""
         return " and ".join(f"{p.group.name} ({', '.join(p.group.answers)})" for p in self.places())
 
     def example(self, number: int = 0) -> str:
-        """'hair=black,eyes=blue', of set `number`."""
+        """A label of set `number` in words: 'hair=black,eyes=blue'."""
         return ",".join(f"{group.name}={group.answers[0]}" for group in self.sets[number].groups)
 
     def examples(self) -> list[np.ndarray]:
-        """Whole targets in which every value occurs at least once: what an exported filter is verified on."""
-        found = []
+        """Whole targets, float32 [width] each, in which every value occurs at least once.
+
+        An exported filter is verified on them.
+        """
+        targets = []
         for number, each in enumerate(self.sets):
             for i in range(max(len(group.answers) for group in each.groups)):
                 answers = {group.name: group.answers[i % len(group.answers)] for group in each.groups}
@@ -171,11 +175,11 @@ class Labels:
                 for place in self.places():
                     if place.set == number:
                         label[place.slice] = place.group.vector(answers[place.group.name])
-                found.append(self.masked(label, number))
-        return found
+                targets.append(self.masked(label, number))
+        return targets
 
     def domains(self, label: np.ndarray) -> dict[str, np.ndarray]:
-        """For a sheet of samples: each value of each group, asked of every picture.
+        """Targets for a sheet of samples: each value of each group, asked of every picture.
 
         The other groups of that set stay the picture's own; a picture of another set borrows those of the next picture
         that has some. A flag is turned round.
@@ -201,7 +205,7 @@ class Labels:
         return targets
 
     def _borrowed(self, label: np.ndarray, number: int) -> np.ndarray:
-        """[B, classes]: values of set `number` alone, for every picture."""
+        """The pictures' own values of set `number` alone, [B, classes]; see `domains` for pictures that have none."""
         inside = np.zeros(self.classes, np.float32)
         for place in self.places():
             inside[place.slice] = place.set == number
@@ -213,7 +217,7 @@ class Labels:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Labels:
-        """The inverse of dataclasses.asdict; KeyError or TypeError where the values are no labels."""
+        """The labels that dataclasses.asdict made into `values`; KeyError or TypeError where they are none."""
 
         def group(values: dict[str, Any]) -> Group:
             return Group(values["name"], tuple(values["values"]), bool(values["flags"]))
@@ -223,5 +227,5 @@ class Labels:
 
 
 def _either(words: tuple[str, ...]) -> str:
-    """'a, b or c'."""
+    """Words as a choice: 'a, b or c'."""
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import shutil
 import tarfile
@@ -15,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgan import __version__, files
+from kgan.carry import MB
 from kgan.errors import UserError
 from kgan.quiet import quiet
 from kgan.training import checkpoint
 
 if TYPE_CHECKING:
     from kgan.data import Reader
+    from kgan.labels import Labels
     from kgan.training import Config
 
-MB = 1_000_000
 README = """{name}: a training, packed by kgan {version}.
 
     tar xf {archive} && cd {name}
@@ -56,68 +56,62 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     output, limit = Path(output), int(limit_mb * MB)
     if output.is_dir():
         raise UserError(f"--output={output} is a folder: name the archive to write, such as {output / 'run.tar'}.")
-    config.system.check()
+    config.check()
     largest = max(stages(config), key=lambda stage: stage.image_size)
-    reader = open_data(_changed(config, "data", memory="stream"), largest)
+    reader = open_data(config.replace("data", memory="stream"), largest)
     copies = Copies(config.data, reader)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, re.sub(r"[^\w-]+", "_", config.name) or "run")
         _add_kgan(folder)
-        begun = _add_run(config, reader, Path(workdir), folder) if workdir else None
-        config = _add_weights(config, folder, new=begun is None)
+        step = _add_run(config, reader, Path(workdir), folder) if workdir else None
+        config = _add_weights(config, folder, new=step is None)
         if copies.train:
-            config = _changed(config, "data", root="data")
+            config = config.replace("data", root="data")
         (folder / "config.py").write_text(source(config), encoding="utf-8")
         (folder / "README.txt").write_text(_readme(config, folder, output.name), encoding="utf-8")
         room = limit - weight(folder, folder.parent)
-        said = copies.fill(folder / "data", room, as_they_are=begun is not None, base=folder.parent)
+        pictures = copies.fill(folder / "data", room, as_they_are=step is not None, base=folder.parent)
         if (surplus := weight(folder, folder.parent) - limit) > 0:
             sizes = {part.name: weight(part, folder.parent) / MB for part in folder.iterdir() if part.is_dir()}
-            held = ", ".join(f"{name} of {size:.1f} MB" for name, size in sorted(sizes.items()))
+            parts = ", ".join(f"{name} of {size:.1f} MB" for name, size in sorted(sizes.items()))
             pieces = ", or leave out --workdir and take the run there as pieces of kgan bring" if "run" in sizes else ""
             raise UserError(
-                f"Even with {said} the archive is {surplus / MB:.1f} MB larger than its {limit_mb:g} MB: it holds "
-                f"{held}. Raise --limit_mb{pieces}."
+                f"Even with {pictures} the archive is {surplus / MB:.1f} MB larger than its {limit_mb:g} MB: it holds "
+                f"{parts}. Raise --limit_mb{pieces}."
             )
         if copies.train:
-            there = _changed(config, "data", root=str(folder / "data"), memory="stream")
+            there = config.replace("data", root=str(folder / "data"), memory="stream")
             _check(lambda: open_data(there, largest), reader.labels)
+        files.sweep(output.parent, output.name)
         with files.replacing(output) as archive, tarfile.open(archive, "w") as tar:
             tar.add(folder, folder.name, filter=files.anonymous)
-    what = "a new run" if begun is None else f"the run after step {begun:,}"
-    return f"{output}: {output.stat().st_size / MB:.1f} MB with {what} and {said}."
-
-
-def _changed(config: Config, part: str, **fields: Any) -> Config:
-    return dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **fields)})
+    run = "a new run" if step is None else f"the run after step {step:,}"
+    return f"{output}: {output.stat().st_size / MB:.1f} MB with {run} and {pictures}."
 
 
 def _add_kgan(folder: Path) -> None:
-    """The package as a wheel has it, but for the included models."""
+    """Put kgan into `folder` as a wheel has it, but for the included models."""
     for package in ("kgan", "kgan.export", "kgan.configs"):
         place, ignored = folder.joinpath(*package.split(".")), shutil.ignore_patterns("__pycache__", "*.keras")
         shutil.copytree(str(resources.files(package)), place, ignore=ignored, dirs_exist_ok=True)
 
 
 def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int:
-    """The newest checkpoint and the log into folder/run; returns the checkpoint's step."""
-    from kgan.training.resume import differences
+    """Put the newest checkpoint of `workdir` and its log into folder/run; returns the checkpoint's step."""
+    from kgan.training.resume import complete, describe, refuse_another_run
 
-    saved = checkpoint.found(workdir)
-    if not saved:
+    newest = checkpoint.newest(workdir)
+    if newest is None:
         raise UserError(f"{workdir} holds no checkpoint: name a run's folder, or leave out --workdir to begin anew.")
-    newest = saved[-1]
     _, about = checkpoint.load(newest)
-    if differing := differences(about["config"], json.loads(json.dumps(dataclasses.asdict(config)))):
-        raise UserError(
-            f"{workdir} holds a run with other settings: {'; '.join(differing)}. Give the old settings to go on, or "
-            "leave out --workdir to begin anew."
-        )
-    if about["data"] != reader.fingerprint():
-        raise UserError(
-            f"{workdir} began with other pictures than those in {config.data.root}, and goes on with the same files "
-            "only. Name their folder as --config.data.root: where the run began with an archive, the folder data in it."
-        )
+    refuse_another_run(
+        workdir,
+        complete(about, config),
+        describe(config, reader),
+        settings="Give the old settings to go on, or leave out --workdir to begin anew.",
+        pictures=f"{config.data.root} should hold the same files: name their folder as --config.data.root, which is "
+        "the folder data of an archive where the run began with one.",
+    )
     (folder / "run").mkdir()
     for path in (newest, workdir / "log.jsonl"):
         if path.is_file():
@@ -126,7 +120,10 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
 
 
 def _add_weights(config: Config, folder: Path, new: bool) -> Config:
-    """Networks that it reads: Inception, where it measures; and filters to begin with, which the settings then name."""
+    """Put the trained networks that a training reads into `folder`; returns settings that name where they are.
+
+    Those are Inception where it measures, what its system reads, and for a new run the filters that it begins with.
+    """
     from kgan.pretrained import inception, weights
 
     read = [*getattr(config.system, "weights", ())]
@@ -138,25 +135,26 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()
-    found = sorted(Path(config.training.init_from).glob("generator*.keras"))
-    if not found:
+    generators = sorted(Path(config.training.init_from).glob("generator*.keras"))
+    if not generators:
         raise UserError(f"training.init_from={config.training.init_from}: there is no generator in that folder.")
-    for path in found:
+    for path in generators:
         shutil.copyfile(path, folder / "init_from" / path.name)
-    return _changed(config, "training", init_from="init_from")
+    return config.replace("training", init_from="init_from")
 
 
 def _readme(config: Config, folder: Path, archive: str) -> str:
+    """The text of README.txt: the commands there and at home."""
     weights = "KGAN_WEIGHTS=weights " if (folder / "weights").is_dir() else ""
     root = f"{folder.name}/data" if config.data.root == "data" else config.data.root
     return README.format(name=folder.name, version=__version__, archive=archive, weights=weights, root=root)
 
 
-def _check(opened: Callable[[], Reader], labels: Any) -> None:
-    """A `UserError` where the copies are no data for this training."""
+def _check(open_copies: Callable[[], Reader], labels: Labels | None) -> None:
+    """A `UserError` where the copies are no data for this training, whose labels are these."""
     with warnings.catch_warnings(action="ignore"):  # the first reader has named what is broken
         try:
-            same = opened().labels == labels
+            same = open_copies().labels == labels
         except UserError as error:
             raise UserError(f"The pictures for which there is room are no data to train with: {error}") from error
     if not same:
@@ -171,7 +169,7 @@ def source(config: Config) -> str:
 
 
 def _kinds(value: Any) -> Iterator[tuple[str, str]]:
-    """(module, name) of every dataclass in a setting."""
+    """The module and the name of every dataclass in a setting; a `UserError` where one is not kgan's."""
     if dataclasses.is_dataclass(value):
         module, name = type(value).__module__, type(value).__name__
         if not module.startswith("kgan."):
@@ -183,7 +181,7 @@ def _kinds(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _expression(value: Any, indent: str) -> str:
-    """Python for a setting: each field on a line."""
+    """A setting as Python, with each field of a dataclass on a line of its own."""
     if isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
         return f"({', '.join(_expression(each, indent) for each in value)},)"
     if not dataclasses.is_dataclass(value):

@@ -26,7 +26,12 @@ LEAST = 0.01  # of the training pictures; with so little room there is a mistake
 
 
 class Way(NamedTuple):
-    """How pictures get smaller: as JPEG of this quality (0: not at all), and whether those of the right size do too."""
+    """How pictures get smaller.
+
+    Attributes:
+      quality: of the JPEG; 0 where they stay as they are.
+      all: pictures that are small enough become JPEG too.
+    """
 
     quality: int
     all: bool = True
@@ -67,16 +72,16 @@ class Copies:
         The first of these that fits: `WAYS` one after the other, then the last of them with fewer training pictures,
         evenly spaced. Where nothing does, two of each stream are there.
         """
-        said = "no pictures but the embedded ones"
+        outcome = "no pictures but the embedded ones"
         for way, share in self._attempts(room, as_they_are):
             shutil.rmtree(folder, ignore_errors=True)
-            said = self._copy(folder, way, share)
+            outcome = self._copy(folder, way, share)
             if weight(folder, base or folder.parent) <= room:
                 break
-        return said
+        return outcome
 
     def _attempts(self, room: int, as_they_are: bool) -> Iterator[tuple[Way, float]]:
-        """How, and which share of the training pictures."""
+        """What to try in turn: how pictures get smaller, and which share of the training pictures go in."""
         if as_they_are or not self.train:
             yield from [(Way(0), 1.0)] if self.train else []
             return
@@ -91,20 +96,21 @@ class Copies:
         yield way, 0.0
 
     def _estimate(self, paths: Sequence[Path], way: Way) -> float:
-        """Bytes of all in a tar, from some of them."""
+        """About how many bytes these files take in a tar, judged by some of them."""
         some = paths[:: len(paths) // SAMPLE + 1]
         with ThreadPoolExecutor() as pool:
             sizes = pool.map(lambda path: len(self._smaller(path, way) or b"") or path.stat().st_size, some)
             return sum(tarfile.BLOCKSIZE + _blocks(size) for size in sizes) * len(paths) / max(1, len(some))
 
     def _copy(self, folder: Path, way: Way, share: float) -> str:
-        chosen = list(self.test)
+        """Copy all test pictures and a share of the training pictures; returns a few words about them."""
+        files = list(self.test)
         for stream in self.train:
             count = min(len(stream), max(2, round(share * len(stream))))
-            chosen += [file for i in range(count) for file in stream[i * len(stream) // count]]
-        chosen = list(dict.fromkeys(chosen))
+            files += [file for i in range(count) for file in stream[i * len(stream) // count]]
+        files = list(dict.fromkeys(files))
         with ThreadPoolExecutor() as pool:
-            copies = dict(zip(chosen, pool.map(lambda path: self._place(path, folder, way), chosen), strict=True))
+            copies = dict(zip(files, pool.map(lambda path: self._place(path, folder, way), files), strict=True))
         smaller = {path for path, copy in copies.items() if copy.stat().st_size < path.stat().st_size}
         if isinstance(self.data, Labelled):
             for each in self.data.sets:
@@ -117,7 +123,7 @@ class Copies:
         return f"{some}{len(self.all):,} pictures ({how})"
 
     def _place(self, path: Path, folder: Path, way: Way) -> Path:
-        """Copy a picture; returns where it then lies."""
+        """Copy a picture into the same place below `folder`; returns the copy's path."""
         try:
             name = path.relative_to(Path(self.data.root).expanduser())
         except ValueError:
@@ -153,8 +159,8 @@ class Copies:
 
 
 def weight(folder: Path, base: Path) -> int:
-    """Bytes of a tar of `folder`, whose members are named from `base` on."""
-    total = 2 * tarfile.BLOCKSIZE  # its end
+    """How many bytes a tar of `folder` takes, whose members are named from `base` on."""
+    total = 2 * tarfile.BLOCKSIZE  # the tar's end
     for path in (folder, *folder.rglob("*")) if folder.is_dir() else ():
         header = len(tarfile.TarInfo(path.relative_to(base).as_posix()).tobuf())
         total += header + (0 if path.is_dir() else _blocks(path.stat().st_size))
@@ -162,4 +168,5 @@ def weight(folder: Path, base: Path) -> int:
 
 
 def _blocks(size: int) -> int:
+    """What a file of `size` bytes takes in a tar, without its header."""
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE

@@ -9,7 +9,7 @@ from kgan.data.labelling import CELEBA_TESTS, Labelling, celeba_order, csv_rows,
 from kgan.errors import UserError
 
 
-def complete(root: Path, each: Labelling, folder: Path, copies: dict[Path, Path]) -> None:
+def complete(root: Path, labelling: Labelling, folder: Path, copies: dict[Path, Path]) -> None:
     """Make copies of some of the pictures in `folder` a set like that in `root`: a test picture is one there too.
 
     Tables stay as they are where all pictures are there under their names. Else the rows that are left get the names of
@@ -18,35 +18,36 @@ def complete(root: Path, each: Labelling, folder: Path, copies: dict[Path, Path]
 
     Args:
       root: of the set, which holds files.
-      each: where its labels stand.
+      labelling: where its labels stand.
       folder: where the copies lie as the pictures lie in `root`.
       copies: by picture.
 
     Raises:
       UserError: the table lies outside of `root`.
     """
-    found = read(root, each)
-    train = [path for path in found.train.items if path in copies]
-    chosen = set(train)
-    test = [path for path in found.test.items if path in copies and path not in chosen]
-    pictures = (*found.train.items, *found.test.items)
-    whole = all(path in copies and copies[path].name == path.name for path in pictures)
-    if each.layout == "folders":
+    pictures = read(root, labelling)
+    train = [path for path in pictures.train.items if path in copies]
+    trained = set(train)
+    test = [path for path in pictures.test.items if path in copies and path not in trained]
+    every = (*pictures.train.items, *pictures.test.items)
+    whole = all(path in copies and copies[path].name == path.name for path in every)
+    if labelling.layout == "folders":
         if not whole and not (root / "train").is_dir():
             _part(folder, [copies[path] for path in train], [copies[path] for path in test])
         return
-    table = Path(each.table or ("labels.csv" if each.layout == "csv" else "list_attr_celeba.txt"))
+    table = Path(labelling.table or ("labels.csv" if labelling.layout == "csv" else "list_attr_celeba.txt"))
     if table.is_absolute() or ".." in table.parts:
         raise UserError(f"The table {table} does not lie in {root}: move it there, where it can travel with it.")
     (folder / table).parent.mkdir(parents=True, exist_ok=True)
     if whole:
         shutil.copyfile(root / table, folder / table)
         return
-    rewritten = _csv_of if each.layout == "csv" else _celeba_of
-    (folder / table).write_text(rewritten(root / table, copies, train, test), encoding="utf-8")
+    rows_of = _csv_of if labelling.layout == "csv" else _celeba_of
+    (folder / table).write_text(rows_of(root / table, copies, train, test), encoding="utf-8")
 
 
 def _csv_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
+    """The table with the rows of these pictures alone, under the names of their copies, each with its split."""
     splits = dict.fromkeys([path.name for path in train], "train") | dict.fromkeys([path.name for path in test], "test")
     names = {path.name: copies[path].name for path in (*train, *test)}
     rows = [row for _, row in csv_rows(table) if row["file"] in names]
@@ -58,18 +59,22 @@ def _csv_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list
 
 
 def _celeba_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
+    """CelebA's file with the rows of these pictures alone, in an order of which its rule takes the same for tests.
+
+    Copies of test pictures that are too many for the rule are removed.
+    """
     _, columns, *lines = text_of(table, "CelebA's attributes").splitlines()
     cells = {line.split()[0]: line.split()[1:] for line in lines}
-    kept = test[: min(CELEBA_TESTS, len(train) // 9)]
-    for path in test[len(kept) :]:
+    tests = test[: min(CELEBA_TESTS, len(train) // 9)]
+    for path in test[len(tests) :]:
         copies.pop(path).unlink()
-    order = dict(zip(celeba_order(len(train) + len(kept)), [*kept, *train], strict=True))
+    order = dict(zip(celeba_order(len(train) + len(tests)), [*tests, *train], strict=True))
     rows = [" ".join([copies[path].name, *cells[path.name]]) for _, path in sorted(order.items())]
     return "\n".join([str(len(rows)), columns, *rows, ""])
 
 
 def _part(root: Path, train: list[Path], test: list[Path]) -> None:
-    """Class folders into `train` and `test`, where a class without test pictures shows its first training picture."""
+    """Part class folders into `train` and `test`; a class without test pictures gets its first training picture."""
     first = {copy.parent: copy for copy in reversed(train)}
     test = [*test, *(first[folder] for folder in first.keys() - {copy.parent for copy in test})]
     for half, copies in (("test", test), ("train", train)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -13,47 +14,86 @@ from pathlib import Path
 from typing import Any
 
 from kgan import files
+from kgan.carry import MB
 from kgan.errors import UserError
 from kgan.filters import card
 from kgan.quiet import quiet
 from kgan.training import checkpoint
 
-MB = 1_000_000
-CONTENTS = "run.json"
+CONTENTS = "run.json"  # beside the pieces, lists them
 
 
 def cut(workdir: str | Path, output: str | Path, piece_mb: float = 16.0) -> str:
     """Write the run in `workdir` into the folder `output` as pieces; returns a line that says how many.
 
+    The pieces one after the other are a tar. They appear together, when all are there; what an earlier call for this
+    `output` left when it was killed goes.
+
     Raises:
       UserError: there is no run, or `output` holds other things, since all in it is replaced.
     """
     workdir, output = Path(workdir), Path(output)
-    saved = checkpoint.found(workdir)
-    if not saved:
+    newest = checkpoint.newest(workdir)
+    if newest is None:
         raise UserError(f"{workdir} holds no checkpoint, so there is nothing to bring: is it the --workdir of a run?")
     if output.is_file() or any(not re.fullmatch(r"run\.(\d+|json)", path.name) for path in output.glob("*")):
         raise UserError(f"{output} holds other things than pieces, which would be lost: name a new folder.")
-    step, whole = checkpoint.load(saved[-1])[1]["step"], hashlib.sha256()
-    pieces: list[dict[str, Any]] = []
-    with files.replacing(output) as folder, tempfile.TemporaryFile(dir=output.parent) as file:
+    step = checkpoint.load(newest)[1]["step"]
+    files.sweep(output.parent, output.name)
+    with files.replacing(output) as folder:
         folder.mkdir()
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            for path in _worth_keeping(workdir, saved[-1]):
+        pieces = _Pieces(folder, int(piece_mb * MB))
+        with pieces, tarfile.open(fileobj=pieces, mode="w|") as tar:
+            for path in _worth_bringing(workdir, newest):
                 tar.add(path, path.relative_to(workdir).as_posix(), filter=files.anonymous)
-        file.seek(0)
-        while data := file.read(int(piece_mb * MB)):
-            name = f"run.{len(pieces):03d}"
-            (folder / name).write_bytes(data)
-            whole.update(data)
-            pieces.append({"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()})
-        size = file.tell()
-        about = {"step": step, "bytes": size, "sha256": whole.hexdigest(), "pieces": pieces}
-        (folder / CONTENTS).write_text(json.dumps(about, indent=2) + "\n")
-    return f"{output}: the run after step {step:,}, {size / MB:.1f} MB in {len(pieces)} pieces, and {CONTENTS}."
+        files.write_json(folder / CONTENTS, {"step": step, **pieces.contents()})
+    return f"{output}: the run after step {step:,}, {pieces.size / MB:.1f} MB in {pieces.count} pieces, and {CONTENTS}."
 
 
-def _worth_keeping(workdir: Path, newest: Path) -> Iterator[Path]:
+class _Pieces(io.RawIOBase):
+    """In a file's place: what is written goes into files run.000, run.001 and so on of `most` bytes."""
+
+    def __init__(self, folder: Path, most: int) -> None:
+        super().__init__()
+        self._folder, self._most = folder, most
+        self._whole = hashlib.sha256()
+        self._buffer = bytearray()
+        self._pieces: list[dict[str, Any]] = []
+
+    def write(self, data: Any) -> int:
+        self._buffer += data
+        while len(self._buffer) > self._most:
+            self._cut()
+        return len(data)
+
+    def close(self) -> None:
+        if self._buffer:
+            self._cut()
+        super().close()
+
+    def _cut(self) -> None:
+        piece = bytes(self._buffer[: self._most])
+        del self._buffer[: self._most]
+        name = f"run.{self.count:03d}"
+        (self._folder / name).write_bytes(piece)
+        self._whole.update(piece)
+        self._pieces.append({"name": name, "bytes": len(piece), "sha256": hashlib.sha256(piece).hexdigest()})
+
+    @property
+    def count(self) -> int:
+        return len(self._pieces)
+
+    @property
+    def size(self) -> int:
+        return sum(piece["bytes"] for piece in self._pieces)
+
+    def contents(self) -> dict[str, Any]:
+        """What `CONTENTS` says of the pieces: sizes and checksums, of each and of all together."""
+        return {"bytes": self.size, "sha256": self._whole.hexdigest(), "pieces": self._pieces}
+
+
+def _worth_bringing(workdir: Path, newest: Path) -> Iterator[Path]:
+    """The newest checkpoint, the filters with their cards, settings, log, and the last sample sheet."""
     yield newest
     for model in sorted(workdir.glob("[!.]*.keras")):
         yield from (path for path in (model, card.path_of(model)) if path.is_file())
@@ -70,32 +110,22 @@ def join(pieces: str | Path, workdir: str | Path) -> str:
     pieces, workdir = Path(pieces), Path(workdir)
     parts = _checked(pieces)
     workdir.mkdir(parents=True, exist_ok=True)
-    # A folder of this name inside the run's is on its disk, and swept away if this process is killed.
-    with files.locked(workdir), tempfile.TemporaryDirectory(prefix=f"{files.MARK}-", dir=workdir) as temporary:
-        brought = Path(temporary, "run")
-        with tempfile.TemporaryFile(dir=temporary) as file:
-            for part in parts:
-                with part.open("rb") as piece:
-                    shutil.copyfileobj(piece, file)
-            file.seek(0)
-            with tarfile.open(fileobj=file) as tar:
-                for member in tar:  # not extractall, whose guards Python 3.11.2 has yet to get
-                    content = tar.extractfile(member)
-                    if content and ".." not in Path(member.name).parts and not Path(member.name).is_absolute():
-                        path = brought / member.name
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        with path.open("wb") as made:
-                            shutil.copyfileobj(content, made)
-        (newest,) = checkpoint.found(brought)
-        _, about = checkpoint.load(newest)
-        for saved in checkpoint.found(workdir)[-1:]:
-            _refuse_another(workdir, checkpoint.load(saved)[1], about)
-            _drop_worse(brought, workdir)
-        # The checkpoint comes last: without it, the run at home goes on from where it was.
-        for path in sorted(filter(Path.is_file, brought.rglob("*")), key=lambda path: path == newest):
-            target = workdir / path.relative_to(brought)
-            target.parent.mkdir(exist_ok=True)
-            files.place(path, target)
+    with files.locked(workdir):
+        # A folder of this name inside the run's is on its disk, and swept away later if this process is killed.
+        with tempfile.TemporaryDirectory(prefix=f"{files.MARK}-", dir=workdir) as temporary:
+            arrived = Path(temporary, "run")
+            _unpack(parts, arrived)
+            (newest,) = checkpoint.paths(arrived)
+            _, about = checkpoint.load(newest)
+            if former := checkpoint.newest(workdir):
+                _refuse_another(workdir, checkpoint.load(former)[1], about)
+                _drop_worse(arrived, workdir)
+            # The checkpoint comes last: without it, the run at home goes on from where it was.
+            for path in sorted(filter(Path.is_file, arrived.rglob("*")), key=lambda path: path == newest):
+                target = workdir / path.relative_to(arrived)
+                target.parent.mkdir(exist_ok=True)
+                files.place(path, target)
+        files.sweep(workdir)  # what another process left that was killed
     return f"{workdir}: the run after step {about['step']:,}; kgan train goes on from there."
 
 
@@ -103,43 +133,59 @@ def _checked(folder: Path) -> list[Path]:
     """The pieces in their order; a `UserError` that names all that are missing or damaged."""
     try:
         about = json.loads((folder / CONTENTS).read_text())
-        found, total = {folder / each["name"]: each["sha256"] for each in about["pieces"]}, about["sha256"]
+        sums, total = {folder / each["name"]: each["sha256"] for each in about["pieces"]}, about["sha256"]
     except FileNotFoundError:
         raise UserError(f"There is no {folder / CONTENTS}, which lists the pieces: bring it too.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / CONTENTS} is damaged ({error}): bring it again.") from error
     whole, wrong = hashlib.sha256(), []
-    for path, sha256 in found.items():
+    for path, sha256 in sums.items():
         data = path.read_bytes() if path.is_file() else b""
         whole.update(data)
         if hashlib.sha256(data).hexdigest() != sha256:
             wrong.append(f"{path} is {'damaged' if path.is_file() else 'missing'}")
     if wrong or whole.hexdigest() != total:
         raise UserError(f"{'; '.join(wrong) or 'The pieces do not belong together'}. Bring the pieces again.")
-    return list(found)
+    return list(sums)
 
 
-def _refuse_another(workdir: Path, here: dict[str, Any], brought: dict[str, Any]) -> None:
+def _unpack(parts: list[Path], folder: Path) -> None:
+    """Write the files of the tar that the pieces are together into `folder`."""
+    with tempfile.TemporaryFile(dir=folder.parent) as file:
+        for part in parts:
+            with part.open("rb") as piece:
+                shutil.copyfileobj(piece, file)
+        file.seek(0)
+        with tarfile.open(fileobj=file) as tar:
+            for member in tar:  # not extractall, whose guards Python 3.11.2 has yet to get
+                content = tar.extractfile(member)
+                if content and ".." not in Path(member.name).parts and not Path(member.name).is_absolute():
+                    path = folder / member.name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("wb") as copy:
+                        shutil.copyfileobj(content, copy)
+
+
+def _refuse_another(workdir: Path, here: dict[str, Any], arrived: dict[str, Any]) -> None:
+    """A `UserError` where `workdir` holds another run than the one that arrived, or a later state of it."""
     with quiet():
-        from kgan.training.resume import differences
-    if differing := differences(here["config"], brought["config"]):
-        raise UserError(f"{workdir} holds a run with other settings: {'; '.join(differing)}. Name another --workdir.")
-    if here["data"] != brought["data"]:
-        raise UserError(f"{workdir} holds a run that began with other pictures. Name another --workdir.")
-    if here["step"] > brought["step"]:
+        from kgan.training.resume import refuse_another_run
+    remedy = "Name another --workdir."
+    refuse_another_run(workdir, here, arrived, settings=remedy, pictures=remedy)
+    if here["step"] > arrived["step"]:
         raise UserError(
             f"{workdir} holds a newer state of this run, after step {here['step']:,}, and the pieces are of step "
-            f"{brought['step']:,}. Name another --workdir to keep both."
+            f"{arrived['step']:,}. Name another --workdir to keep both."
         )
 
 
-def _drop_worse(brought: Path, workdir: Path) -> None:
-    """A run that was carried away without its best filters has begun to choose anew."""
+def _drop_worse(arrived: Path, workdir: Path) -> None:
+    """Leave out best filters that are worse than those in `workdir`: a run that travels begins to choose anew."""
     with quiet():
         from kgan.training.validation import best_of, better, measures_of
-    for path in brought.glob("best_*.keras"):
+    for path in arrived.glob("best_*.keras"):
         name = path.stem.removeprefix("best_")
-        measures = measures_of(brought, name)
+        measures = measures_of(arrived, name)
         if measures and not better(measures, measures_of(workdir, name)):
-            best_of(brought, name).unlink()
+            best_of(arrived, name).unlink()
             card.path_of(path).unlink()

@@ -1,20 +1,24 @@
-"""Pictures with labels: StarGAN. Several sets at once."""
+"""Pictures with labels, of one set or of several at once: StarGAN, and StyleGAN with labels."""
 
 import dataclasses
 import hashlib
 import math
 from pathlib import Path
-from typing import Any
+from types import EllipsisType
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from kgan.data.labelling import Answers, Found, Labelling, read
-from kgan.data.reader import Batch, Data, Reader
+from kgan.data.labelling import Answers, LabelledPictures, Labelling, read
+from kgan.data.reader import Data, Reader
 from kgan.data.sources import first, generator, memory
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
 from kgan.pictures import emoji, images
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
+from kgan.types import Batch
+
+Rows: TypeAlias = np.ndarray | EllipsisType  # bool [B], or all
 
 
 @dataclasses.dataclass
@@ -38,62 +42,69 @@ class Labelled(Data):
     turns: str = choice("rows", "batches")
     label_dropout: float = 0.0
 
-    def open(self, size: int, batch_size: int, batches: int, seed: int) -> "LabelledReader":
-        check_choices(self, "data")
-        if not 0 <= self.label_dropout < 1:
-            raise UserError(f"data.label_dropout must lie between 0 and 1, got {self.label_dropout}.")
+    def check(self) -> None:
+        Checks(self, "data").share("label_dropout")
         if not self.sets:
             raise UserError("data.sets is empty: it says where the labels stand.")
+        for number, each in enumerate(self.sets):
+            Checks(each, f"data.sets[{number}]")
+
+    def open(self, size: int, batch_size: int, batches: int, seed: int) -> "LabelledReader":
+        self.check()
         if self.turns == "batches" and math.gcd(batches, len(self.sets)) > 1:
             raise UserError(
                 f"With data.turns=batches and {batches} batches a step, the last of which is the generator's, it would "
                 f"never see some of the {len(self.sets)} sets: set data.turns=rows, or another system.n_critic."
             )
-        found = {"pictures": self._embedded()} if self.root.split(":")[0] == "emoji" else self._read()
-        return LabelledReader(self, found, size, batch_size, batches, seed)
+        sets = {"pictures": self._embedded()} if self.root.split(":")[0] == "emoji" else self._read()
+        return LabelledReader(self, sets, size, batch_size, batches, seed)
 
-    def _embedded(self) -> Found:
+    def _embedded(self) -> LabelledPictures:
+        """The emoji of the vendors that `root` names, or of all."""
         vendors = self.root.split(":")[1:] or list(emoji.VENDORS)
         pictures = {split: [emoji.load(vendor, split) for vendor in vendors] for split in ("train", "test")}
         answers: dict[str, list[Answers]] = {
-            split: [{"vendor": (v,)} for v, drawn in zip(vendors, each, strict=True) for _ in drawn]
+            split: [{"vendor": (vendor,)} for vendor, own in zip(vendors, each, strict=True) for _ in own]
             for split, each in pictures.items()
         }
         train, test = (memory(self.root, np.concatenate(each)) for each in pictures.values())
-        return Found((Group("vendor", tuple(vendors)),), train, test, answers["train"], answers["test"])
+        return LabelledPictures((Group("vendor", tuple(vendors)),), train, test, answers["train"], answers["test"])
 
-    def _read(self) -> dict[str, Found]:
+    def _read(self) -> dict[str, LabelledPictures]:
+        """The sets that lie in folders, by name."""
         if not self.root:
             raise UserError("data.root is not set: it names the folder that holds the pictures.")
-        found: dict[str, Found] = {}
-        for number, each in enumerate(self.sets):
-            check_choices(each, f"data.sets[{number}]")
-            name, root = each.folder or "pictures", Path(self.root).expanduser() / each.folder
-            if name in found:
+        sets: dict[str, LabelledPictures] = {}
+        for labelling in self.sets:
+            name, root = labelling.folder or "pictures", Path(self.root).expanduser() / labelling.folder
+            if name in sets:
                 raise UserError(f"data.sets names {name} twice: each set has a folder of its own.")
-            found[name] = read(root, each)
-        return found
+            sets[name] = read(root, labelling)
+        return sets
 
 
 class LabelledReader(Reader):
     """One stream of pictures a set, joined into batches of "image", and the labels that belong to them."""
 
-    def __init__(self, data: Labelled, found: dict[str, Found], *arguments: Any) -> None:
-        sets = tuple(LabelSet(name, each.groups) for name, each in found.items())
-        self.labels: Labels = Labels(sets, optional=data.label_dropout > 0)
-        train = {name: each.train for name, each in found.items()}
-        super().__init__(data, train, {name: each.test for name, each in found.items()}, *arguments)
+    labels: Labels
+
+    def __init__(self, data: Labelled, sets: dict[str, LabelledPictures], *arguments: int) -> None:
+        label_sets = tuple(LabelSet(name, each.groups) for name, each in sets.items())
+        self.labels = Labels(label_sets, optional=data.label_dropout > 0)
+        train = {name: each.train for name, each in sets.items()}
+        super().__init__(data, train, {name: each.test for name, each in sets.items()}, *arguments)
         self.turns, self.dropout = data.turns, data.label_dropout
-        self.names = list(found)
+        self.names = list(sets)
+        self._before = dict.fromkeys(sets, 0)  # with batches in turn, pictures of a set before batch `_first`
         self._vectors = {}  # of the pictures that could be read
-        for k, (name, each) in enumerate(found.items()):
+        for k, (name, each) in enumerate(sets.items()):
             label, known = self._label(k, each.train_answers)
-            kept = self.train[name].kept
-            self._vectors[name] = label[kept], known[kept]
-        self._test_vectors = {name: self._label(k, each.test_answers) for k, (name, each) in enumerate(found.items())}
+            usable = self.train[name].usable
+            self._vectors[name] = label[usable], known[usable]
+        self._test_vectors = {name: self._label(k, each.test_answers) for k, (name, each) in enumerate(sets.items())}
 
     def _label(self, number: int, answers: list[Answers]) -> tuple[np.ndarray, np.ndarray]:
-        """label [N, W] and known [N, C] of set `number`."""
+        """label [N, W] and known [N, C] of pictures of set `number`, as in a batch."""
         label, known = np.zeros((2, len(answers), self.labels.classes), np.float32)
         for place in self.labels.places():
             if place.set == number:
@@ -103,11 +114,25 @@ class LabelledReader(Reader):
                         known[row, place.slice] = 1
         return self.labels.masked(label, number), known
 
+    def begin(self, step: int, image: int) -> None:
+        number = step * self.batches
+        if number > self._first:
+            size = (image * self.batches - self._position) // (number - self._first)  # of a batch until now
+            for name in self.names:
+                self._before[name] += size * self._turns(name, number)
+        super().begin(step, image)
+
+    def _turns(self, name: str, number: int) -> int:
+        """How many batches from `_first` on and before batch `number` are a set's, where batches take turns."""
+        own, sets = self.names.index(name), len(self.names)
+        return len(range(self._first + (own - self._first) % sets, number, sets))
+
     def _rows(self, name: str, number: int) -> tuple[np.ndarray, int]:
         """Which rows of batch `number` are of a set, bool [B], and how many of its rows came before."""
         own, sets = self.names.index(name), len(self.names)
         if self.turns == "batches":
-            return np.full(self.batch_size, number % sets == own), number // sets * self.batch_size
+            before = self._before[name] + self._turns(name, number) * self.batch_size
+            return np.full(self.batch_size, number % sets == own), before
         start = self.position(number)
         return (start + np.arange(self.batch_size)) % sets == own, -(-(start - own) // sets)
 
@@ -118,34 +143,35 @@ class LabelledReader(Reader):
     def batch(self, number: int) -> Batch:
         size, draws = self.load_size, generator(self.seed, 100, number)
         numbers, pixels = (self.batch_size,), (self.batch_size, size, size, 3)
-        batch: Batch = {
+        batch: dict[str, np.ndarray] = {
             "image": np.empty(numbers, np.int32) if self.handed_over else np.empty(pixels, np.uint8),
             "image_offset": draws.integers(0, size - self.size + 1, (self.batch_size, 2), np.int32),
             "image_flip": draws.integers(0, 2, self.batch_size, np.int32) * np.int32(self.flip),
         }
         batch |= self._empty(self.batch_size)
         for name, pictures in self.train.items():
-            rows, chosen = self._rows(name, number)[0], self.indices(name, number)
-            if len(chosen):
-                batch["image"][rows] = self._before[name] + chosen if self.handed_over else pictures.take(chosen)
+            rows, own = self._rows(name, number)[0], self.indices(name, number)
+            if len(own):
+                batch["image"][rows] = self._offset[name] + own if self.handed_over else pictures.take(own)
                 label, known = self._vectors[name]
-                self._fill(batch, rows, label[chosen], known[chosen], draws.permutation(len(chosen)))
+                self._fill(batch, rows, label[own], known[own], draws.permutation(len(own)))
         if self.dropout:
             self._drop(batch, draws)
         return batch
 
     def _empty(self, rows: int) -> Batch:
+        """Labels and targets of `rows` pictures of which nothing is known."""
         widths = {"label": self.labels.width, "known": self.labels.classes}
         widths |= {"target": self.labels.width, "target_known": self.labels.classes}
         return {name: np.zeros((rows, width), np.float32) for name, width in widths.items()}
 
-    def _fill(self, batch: Batch, rows: Any, label: np.ndarray, known: np.ndarray, order: np.ndarray) -> None:
-        """The labels of a set's rows, and as targets the same in another order."""
+    def _fill(self, batch: Batch, rows: Rows, label: np.ndarray, known: np.ndarray, order: np.ndarray) -> None:
+        """Write the labels of a set's rows, and as targets the same in another order."""
         batch["label"][rows], batch["known"][rows] = label, known
         batch["target"][rows], batch["target_known"][rows] = label[order], known[order]
 
     def _drop(self, batch: Batch, draws: np.random.Generator) -> None:
-        """Leave groups out of targets, though never all that a target has."""
+        """Leave groups out of the batch's targets, though never all that a target has."""
         places = list(self.labels.places())
         dropped = draws.uniform(size=(self.batch_size, len(places))) < self.dropout
         known = np.stack([batch["target_known"][:, place.slice].any(-1) for place in places], -1)
@@ -155,23 +181,24 @@ class LabelledReader(Reader):
 
     def hand_over(self) -> Batch:
         sets = super().hand_over()
-        self._before = dict(zip(sets, np.cumsum([0, *map(len, sets.values())]), strict=False))
+        # Where the pictures of a set begin among all.
+        self._offset = dict(zip(sets, np.cumsum([0, *map(len, sets.values())]), strict=False))
         return {"image": np.concatenate(list(sets.values()))} if sets else {}
 
-    def prepare(self, batch: dict[str, Any], held: dict[str, Any] | None = None) -> dict[str, Any]:
+    def prepare(self, batch: Batch, pictures: Batch | None = None) -> Batch:
         labels = {name: batch[name] for name in ("label", "known", "target", "target_known")}
-        return {"image": self.cut(batch, held or {}, "image"), **labels}
+        return {"image": self.cut(batch, pictures or {}, "image"), **labels}
 
     def fingerprint(self) -> dict[str, Any]:
-        """As of any pictures, and a hash of the labels."""
-        found = super().fingerprint()
+        """As of pictures without labels, and a hash of the labels of each set."""
+        fingerprint = super().fingerprint()
         for name, (label, known) in self._vectors.items():
             total = hashlib.sha256(label.tobytes() + known.tobytes())
-            found[name]["labels"] = total.hexdigest()[:16]
-        return found
+            fingerprint[name]["labels"] = total.hexdigest()[:16]
+        return fingerprint
 
-    def validation(self, count: int) -> dict[str, np.ndarray]:
-        """The first usable test pictures, from all sets in turn; targets are the next picture's of the same set."""
+    def validation(self, count: int) -> Batch:
+        """The first usable test pictures, from all sets in turn; targets are the labels of the next one of its set."""
         parts = []
         for k, (name, source) in list(enumerate(self.test.items()))[:count]:
             pictures = first(source, len(range(k, count, len(self.names))), self.size, self.fit)

@@ -1,4 +1,4 @@
-"""Where the labels of pictures stand: a table, CelebA's attribute file, or class folders."""
+"""Pictures and their labels as they lie in a folder: a table, CelebA's attribute file, or class folders."""
 
 import csv
 import dataclasses
@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,8 +50,13 @@ Answers = dict[str, tuple[str, ...]]  # what is known of a picture: by group the
 
 
 @dataclasses.dataclass
-class Found:
-    """A labelled set: its groups, its pictures, and for each of these the answers."""
+class LabelledPictures:
+    """One collection of pictures, and what its labels say of each of them.
+
+    Attributes:
+      groups: with all values that occur.
+      train_answers, test_answers: by index of the source.
+    """
 
     groups: tuple[Group, ...]
     train: Source
@@ -59,24 +65,37 @@ class Found:
     test_answers: list[Answers]
 
 
-def read(root: Path, each: Labelling) -> Found:
-    """The set that lies in the folder `root`; a `UserError` that names what is not as `each` says."""
-    return {"csv": _table, "celeba": _celeba, "folders": _folders}[each.layout](root, each)
+class Row(NamedTuple):
+    """What a table says of a picture.
+
+    Attributes:
+      where: what people call the row: its table and line.
+      file: the picture's name.
+    """
+
+    where: str
+    file: str
+    answers: Answers
 
 
-def _table(root: Path, each: Labelling) -> Found:
+def read(root: Path, labelling: Labelling) -> LabelledPictures:
+    """The collection in the folder `root`; a `UserError` that names what is not as `labelling` says."""
+    return {"csv": _table, "celeba": _celeba, "folders": _folders}[labelling.layout](root, labelling)
+
+
+def _table(root: Path, labelling: Labelling) -> LabelledPictures:
     """A CSV file and a folder of pictures."""
-    table = root / (each.table or "labels.csv")
-    rows = list(csv_rows(table))
-    columns = [name for name in rows[0][1] if name not in ("file", "split")]
-    asked = _asked(each, columns, table, lambda name: {row[name] for _, row in rows} <= FLAGS)
-    known = [(f"{table}, line {line}", row["file"], _answers(row, asked)) for line, row in rows]
-    paths = _pictures(root / each.images, known, table)
-    split = [row.get("split") or ("test" if i % 10 == 9 else "train") for i, (_, row) in enumerate(rows)]
-    for (where, _, _), word in zip(known, split, strict=True):
+    table = root / (labelling.table or "labels.csv")
+    lines = list(csv_rows(table))
+    columns = [name for name in lines[0][1] if name not in ("file", "split")]
+    groups = _groups(labelling, columns, table, lambda name: {cells[name] for _, cells in lines} <= FLAGS)
+    rows = [Row(f"{table}, line {line}", cells["file"], _answers(cells, groups)) for line, cells in lines]
+    paths = _paths(root / labelling.images, rows, table)
+    split = [cells.get("split") or ("test" if i % 10 == 9 else "train") for i, (_, cells) in enumerate(lines)]
+    for row, word in zip(rows, split, strict=True):
         if word not in ("train", "test"):
-            raise UserError(f"{where}: split is train or test, not {word!r}.")
-    return _split(root, list(asked), paths, [answers for _, _, answers in known], [word == "test" for word in split])
+            raise UserError(f"{row.where}: split is train or test, not {word!r}.")
+    return _split(root, list(groups), paths, [row.answers for row in rows], [word == "test" for word in split])
 
 
 def csv_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -96,26 +115,25 @@ def csv_rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise UserError(f"{table} has a header and no rows: each picture needs one.")
 
 
-def _celeba(root: Path, each: Labelling) -> Found:
+def _celeba(root: Path, labelling: Labelling) -> LabelledPictures:
     """CelebA's attribute file: how many, the names of the attributes, and a line a picture with 1 or -1 for each."""
-    table = root / (each.table or "list_attr_celeba.txt")
+    table = root / (labelling.table or "list_attr_celeba.txt")
     lines = [line.split() for line in text_of(table, "CelebA's attributes").splitlines()]
     if len(lines) < 3 or lines[0] != [str(len(lines) - 2)]:
         raise UserError(f"{table} should hold the number of its pictures, the attributes' names, and a line a picture.")
     columns = lines[1]
-    asked = _asked(each, columns, table, lambda _: True)
-    known = []
+    groups = _groups(labelling, columns, table, lambda _: True)
+    rows = []
     for number, (file, *cells) in enumerate(lines[2:], 3):
         if len(cells) != len(columns) or not {"1", "-1"}.issuperset(cells):
             raise UserError(
                 f"{table}, line {number}: {file} should have 1 or -1 for each of {len(columns)} attributes."
             )
-        row = dict(zip(columns, cells, strict=True))
-        known.append((f"{table}, line {number}", file, _answers(row, asked)))
-    paths = _pictures(root / each.images, known, table)
-    tests = set(celeba_order(len(known))[: min(CELEBA_TESTS, len(known) // 10)])
-    answers = [answers for _, _, answers in known]
-    return _split(root, list(asked), paths, answers, [i in tests for i in range(len(known))])
+        answers = _answers(dict(zip(columns, cells, strict=True)), groups)
+        rows.append(Row(f"{table}, line {number}", file, answers))
+    paths = _paths(root / labelling.images, rows, table)
+    tests = set(celeba_order(len(rows))[: min(CELEBA_TESTS, len(rows) // 10)])
+    return _split(root, list(groups), paths, [row.answers for row in rows], [i in tests for i in range(len(rows))])
 
 
 def celeba_order(count: int) -> list[int]:
@@ -125,7 +143,7 @@ def celeba_order(count: int) -> list[int]:
     return order
 
 
-def _folders(root: Path, each: Labelling) -> Found:
+def _folders(root: Path, labelling: Labelling) -> LabelledPictures:
     """Folders of pictures, one a class."""
     if not root.is_dir():
         raise UserError(f"There is no folder {root}: a folder of pictures for each class was looked for.")
@@ -133,22 +151,23 @@ def _folders(root: Path, each: Labelling) -> Found:
     names = sorted(path.name for path in halves[0].iterdir() if path.is_dir())
     if len(names) < 2:
         raise UserError(f"{halves[0]} holds {len(names)} folders: at least two classes are needed, each in its folder.")
-    group = Group(each.groups[0] if each.groups else "class", tuple(names))
+    group = Group(labelling.groups[0] if labelling.groups else "class", tuple(names))
     paths: list[Path] = []
     answers: list[Answers] = []
     tests: list[bool] = []
     for half in halves:
         for name in names:
-            found = images.find(half / name)
-            if not found:
+            pictures = images.find(half / name)
+            if not pictures:
                 raise UserError(f"{half / name} holds no pictures: {', '.join(images.SUFFIXES)} files were looked for.")
-            paths += found
-            answers += [{group.name: (name,)}] * len(found)
-            tests += [half.name == "test" if len(halves) > 1 else i % 10 == 9 for i in range(len(found))]
+            paths += pictures
+            answers += [{group.name: (name,)}] * len(pictures)
+            tests += [half.name == "test" if len(halves) > 1 else i % 10 == 9 for i in range(len(pictures))]
     return _split(root, [group], paths, answers, tests)
 
 
 def text_of(table: Path, what: str) -> str:
+    """The text of a file; a `UserError` that says `what` was looked for where it is missing, or is no UTF-8."""
     if not table.is_file():
         raise UserError(f"There is no file {table}: {what} was looked for.")
     try:
@@ -157,12 +176,12 @@ def text_of(table: Path, what: str) -> str:
         raise UserError(f"{table} is no text in UTF-8: save it as such.") from error
 
 
-def _asked(
-    each: Labelling, columns: list[str], table: Path, is_flag: Callable[[str], bool]
+def _groups(
+    labelling: Labelling, columns: list[str], table: Path, is_flag: Callable[[str], bool]
 ) -> dict[Group, tuple[str, ...]]:
-    """The groups asked for, and the columns that each is made of; groups of no flags have no values yet."""
-    found: dict[Group, tuple[str, ...]] = {}
-    for text in each.groups or tuple(columns):
+    """The groups that are used, and the columns of each; those that are no flags have no values yet."""
+    groups: dict[Group, tuple[str, ...]] = {}
+    for text in labelling.groups or tuple(columns):
         name, equals, joined = text.partition("=")
         named = tuple(joined.split("|")) if equals else (name,)
         for column in named:
@@ -173,28 +192,28 @@ def _asked(
             if equals and not is_flag(column):
                 raise UserError(f"{table}: the column {column} is no flag, since it holds more than 1 and 0 or -1.")
         values = named if equals else ("yes",) if is_flag(name) else ()
-        found[Group(name, values, flags=bool(values))] = named
-    if not found:
+        groups[Group(name, values, flags=bool(values))] = named
+    if not groups:
         raise UserError(f"{table} labels nothing: it has no column beside 'file'.")
-    return found
+    return groups
 
 
-def _answers(row: dict[str, str], asked: dict[Group, tuple[str, ...]]) -> Answers:
-    """What a row says of each group, without what it leaves open."""
-    found = {}
-    for group, columns in asked.items():
-        cells = [row[column] for column in columns]
-        if all(cells):
-            flags = tuple(value for value, cell in zip(group.values, cells, strict=False) if cell == "1")
-            found[group.name] = flags if group.flags else (cells[0],)
-    return found
+def _answers(cells: dict[str, str], groups: dict[Group, tuple[str, ...]]) -> Answers:
+    """What the cells of a row, by column, say of each group; a group with an empty cell is left out."""
+    answers = {}
+    for group, columns in groups.items():
+        own = [cells[column] for column in columns]
+        if all(own):
+            flags = tuple(value for value, cell in zip(group.values, own, strict=False) if cell == "1")
+            answers[group.name] = flags if group.flags else (own[0],)
+    return answers
 
 
-def _pictures(folder: Path, known: list[tuple[str, str, Answers]], table: Path) -> list[Path]:
+def _paths(folder: Path, rows: list[Row], table: Path) -> list[Path]:
     """The picture of each row; a `UserError` that names a row without picture, or pictures without row."""
     paths = {path.name: path for path in images.find(folder)}
     lines: dict[str, str] = {}
-    for where, file, _ in known:
+    for where, file, _ in rows:
         if file not in paths:
             raise UserError(f"{where} labels {file or 'no file'}, and there is no picture {folder / file}.")
         if file in lines:
@@ -204,13 +223,18 @@ def _pictures(folder: Path, known: list[tuple[str, str, Answers]], table: Path) 
         more = f" and {len(stray) - 3} others" if len(stray) > 3 else ""
         have = "have" if len(stray) > 1 else "has"
         raise UserError(f"{', '.join(stray[:3])}{more} in {folder} {have} no row in {table}: add it, or move it away.")
-    return [paths[file] for _, file, _ in known]
+    return [paths[row.file] for row in rows]
 
 
-def _split(root: Path, groups: list[Group], paths: list[Path], answers: list[Answers], tests: list[bool]) -> Found:
-    """Training and test pictures, and the groups with the values that occur."""
-    train = [i for i, held in enumerate(tests) if not held]
-    halves = {"train": train, "test": [i for i, held in enumerate(tests) if held] or train}
+def _split(
+    root: Path, groups: list[Group], paths: list[Path], answers: list[Answers], tests: list[bool]
+) -> LabelledPictures:
+    """Part pictures and answers by whether each is for tests, and give the groups all values that occur.
+
+    Where none is for tests, the training pictures are.
+    """
+    train = [i for i, test in enumerate(tests) if not test]
+    halves = {"train": train, "test": [i for i, test in enumerate(tests) if test] or train}
     filled = []
     for group in groups:
         counts = Counter(value for i in train for value in answers[i].get(group.name, ()))
@@ -223,8 +247,8 @@ def _split(root: Path, groups: list[Group], paths: list[Path], answers: list[Ans
                 raise UserError(f"{root}: not one training picture has {name}. Add some, or take that value out.")
         filled.append(dataclasses.replace(group, values=values))
     source = {half: Source(str(root), [paths[i] for i in rows], _picture) for half, rows in halves.items()}
-    known = {half: [answers[i] for i in rows] for half, rows in halves.items()}
-    return Found(tuple(filled), source["train"], source["test"], known["train"], known["test"])
+    parts = {half: [answers[i] for i in rows] for half, rows in halves.items()}
+    return LabelledPictures(tuple(filled), source["train"], source["test"], parts["train"], parts["test"])
 
 
 def _picture(item: Path, least: int) -> np.ndarray:

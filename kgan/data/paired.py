@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,8 @@ from kgan.data.reader import Data, Reader
 from kgan.data.sources import Source, memory
 from kgan.errors import UserError
 from kgan.pictures import emoji, images
-from kgan.settings import check_choices, choice
+from kgan.settings import choice
+from kgan.types import Batch, Tensor
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Paired(Data):
     direction: str = choice("ab", "ba")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "PairedReader":
-        check_choices(self, "data")
+        self.check()
         train, test = self._embedded() or self._files()
         return PairedReader(self, train, test, size, batch_size, batches, seed)
 
@@ -60,17 +60,18 @@ class Paired(Data):
 class PairedReader(Reader):
     """One stream of pairs, six channels each, so that both sides of a pair share order, crop and flip."""
 
-    def __init__(self, data: Paired, train: Source, test: Source, *arguments: Any) -> None:
+    def __init__(self, data: Paired, train: Source, test: Source, *arguments: int) -> None:
         super().__init__(data, {"pair": train}, {"pair": test}, *arguments)
         self.names = data.direction  # of the first three channels and of the others
 
-    def _named(self, pairs: Any) -> dict[str, Any]:
+    def _named(self, pairs: Tensor) -> Batch:
+        """Pairs [..., 6] as "a" and "b", [..., 3] each."""
         return {self.names[0]: pairs[..., :3], self.names[1]: pairs[..., 3:]}
 
-    def prepare(self, batch: dict[str, Any], held: dict[str, Any] | None = None) -> dict[str, Any]:
-        return self._named(super().prepare(batch, held)["pair"])
+    def prepare(self, batch: Batch, pictures: Batch | None = None) -> Batch:
+        return self._named(super().prepare(batch, pictures)["pair"])
 
-    def validation(self, count: int) -> dict[str, np.ndarray]:
+    def validation(self, count: int) -> Batch:
         return self._named(super().validation(count)["pair"])
 
 
@@ -106,6 +107,7 @@ def twice(folder: Path) -> Source:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their names without suffix; a `UserError` where two have the same."""
     paths: dict[str, Path] = {}
     for path in images.find(folder):
         if path.stem in paths:
@@ -118,17 +120,17 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def aligned(a: Path, b: Path) -> Source:
     """Two folders in which equal names are pairs; a `UserError` that names whatever has no partner."""
-    found = [_by_stem(folder) for folder in (a, b)]
+    paths_a, paths_b = _by_stem(a), _by_stem(b)
     alone = [
         f"{folder / paths[stem].name}"
-        for folder, paths, others in ((a, found[0], found[1]), (b, found[1], found[0]))
+        for folder, paths, others in ((a, paths_a, paths_b), (b, paths_b, paths_a))
         for stem in sorted(paths.keys() - others.keys())
     ]
     if alone:
         more = f" and {len(alone) - 3} others" if len(alone) > 3 else ""
         have = "have" if len(alone) > 1 else "has"
         raise UserError(
-            f"{len(found[0])} pictures in {a} and {len(found[1])} in {b} should be pairs of equal names, but "
+            f"{len(paths_a)} pictures in {a} and {len(paths_b)} in {b} should be pairs of equal names, but "
             f"{', '.join(alone[:3])}{more} {have} no partner: add or remove what differs."
         )
 
@@ -138,4 +140,4 @@ def aligned(a: Path, b: Path) -> Source:
             second = images.resize(second, first.shape[:2])  # the aspect of A, whose crop B shares
         return np.concatenate([first, second], axis=-1)
 
-    return Source(f"{a} with {b}", [(found[0][stem], found[1][stem]) for stem in sorted(found[0])], read, paired=True)
+    return Source(f"{a} with {b}", [(paths_a[stem], paths_b[stem]) for stem in sorted(paths_a)], read, paired=True)

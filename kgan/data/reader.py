@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kgan.data.sources import FITS, Order, Pictures, Source, crop_and_flip, first, free_memory, generator, memory
+from kgan.data.sources import FITS, Order, PictureStore, Source, crop_and_flip, first, free_memory, generator, memory
 from kgan.errors import UserError
+from kgan.labels import Labels
 from kgan.pictures import emoji, images
-from kgan.settings import choice
+from kgan.settings import Checks, choice, free
+from kgan.types import Batch, Tensor
 
-Batch = dict[str, np.ndarray]
 AHEAD = 4  # steps of pictures that are decoded before they are asked for
 ON_DEVICE = 2 * 2**30  # bytes of pictures that a device is asked to hold at most
 
@@ -34,19 +35,27 @@ class Data:
       subject: how the pictures are cut, for the filter's card: "face", "center" or "none".
     """
 
-    root: str = ""
+    root: str = free("")  # a run compares the fingerprint of its pictures instead
     fit: str = choice(*FITS)
     enlarge: float = 286 / 256  # the official load and crop sizes
     flip: bool = True
-    memory: str = choice("auto", "keep", "stream")
-    subject: str = choice("none", "face", "center")
+    memory: str = free(choice("auto", "keep", "stream"))
+    subject: str = free(choice("none", "face", "center"))
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot be; of their files only `open` knows."""
+        Checks(self, "data")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "Reader":
-        """Look at every file; see `Reader`."""
+        """Look at every file, and return the `Reader` of batches of its arguments.
+
+        Raises:
+          UserError: settings that cannot be, or pictures that are not there.
+        """
         raise NotImplementedError
 
     def vendors(self, wanted: int) -> list[str]:
-        """Of a root such as "emoji:fluent3d:google"; none where the pictures lie in files."""
+        """The vendors in a root such as "emoji:fluent3d:google", `wanted` of them; none where pictures lie in files."""
         if not self.root:
             raise UserError("data.root is not set: it names the folder that holds the pictures.")
         kind, *named = self.root.split(":")
@@ -59,7 +68,9 @@ class Data:
 
 
 class Reader:
-    """Batches of one or more streams of pictures, and what `prepare` needs to crop and flip them inside the step.
+    """Batches of one or more streams of pictures, from files to the tensors of a step.
+
+    `step(i)` is what the host prepares for step i, and `prepare` what the compiled step makes of each of its batches.
 
     Args:
       train: by stream; each has an order of its own, and one crop and flip a picture.
@@ -67,12 +78,13 @@ class Reader:
       size: pixels a side that the step sees.
       batch_size: pictures of each stream in a batch.
       batches: batches in a step.
+      seed: of orders, crops and flips.
 
     Attributes:
-      labels: what the pictures are labelled with, where they are.
+      labels: what the pictures are labelled with; None where they are not.
     """
 
-    labels: Any = None
+    labels: Labels | None = None
 
     def __init__(
         self,
@@ -90,7 +102,7 @@ class Reader:
         count = sum(len(source.items) * (2 if source.paired else 1) for source in train.values())
         fits = count * self.load_size**2 * 3 < 0.25 * free_memory()
         keep = data.memory == "keep" or (data.memory == "auto" and fits)
-        self.train = {name: Pictures(train[name], self.load_size, self.fit, keep) for name in sorted(train)}
+        self.train = {name: PictureStore(train[name], self.load_size, self.fit, keep) for name in sorted(train)}
         self.test = test
         self.orders = {name: Order(len(self.train[name]), seed, stream) for stream, name in enumerate(self.train)}
         self._first, self._position = 0, 0
@@ -98,7 +110,10 @@ class Reader:
         self.handed_over = False
 
     def begin(self, step: int, image: int) -> None:
-        """Where batches had other sizes before: each of a step's has had `image` pictures when `step` begins."""
+        """Begin at `step`, where batches had other sizes before: each batch of a step together `image` pictures.
+
+        Where the size changed more than once, this is called for each change, in order.
+        """
         self._first, self._position = step * self.batches, image * self.batches
 
     def hand_over(self) -> Batch:
@@ -112,7 +127,7 @@ class Reader:
         return {name: pictures.hand_over() for name, pictures in self.train.items()}
 
     def position(self, number: int) -> int:
-        """Of batch `number`'s first picture in the endless order of its stream."""
+        """The place of batch `number`'s first picture in the endless order of its stream."""
         return self._position + (number - self._first) * self.batch_size
 
     def step(self, step: int) -> tuple[Batch, ...]:
@@ -132,48 +147,55 @@ class Reader:
                 pictures.expect(self.indices(name, step * self.batches + i))
 
     def indices(self, name: str, number: int) -> np.ndarray:
-        """Which pictures of a stream are in batch `number`."""
+        """The numbers of the pictures of a stream in batch `number`, int64 [B]."""
         return self.orders[name](self.position(number), self.batch_size)
 
     def batch(self, number: int) -> Batch:
-        """Batch `number` since the beginning of the training."""
+        """Batch `number` since the beginning of the training.
+
+        By stream: pictures uint8 [B, L, L, C], or their numbers int32 [B] once they are handed over; "NAME_offset" and
+        "NAME_flip" for `crop_and_flip`.
+        """
         batch: Batch = {}
         room = self.load_size - self.size + 1
         for stream, (name, pictures) in enumerate(self.train.items()):
-            draws, chosen = generator(self.seed, 100 + stream, number), self.indices(name, number)
-            batch[name] = chosen.astype(np.int32) if self.handed_over else pictures.take(chosen)
-            batch[f"{name}_offset"] = draws.integers(0, room, (len(chosen), 2), np.int32)
-            batch[f"{name}_flip"] = draws.integers(0, 2, len(chosen), np.int32) * np.int32(self.flip)
+            draws, numbers = generator(self.seed, 100 + stream, number), self.indices(name, number)
+            batch[name] = numbers.astype(np.int32) if self.handed_over else pictures.take(numbers)
+            batch[f"{name}_offset"] = draws.integers(0, room, (len(numbers), 2), np.int32)
+            batch[f"{name}_flip"] = draws.integers(0, 2, len(numbers), np.int32) * np.int32(self.flip)
         return batch
 
-    def prepare(self, batch: dict[str, Any], held: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Inside the step: crop, flip and scale; each stream float [B, size, size, C] in [-1, 1].
+    def prepare(self, batch: Batch, pictures: Batch | None = None) -> Batch:
+        """Inside the step: crop, flip and scale; each stream float32 [B, size, size, C] in [-1, 1].
 
         Args:
-          batch: of `step`, as tensors.
-          held: what `hand_over` gave, likewise.
+          batch: one of `step`, as tensors.
+          pictures: what `hand_over` gave, as tensors.
         """
-        return {name: self.cut(batch, held or {}, name) for name in self.train}
+        return {name: self.cut(batch, pictures or {}, name) for name in self.train}
 
-    def cut(self, batch: dict[str, Any], held: dict[str, Any], name: str) -> Any:
+    def cut(self, batch: Batch, pictures: Batch, name: str) -> Tensor:
         """`prepare` for one stream."""
-        pictures = ops.take(held[name], batch[name], axis=0) if name in held else batch[name]
-        return crop_and_flip(pictures, batch[f"{name}_offset"], batch[f"{name}_flip"], self.size)
+        chosen = ops.take(pictures[name], batch[name], axis=0) if name in pictures else batch[name]
+        return crop_and_flip(chosen, batch[f"{name}_offset"], batch[f"{name}_flip"], self.size)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Of each stream, how many pictures and a hash of their names and sizes: what an exact resume relies on."""
+        """By stream, how many pictures there are and a hash of their names and sizes: a resume relies on the same."""
         return {name: pictures.fingerprint() for name, pictures in self.train.items()}
 
-    def validation(self, count: int) -> dict[str, np.ndarray]:
-        """The first `count` usable test pictures of each stream, or as many as there are: float32 in [-1, 1]."""
-        found = {name: first(source, count, self.size, self.fit) for name, source in self.test.items()}
-        return {name: images.to_float(np.stack(list(pictures.values()))) for name, pictures in found.items()}
+    def validation(self, count: int) -> Batch:
+        """The first `count` usable test pictures of each stream, or as many as there are.
 
-    def samples(self, count: int) -> dict[str, np.ndarray]:
+        By stream: float32 [N, size, size, 3] in [-1, 1].
+        """
+        pictures = {name: first(source, count, self.size, self.fit) for name, source in self.test.items()}
+        return {name: images.to_float(np.stack(list(each.values()))) for name, each in pictures.items()}
+
+    def samples(self, count: int) -> Batch:
         """As `validation`, exactly `count` of each: again from the first where there are fewer."""
-        return {name: found[np.arange(count) % len(found)] for name, found in self.validation(count).items()}
+        return {name: rows[np.arange(count) % len(rows)] for name, rows in self.validation(count).items()}
 
 
 def embedded(vendor: str, split: str) -> Source:
-    """A vendor's emoji."""
+    """The embedded emoji of a vendor; `split` is "train" or "test"."""
     return memory(f"emoji:{vendor}", emoji.load(vendor, split))

@@ -20,18 +20,19 @@ from keras import ops
 
 from kgan.errors import UserError
 from kgan.pictures import images
+from kgan.types import Tensor
 
 FITS = ("crop", "stretch")  # the centred square, or all of it regardless of the aspect, as the official codes do
 
 
 @dataclass
 class Source:
-    """Pictures that exist somewhere, by index.
+    """Pictures that nobody has decoded yet: files, pairs of files, or arrays in memory.
 
     Attributes:
       where: what people call the place: a folder.
-      items: files, pairs of files, or arrays.
-      read: an item, and the pixels a side that are enough, to uint8 [h, w, C]; a `UserError` where it is broken.
+      items: paths, pairs of paths, or uint8 arrays.
+      read: from an item, and the pixels a side that are enough, to uint8 [h, w, C]; a `UserError` where it is broken.
       paired: C is 6, two pictures of the same size; else 3.
     """
 
@@ -41,23 +42,23 @@ class Source:
     paired: bool = False
 
     def files(self, index: int) -> list[Path]:
-        """Those that make the picture; none where it lies in memory."""
+        """The one or two files of a picture; none where it lies in memory."""
         item = self.items[index]
         return [] if isinstance(item, np.ndarray) else [item] if isinstance(item, Path) else list(item)
 
 
 def folder(path: Path) -> Source:
-    """The pictures directly in a folder; a `UserError` where it is missing."""
+    """The pictures directly in a folder, without its subfolders; a `UserError` where it is missing."""
     return Source(str(path), images.find(path), lambda item, least: images.read(item, least=least))
 
 
 def memory(where: str, pictures: np.ndarray) -> Source:
-    """uint8 [N, h, w, 3 or 6]."""
+    """The pictures of an array, uint8 [N, h, w, 3 or 6]."""
     return Source(where, list(pictures), lambda item, _: item, paired=pictures.shape[-1] == 6)
 
 
 def fit_to(image: np.ndarray, size: int, fit: str) -> np.ndarray:
-    """uint8 [h, w, C] to [size, size, C]."""
+    """Make a picture square, from uint8 [h, w, C] to uint8 [size, size, C]; `fit` is one of `FITS`."""
     if fit == "crop":
         image = images.center_square(image)
     if image.shape[-1] == 3:
@@ -67,21 +68,24 @@ def fit_to(image: np.ndarray, size: int, fit: str) -> np.ndarray:
 
 
 def first(source: Source, count: int, size: int, fit: str) -> dict[int, np.ndarray]:
-    """The first `count` usable pictures, or as many as there are, by index: uint8 [size, size, C]."""
-    found: dict[int, np.ndarray] = {}
+    """The first `count` usable pictures, or as many as there are, by index: uint8 [size, size, C].
+
+    No other is decoded but those among them that are broken.
+    """
+    pictures: dict[int, np.ndarray] = {}
     for index, item in enumerate(source.items):
-        if len(found) == count:
+        if len(pictures) == count:
             break
         try:
-            found[index] = fit_to(source.read(item, 2 * size), size, fit)
+            pictures[index] = fit_to(source.read(item, 2 * size), size, fit)
         except UserError as error:
             warnings.warn(f"A test picture is left out: {error}", stacklevel=2)
-    if not found:
-        raise UserError(nothing_in(source.where, 0, 1))
-    return found
+    if not pictures:
+        raise UserError(too_few(source.where, 0, 1))
+    return pictures
 
 
-def nothing_in(where: str, usable: int, least: int) -> str:
+def too_few(where: str, usable: int, least: int) -> str:
     """The sentence for a folder with too few pictures."""
     return (
         f"{where} holds {usable} usable pictures and at least {least} {'is' if least == 1 else 'are'} needed: "
@@ -89,10 +93,16 @@ def nothing_in(where: str, usable: int, least: int) -> str:
     )
 
 
-class Pictures:
-    """The usable pictures of a source, as uint8 [size, size, C], by index.
+class PictureStore:
+    """The usable pictures of a source, as uint8 [size, size, C], by number: in memory, or decoded again when asked for.
 
-    A picture that cannot be read is named in one warning and left out; `kept` has the source's indices of the others.
+    A picture that cannot be read is named in one warning and left out.
+
+    Args:
+      keep: hold all of them in memory.
+
+    Attributes:
+      usable: by number, the index in the source.
 
     Raises:
       UserError: fewer than two are usable.
@@ -101,50 +111,50 @@ class Pictures:
     def __init__(self, source: Source, size: int, fit: str, keep: bool) -> None:
         self.source, self.size, self.fit = source, size, fit
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix="pictures")
-        self._pixels: np.ndarray | None = None
-        self._pending: dict[int, Future[np.ndarray]] = {}
+        self._pixels: np.ndarray | None = None  # where they are kept
+        self._pending: dict[int, Future[np.ndarray]] = {}  # by number, what is being decoded
         # Streamed pictures are decoded once now too: which are usable must not depend on where they are kept.
-        loaded = list(self._pool.map(lambda i: self._try(i, keep), range(len(source.items))))
-        broken = [result for result in loaded if isinstance(result, str)]
+        results = list(self._pool.map(lambda i: self._try(i, keep), range(len(source.items))))
+        broken = [result for result in results if isinstance(result, str)]
         if broken:
-            warnings.warn(f"{len(broken)} of {len(loaded)} pictures are left out: {'; '.join(broken)}", stacklevel=2)
-        self.kept = [i for i, result in enumerate(loaded) if not isinstance(result, str)]
-        if len(self.kept) < 2:
-            raise UserError(nothing_in(source.where, len(self.kept), 2))
+            warnings.warn(f"{len(broken)} of {len(results)} pictures are left out: {'; '.join(broken)}", stacklevel=2)
+        self.usable = [i for i, result in enumerate(results) if not isinstance(result, str)]
+        if len(self) < 2:
+            raise UserError(too_few(source.where, len(self), 2))
         if keep:
             self._pool.shutdown()
-            self._pixels = np.stack([picture for picture in loaded if isinstance(picture, np.ndarray)])
+            self._pixels = np.stack([picture for picture in results if isinstance(picture, np.ndarray)])
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.usable)
 
-    def _try(self, item: int, keep: bool) -> np.ndarray | str | None:
+    def _try(self, index: int, keep: bool) -> np.ndarray | str | None:
         """The picture, or None where it is not to be kept, or why it cannot be read."""
         try:
-            picture = self._load(item)
+            picture = self._load(index)
             return picture if keep else None
         except UserError as error:
             return str(error)
 
-    def _load(self, item: int) -> np.ndarray:
+    def _load(self, index: int) -> np.ndarray:
         # Twice the pixels leave the antialiasing enough to work on; see `images.read`.
-        return fit_to(self.source.read(self.source.items[item], 2 * self.size), self.size, self.fit)
+        return fit_to(self.source.read(self.source.items[index], 2 * self.size), self.size, self.fit)
 
-    def _load_or_replace(self, index: int) -> np.ndarray:
-        """A file that broke after the first look must not end a long training."""
+    def _load_or_replace(self, number: int) -> np.ndarray:
+        """A file that broke after the first look must not end a long training: the next picture takes its place."""
         try:
-            return self._load(self.kept[index])
+            return self._load(self.usable[number])
         except UserError as error:
             warnings.warn(f"{error} Its neighbour takes its place.", stacklevel=2)
-            return self._load(self.kept[(index + 1) % len(self)])
+            return self._load(self.usable[(number + 1) % len(self)])
 
     def fingerprint(self) -> dict[str, Any]:
-        """How many, and a hash of the files' names and sizes in bytes (of the pixels where there are no files)."""
+        """How many pictures, and a hash of their files' names and sizes in bytes, or of the pixels in memory."""
         total = hashlib.sha256()
-        for item in self.kept:
-            files = self.source.files(item)
+        for index in self.usable:
+            files = self.source.files(index)
             if not files:
-                total.update(self.source.items[item].tobytes())
+                total.update(self.source.items[index].tobytes())
             for file in files:
                 total.update(f"{file.name} {file.stat().st_size}\n".encode())
         return {"pictures": len(self), "sha256": total.hexdigest()[:16]}
@@ -157,23 +167,23 @@ class Pictures:
 
     @property
     def bytes(self) -> float:
-        """Of those that are kept; infinite where they are streamed."""
+        """What all of them take in memory; infinite where they are not kept."""
         return float("inf") if self._pixels is None else self._pixels.nbytes
 
-    def expect(self, indices: np.ndarray) -> None:
+    def expect(self, numbers: np.ndarray) -> None:
         """Start decoding, in parallel, what `take` will ask for."""
         if self._pixels is None:
-            for i in map(int, indices):
+            for i in map(int, numbers):
                 if i not in self._pending:
                     self._pending[i] = self._pool.submit(self._load_or_replace, i)
 
-    def take(self, indices: np.ndarray) -> np.ndarray:
-        """uint8 [len(indices), size, size, C]."""
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """The pictures of these numbers, uint8 [len(numbers), size, size, C]."""
         if self._pixels is not None:
-            return self._pixels[indices]
-        self.expect(indices)
-        pictures = {i: self._pending.pop(i).result() for i in dict.fromkeys(map(int, indices))}
-        return np.stack([pictures[i] for i in map(int, indices)])
+            return self._pixels[numbers]
+        self.expect(numbers)
+        pictures = {i: self._pending.pop(i).result() for i in dict.fromkeys(map(int, numbers))}
+        return np.stack([pictures[i] for i in map(int, numbers)])
 
 
 class Order:
@@ -184,7 +194,7 @@ class Order:
         self._epoch, self._permutation = -1, np.empty(0, np.int64)
 
     def __call__(self, start: int, number: int) -> np.ndarray:
-        """Indices of the pictures at positions start to start + number - 1 of the endless sequence."""
+        """Numbers of the pictures at positions start to start + number - 1 of the endless sequence."""
         return np.array([self._at(position) for position in range(start, start + number)], np.int64)
 
     def _at(self, position: int) -> int:
@@ -194,8 +204,13 @@ class Order:
         return int(self._permutation[place])
 
 
-def crop_and_flip(pictures: Any, offset: Any, flip: Any, size: int) -> Any:
-    """uint8 [B, L, L, C] to float [B, size, size, C] in [-1, 1]: offset [B, 2] is top and left, flip [B] 0 or 1."""
+def crop_and_flip(pictures: Tensor, offset: Tensor, flip: Tensor, size: int) -> Tensor:
+    """Cut uint8 [B, L, L, C] to float32 [B, size, size, C] in [-1, 1], each picture in a place of its own.
+
+    Args:
+      offset: int32 [B, 2], the top and the left of each cut.
+      flip: int32 [B], 1 where the cut is mirrored, else 0.
+    """
     steps = ops.arange(size, dtype="int32")
     rows = offset[:, :1] + steps  # [B, size]
     columns = offset[:, 1:] + ops.where(flip[:, None] > 0, size - 1 - steps, steps)  # [B, size]
@@ -206,12 +221,12 @@ def crop_and_flip(pictures: Any, offset: Any, flip: Any, size: int) -> Any:
 
 
 def generator(*key: int) -> np.random.Generator:
-    """Random numbers that depend on the key's integers alone, the same on every machine."""
+    """A source of random numbers that depend on the integers of the key alone, the same on every machine."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def free_memory() -> int:
-    """Bytes that a new process could use, as Linux says; elsewhere a cautious 4 GiB."""
+    """Bytes of memory that a new process could use, as Linux says; elsewhere a cautious 4 GiB."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

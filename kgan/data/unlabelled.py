@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kgan.data.reader import Data, Reader, embedded
 from kgan.data.sources import folder
-from kgan.settings import check_choices
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Unlabelled(Data):
     test: str = "test"
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> Reader:
-        check_choices(self, "data")
+        self.check()
         if vendors := self.vendors(1):
             train, test = (embedded(vendors[0], split) for split in ("train", "test"))
         else:

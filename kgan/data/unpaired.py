@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kgan.data.reader import Data, Reader, embedded
 from kgan.data.sources import folder
-from kgan.settings import check_choices
 
 
 @dataclass
@@ -23,7 +22,7 @@ class Unpaired(Data):
     test_b: str = "testB"
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> Reader:
-        check_choices(self, "data")
+        self.check()
         if vendors := self.vendors(2):
             train, test = (
                 {name: embedded(vendor, split) for name, vendor in zip("ab", vendors, strict=True)}

@@ -18,7 +18,7 @@ from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.pool import ImagePool
 from kgan.systems.system import average, named, together
@@ -59,7 +59,7 @@ class Settings:
     upsampling: str = choice("transposed", "resize")
     discriminator_filters: int = 64
     discriminator_layers: int = 3
-    adversarial: str = choice("lsgan", "gan", "hinge", "wgan-gp")
+    adversarial: str = choice(*OBJECTIVES)
     cycle_weight_a: float = 10.0
     cycle_weight_b: float = 10.0
     identity_weight: float = 0.5
@@ -87,17 +87,11 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
-        for name in ("filters", "discriminator_filters", "residual_blocks"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
-        if self.depth < 2:
-            raise UserError(f"system.depth must be at least 2, got {self.depth}.")
-        for name in ("pool", "discriminator_layers"):
-            if getattr(self, name) < 0:
-                raise UserError(f"system.{name} must not be negative, got {getattr(self, name)}.")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        checks = Checks(self, "system")
+        checks.at_least(1, "filters", "discriminator_filters", "residual_blocks")
+        checks.at_least(2, "depth")
+        checks.not_negative("pool", "discriminator_layers")
+        checks.share("ema")
         if self.image_size % self.multiple or self.image_size < 8:
             least = max(8, self.multiple)
             raise UserError(

@@ -22,7 +22,7 @@ from kgan.networks import resnet
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32
 from kgan.pretrained import vgg16
-from kgan.settings import check_choices
+from kgan.settings import Checks
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
 from kgan.types import Batch, Tensor
@@ -62,14 +62,11 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
-        for name in ("filters", "discriminator_filters", "residual_blocks"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        checks = Checks(self, "system")
+        checks.at_least(1, "filters", "discriminator_filters", "residual_blocks")
         if not self.heads or min(self.heads) < 1:
             raise UserError(f"system.heads must hold numbers of strided layers from 1 on, got {self.heads}.")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        checks.share("ema")
         least = max(2 * vgg16.SMALLEST, 2 ** (max(self.heads) + 1))  # a head needs a map of 2 x 2
         if self.image_size % 4 or self.image_size < least:
             raise UserError(f"system.image_size must be a multiple of 4, {least} at least, got {self.image_size}.")

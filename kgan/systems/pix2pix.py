@@ -22,7 +22,7 @@ from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, grad
 from kgan.networks import patch_discriminator, resnet, unet
 from kgan.optimizers import DECAYS, adam, epoch_decay
 from kgan.precision import variable_dtype
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
@@ -64,12 +64,12 @@ class Settings:
     norm: str = choice("batch", "instance")
     discriminator_filters: int = 64
     discriminator_layers: int = 3
-    adversarial: str = choice("gan", "lsgan", "hinge", "wgan-gp")
+    adversarial: str = choice(*OBJECTIVES)
     l1_weight: float = 100.0
     gradient_penalty_weight: float = 10.0
     dropout: str = choice("pytorch", "paper", "none")
-    test_statistics: str = choice("batch", "moving")
-    test_dropout: bool = True
+    test_statistics: str = free(choice("batch", "moving"))  # these two say how a filter is used, not what is trained
+    test_dropout: bool = free(True)
     learning_rate: float = 2e-4
     beta_1: float = 0.5
     beta_2: float = 0.999
@@ -88,16 +88,11 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
-        for name in ("filters", "discriminator_filters", "residual_blocks"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
-        if self.depth < 2:
-            raise UserError(f"system.depth must be at least 2, got {self.depth}.")
-        if self.discriminator_layers < 0:
-            raise UserError(f"system.discriminator_layers must not be negative, got {self.discriminator_layers}.")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        checks = Checks(self, "system")
+        checks.at_least(1, "filters", "discriminator_filters", "residual_blocks")
+        checks.at_least(2, "depth")
+        checks.not_negative("discriminator_layers")
+        checks.share("ema")
         if self.image_size % self.multiple or self.image_size < 8:
             least = max(8, self.multiple)
             deepest = (self.image_size & -self.image_size).bit_length() - 1

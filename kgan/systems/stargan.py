@@ -17,7 +17,7 @@ from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import LinearDecay, adam
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
@@ -62,12 +62,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
-        for name in ("filters", "residual_blocks", "discriminator_filters", "discriminator_layers", "n_critic"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0 <= self.ema < 1:
-            raise UserError(f"system.ema must lie between 0 and 1, got {self.ema}.")
+        checks = Checks(self, "system")
+        checks.at_least(1, "filters", "residual_blocks", "discriminator_filters", "discriminator_layers", "n_critic")
+        checks.share("ema")
         shrinks = 2 ** max(2, self.discriminator_layers)
         if self.image_size < shrinks or self.image_size % shrinks:
             raise UserError(

@@ -36,7 +36,7 @@ from kgan.layers.resampling import nearest_double
 from kgan.losses import NON_SATURATING, WASSERSTEIN, between, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
 from kgan.precision import variable_dtype
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, named
 from kgan.types import Batch, Tensor
@@ -79,7 +79,7 @@ class Settings:
     filters: int = 8192
     filters_most: int = 512
     fused_from: int = 128
-    adversarial: str = choice("r1", "wgan-gp")
+    adversarial: str = choice(*OBJECTIVES)
     penalty_weight: float = 10.0
     drift: float = 0.001
     penalty_at: str = choice("full", "level")
@@ -106,26 +106,20 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
+        checks = Checks(self, "system")
         for name in ("image_size", "start_size"):
             if (size := getattr(self, name)) < 4 or size & (size - 1):
                 raise UserError(f"system.{name} must be a power of two from 4 on, got {size}.")
         if self.start_size > self.image_size:
             raise UserError(f"system.start_size ({self.start_size}) is above system.image_size ({self.image_size}).")
-        for name in ("latent_size", "mapping_layers", "filters_most", "minibatch_group", "repeats"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        checks.at_least(1, "latent_size", "mapping_layers", "filters_most", "minibatch_group", "repeats")
         if 2 * self.filters < self.image_size:
             raise UserError(
                 f"system.filters must be at least {self.image_size // 2}: the layers at r px have 2 filters / r "
                 f"channels, got {self.filters}."
             )
-        for name in ("mixing", "w_mean_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"system.{name} must lie between 0 and 1, got {getattr(self, name)}.")
-        for name in ("stable_kimg", "fade_kimg", "ema_kimg"):
-            if getattr(self, name) < 0:
-                raise UserError(f"system.{name} must not be negative, got {getattr(self, name)}.")
+        checks.within(0, 1, "mixing", "w_mean_decay")
+        checks.not_negative("stable_kimg", "fade_kimg", "ema_kimg")
         if self.mapping_rate <= 0:
             raise UserError(f"system.mapping_rate must be positive, got {self.mapping_rate}.")
         for name in ("batches", "learning_rates"):

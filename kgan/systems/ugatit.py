@@ -30,7 +30,7 @@ from kgan.losses import (
 )
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import variable_dtype
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
 from kgan.types import Batch, Tensor
@@ -79,7 +79,7 @@ class Settings:
     filters: int = 64
     residual_blocks: int = 4
     discriminator_layers: int = 6
-    adversarial: str = choice("lsgan", "gan", "hinge", "wgan-gp", "wgan-lp", "dragan")
+    adversarial: str = choice(*OBJECTIVES)
     spectral: bool = True
     adversarial_weight: float = 1.0
     cycle_weight: float = 10.0
@@ -127,13 +127,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
-        check_choices(self, "system")
-        for name in ("ema", "rho", "rho_smoothing"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"system.{name} must lie between 0 and 1, got {getattr(self, name)}.")
-        for name in ("filters", "residual_blocks"):
-            if getattr(self, name) < 1:
-                raise UserError(f"system.{name} must be at least 1, got {getattr(self, name)}.")
+        checks = Checks(self, "system")
+        checks.within(0, 1, "ema", "rho", "rho_smoothing")
+        checks.at_least(1, "filters", "residual_blocks")
         if self.image_size % 4:
             raise UserError(f"system.image_size must be a multiple of 4, got {self.image_size}.")
         if self.discriminator_layers < 4:

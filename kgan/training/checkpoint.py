@@ -21,25 +21,30 @@ _NAME = re.compile(r"checkpoint-(\d+)\.npz")
 
 
 def save(folder: str | Path, step: int, arrays: dict[str, np.ndarray], about: dict[str, Any], keep: int) -> Path:
-    """Write `folder`/checkpoint-{step}.npz, then drop all but the newest `keep`."""
+    """Write `folder`/checkpoint-{step}.npz, and remove all but the newest `keep`; returns its path."""
     path = Path(folder) / f"checkpoint-{step:08d}.npz"
     about = {**about, "step": step, "sha256": digest(arrays)}
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-    for old in found(folder)[:-keep] if keep else []:
+    for old in paths(folder)[:-keep] if keep else []:
         old.unlink()
     return path
 
 
-def found(folder: str | Path) -> list[Path]:
+def paths(folder: str | Path) -> list[Path]:
     """The checkpoints of a folder, oldest first."""
     folder = Path(folder)
     names = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
     return sorted(names, key=lambda path: int(path.stem.split("-")[1]))
 
 
+def newest(folder: str | Path) -> Path | None:
+    """The checkpoint of the last step; None where there is none."""
+    return next(reversed(paths(folder)), None)
+
+
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays by path, and `about`.
+    """The arrays of a checkpoint by path, and what it says `about` them.
 
     Raises:
       UserError: the file is damaged: unreadable, or its arrays are not those that were written.
@@ -57,7 +62,7 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:
-    """sha256 over names, types, shapes and bytes."""
+    """The sha256 of arrays by name: of their names, types, shapes and bytes."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -67,7 +72,7 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def check_fit(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str) -> None:
-    """A `UserError` that names what differs, unless the arrays are exactly the wanted ones."""
+    """A `UserError` that names what differs, unless there is an array of each of the `shapes`, and no other."""
     missing = sorted(shapes.keys() - arrays.keys())
     surplus = sorted(arrays.keys() - shapes.keys())
     other = sorted(name for name in shapes.keys() & arrays.keys() if arrays[name].shape != shapes[name])

@@ -2,17 +2,22 @@
 
 # No `from __future__ import annotations` here: flags of a config read the types of its fields, not their names.
 import dataclasses
+import json
 from typing import Any
 
-from kgan.data import Data
+from kgan.data import Data, Reader
 from kgan.errors import UserError
-from kgan.settings import check_choices, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.system import Settings, Stage
 
 
 @dataclasses.dataclass
 class Training:
     """How long, how fast, and what is kept.
+
+    Fields that are `free` may change between two sittings of a run. Only `steps` (through the learning rate's
+    schedule), `devices` and `steps_per_call` (through the order of sums) touch what is computed; and where a call takes
+    several steps under JAX, the intervals at which it must end (likewise).
 
     Attributes:
       steps: train_steps in all; a resumed run may be given more or fewer.
@@ -33,86 +38,73 @@ class Training:
       init_from: a folder whose generators (.keras) start a new run.
     """
 
-    steps: int = 1_000_000
+    steps: int = free(1_000_000)
     batch_size: int = 1
     seed: int = 0
     precision: str = choice("mixed_bfloat16", "float32", "mixed_float16")
-    devices: int = 1
-    minutes: float = 0.0
-    steps_per_call: int = 0
-    log_every: int = 100
-    sample_every: int = 1000
-    save_every: int = 1000
-    samples: int = 4
-    evaluate_every: int = 0
-    evaluate_count: int = 100
-    keep: int = 3
-    tensorboard: bool = True
-    init_from: str = ""
+    devices: int = free(1)
+    minutes: float = free(0.0)
+    steps_per_call: int = free(0)
+    log_every: int = free(100)
+    sample_every: int = free(1000)
+    save_every: int = free(1000)
+    samples: int = free(4)
+    evaluate_every: int = free(0)
+    evaluate_count: int = free(100)
+    keep: int = free(3)
+    tensorboard: bool = free(True)
+    init_from: str = free("")
+
+    def check(self) -> None:
+        """Raise a `UserError` where the settings cannot be."""
+        checks = Checks(self, "training")
+        checks.at_least(1, "steps", "batch_size", "devices", "samples", "keep")
+        checks.at_least(1, "log_every", "sample_every", "save_every")
+        checks.not_negative("seed", "evaluate_every", "minutes", "steps_per_call")
+        checks.at_least(2, "evaluate_count")
+        if self.batch_size % self.devices:
+            raise UserError(
+                f"training.batch_size ({self.batch_size}) must be a multiple of training.devices ({self.devices})."
+            )
 
 
 @dataclasses.dataclass
 class Config:
     """One experiment: what is learned, from what, and how."""
 
-    name: str
+    name: str = dataclasses.field(metadata={"free": True})
     system: Settings
     data: Data
     training: Training = dataclasses.field(default_factory=Training)
 
+    def check(self) -> None:
+        """Raise a `UserError` where settings cannot be, whatever the machine and the pictures."""
+        self.training.check()
+        self.system.check()
+        self.data.check()
 
-# What may change between two sittings of one run. Only `steps` (through the learning rate's schedule), `devices` and
-# `steps_per_call` (through the order of sums) touch what is computed; and where a call takes several steps under JAX,
-# the intervals at which it must end (likewise).
-FREE = {
-    "name",
-    "data.root",  # the data's fingerprint is compared instead
-    "data.memory",
-    "data.subject",
-    "system.test_dropout",  # how a filter is used, not what is trained
-    "system.test_statistics",
-    "training.steps",
-    "training.devices",
-    "training.minutes",
-    "training.steps_per_call",
-    "training.log_every",
-    "training.sample_every",
-    "training.save_every",
-    "training.samples",
-    "training.evaluate_every",
-    "training.evaluate_count",
-    "training.keep",
-    "training.tensorboard",
-    "training.init_from",
-}
+    def replace(self, part: str, **fields: Any) -> "Config":
+        """The same with other fields of a part: config.replace("data", root="pictures")."""
+        return dataclasses.replace(self, **{part: dataclasses.replace(getattr(self, part), **fields)})
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings as a checkpoint keeps them: tuples become lists."""
+        settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return settings
 
 
 def stages(config: Config) -> tuple[Stage, ...]:
-    """What a training goes through: a growing system's levels, or one stage for all."""
+    """The parts of a training, in order: the levels of a system that grows, or one stage for all."""
     own = getattr(config.system, "stages", None)
     batch_size = config.training.batch_size
     return own(batch_size) if own else (Stage(0, 0, config.system.image_size, batch_size),)
 
 
-def open_data(config: Config, stage: Stage) -> Any:
-    """The reader of a stage's batches."""
+def open_data(config: Config, stage: Stage) -> Reader:
+    """The reader of a stage's batches, which goes on in the order of the stages before."""
     batches, seed = config.system.batches_per_step, config.training.seed
     reader = config.data.open(stage.image_size, stage.batch_size, batches, seed)
-    reader.begin(stage.first_step, stage.first_image)
+    for each in stages(config):
+        if each.first_step <= stage.first_step:
+            reader.begin(each.first_step, each.first_image)
     return reader
-
-
-def check(training: Training) -> None:
-    check_choices(training, "training")
-    for name in ("steps", "batch_size", "devices", "log_every", "sample_every", "save_every", "samples", "keep"):
-        if getattr(training, name) < 1:
-            raise UserError(f"training.{name} must be at least 1, got {getattr(training, name)}.")
-    for name in ("seed", "evaluate_every", "minutes", "steps_per_call"):
-        if getattr(training, name) < 0:
-            raise UserError(f"training.{name} must not be negative, got {getattr(training, name)}.")
-    if training.evaluate_count < 2:
-        raise UserError(f"training.evaluate_count must be at least 2, got {training.evaluate_count}.")
-    if training.batch_size % training.devices:
-        raise UserError(
-            f"training.batch_size ({training.batch_size}) must be a multiple of training.devices ({training.devices})."
-        )

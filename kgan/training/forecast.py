@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from kgan import engine
 from kgan.quiet import quiet
+from kgan.systems.system import System
 
 TYPICAL_SHARE = 0.4  # of the measured convolution rate; `make bench` measures it
 
 
-def parameters(system: Any) -> str:
-    """Of each network."""
+def parameters(system: System) -> str:
+    """One line a network with its number of trained parameters."""
     lines = []
     for name, network in system.networks().items():
         count = sum(math.prod(variable.shape) for variable in network.trainable_variables)
@@ -21,7 +21,12 @@ def parameters(system: Any) -> str:
 
 
 def summary(step: engine.Compiled, batches: list[engine.Batches], steps: int) -> str:
-    """Memory, and time for the next `steps` steps, before the first call with such `batches`."""
+    """One line about the memory that a step takes, and the time of the next `steps` steps.
+
+    Args:
+      step: which is traced for this, and has not run.
+      batches: of one call.
+    """
     with quiet():  # TensorFlow's profiler announces that it is deprecated
         cost = step.cost(*batches)
     rate = engine.convolution_rate()
@@ -34,7 +39,7 @@ def summary(step: engine.Compiled, batches: list[engine.Batches], steps: int) ->
 
 
 def duration(seconds: float) -> str:
-    """'3 min', '2.5 h', '4.1 days'."""
+    """A time for people: '3 min', '2.5 h', '4.1 days'."""
     if seconds < 5400:
         return f"{max(1, round(seconds / 60))} min"
     return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

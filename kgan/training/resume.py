@@ -2,55 +2,109 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from kgan import __version__
+from kgan.data import Data, Reader
 from kgan.errors import UserError
 from kgan.layers import legacy
+from kgan.settings import fields, free_paths
+from kgan.systems.system import System
 from kgan.training import checkpoint
-from kgan.training.config import FREE
+from kgan.training.config import Config, Training
+
+# What is free in every run: a checkpoint of version 0.1.0 does not say which of its settings are.
+FREE = {"name"} | free_paths(Data(), "data.") | free_paths(Training(), "training.")
 
 
-def restore(system: Any, workdir: Path, about: dict[str, Any]) -> int:
+def describe(config: Config, reader: Reader) -> dict[str, Any]:
+    """What a checkpoint says of its run: all settings, which of them are free to change, and the pictures' hashes."""
+    return {
+        "kgan": __version__,
+        "config": config.to_json(),
+        "free": sorted(free_paths(config)),
+        "data": reader.fingerprint(),
+    }
+
+
+def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]) -> int:
     """Put the newest checkpoint into the system; returns the number of steps it has done, 0 where there is none."""
-    saved = checkpoint.found(workdir)
-    if not saved:
+    newest = checkpoint.newest(workdir)
+    if newest is None:
         return 0
-    arrays, before = checkpoint.load(saved[-1])
-    differing = differences(before["config"], about["config"])
-    if differing:
-        raise UserError(
-            f"{workdir} holds a run with other settings: {'; '.join(differing)}. "
-            "Give the old settings to go on, or another --workdir to begin anew."
-        )
-    for name, now in about["data"].items():
-        was = before["data"].get(name)
-        if was != now:
-            raise UserError(
-                f"{workdir} began with other pictures: {name} had {was and was['pictures']} and now has "
-                f"{now['pictures']}, or their names or labels changed. Restore the folder, or begin anew in another "
-                "--workdir."
-            )
+    arrays, before = checkpoint.load(newest)
+    refuse_another_run(
+        workdir,
+        complete(before, config),
+        about,
+        settings="Give the old settings to go on, or another --workdir to begin anew.",
+        pictures="Restore the folder, or begin anew in another --workdir.",
+    )
     variables = system.state()
-    checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(saved[-1]))
+    checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(newest))
     for path, variable in variables.items():
         variable.assign(arrays[path])
     return int(before["step"])
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """'system.filters was 32 and is 64', for every field that must not change."""
-    found = []
-    for key in sorted(before.keys() | now.keys()):
-        path, was, is_ = f"{prefix}{key}", before.get(key), now.get(key)
-        if isinstance(was, dict) and isinstance(is_, dict):
-            found += differences(was, is_, f"{path}.")
-        elif was != is_ and path not in FREE:
-            found.append(f"{path} was {was!r} and is {is_!r}")
-    return found
+def refuse_another_run(
+    workdir: Path, before: dict[str, Any], now: dict[str, Any], settings: str, pictures: str
+) -> None:
+    """A `UserError` unless the checkpoint in `workdir` is of the run that is to go on there.
+
+    Args:
+      before, now: what `describe` says of the two.
+      settings, pictures: what the user can do where the one or the other differ.
+    """
+    free = FREE.union(before.get("free", ()), now.get("free", ()))
+    if changes := differences(before["config"], now["config"], free):
+        raise UserError(f"{workdir} holds a run with other settings: {'; '.join(changes)}. {settings}")
+    for name in sorted(before["data"].keys() | now["data"].keys()):
+        was, is_ = before["data"].get(name), now["data"].get(name)
+        if was != is_:
+            raise UserError(
+                f"{workdir} began with other pictures: {name} had {was and was['pictures']} and now has "
+                f"{is_ and is_['pictures']}, or their names or labels changed. {pictures}"
+            )
 
 
-def init_from(system: Any, folder: Path) -> None:
+def complete(before: dict[str, Any], config: Config) -> dict[str, Any]:
+    """What a checkpoint says of its run, with the defaults of those settings that are newer than it."""
+    defaults = {path: field.default for path, field in fields(config) if field.default is not dataclasses.MISSING}
+    return {**before, "config": json.loads(json.dumps(defaults)) | flat(before["config"])}
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], free: Collection[str]) -> list[str]:
+    """'system.filters was 32 and is 64', for every setting of `before` that is not free to change."""
+    was, is_ = flat(before), flat(now)
+    return [
+        f"{path} was {value!r} and is {is_[path]!r}" if path in is_ else f"{path} was {value!r} and is no setting now"
+        for path, value in sorted(was.items())
+        if path not in free and (path not in is_ or is_[path] != value)
+    ]
+
+
+def flat(settings: Any, path: str = "") -> dict[str, Any]:
+    """Settings as a checkpoint keeps them, by path: {"system.filters": 32, "data.sets[0].layout": "csv"}."""
+    if isinstance(settings, dict):
+        children = [(f"{path}.{name}" if path else name, value) for name, value in settings.items()]
+    elif isinstance(settings, list) and any(isinstance(each, dict) for each in settings):
+        children = [(f"{path}[{i}]", each) for i, each in enumerate(settings)]
+    else:
+        return {path: settings}
+    return {name: value for each in children for name, value in flat(each[1], each[0]).items()}
+
+
+def init_from(system: System, folder: Path) -> None:
+    """Give the system's generators, and their averages, the weights of the .keras files of another run.
+
+    Raises:
+      UserError: a file is missing or of another shape; the system grows, and has no generator to begin with.
+    """
     for name in system.generators():
         path = folder / f"{name}.keras"
         if not path.is_file():
@@ -58,11 +112,12 @@ def init_from(system: Any, folder: Path) -> None:
         network = getattr(system, name, None)
         if network is None:
             raise UserError(f"training.init_from={folder}: {type(system).__name__} grows from nothing, leave it empty.")
-        given = legacy.load_model(path)
+        trained = legacy.load_model(path)
+        weights = trained.get_weights()
         shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
-        arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(given.weights, given.get_weights(), strict=True))}
+        arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(trained.weights, weights, strict=True))}
         checkpoint.check_fit(arrays, shapes, str(path))
-        network.set_weights(given.get_weights())
+        network.set_weights(weights)
         averaged = getattr(system, f"ema_{name}", None)
         if averaged is not None:
-            averaged.set_weights(given.get_weights())
+            averaged.set_weights(weights)

@@ -1,14 +1,15 @@
 """The loop: one for every system, on either engine, that can be stopped anywhere and goes on bit for bit."""
 
-import dataclasses
-import json
+from __future__ import annotations
+
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import keras
@@ -16,39 +17,48 @@ import numpy as np
 from tqdm import tqdm
 
 from kgan import __version__, engine, files
+from kgan.data import Reader
 from kgan.errors import UserError
 from kgan.filters.card import Card
 from kgan.pictures import images
 from kgan.precision import float32_copy, policy
 from kgan.quiet import quiet
+from kgan.systems.system import System
 from kgan.training import checkpoint
-from kgan.training.config import Config, check, open_data, stages
+from kgan.training.config import Config, open_data, stages
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
-from kgan.training.resume import init_from, restore
+from kgan.training.resume import describe, init_from, restore
 from kgan.training.validation import Measures, Validation, best_of, better, measures_of
+from kgan.training.window import Window, open_window
+from kgan.types import Batch, Tensor
 
 
 def train(config: Config, workdir: str | Path) -> Path:
     """Train, or go on where the run in `workdir` stopped; returns `workdir`, which then holds the generators.
 
+    What the first step begins with:
+      1. Where `workdir` holds checkpoints, the newest: weights, optimizers, averages, pool and step. It is refused
+         where it is damaged, of other pictures, or of other settings, but for those that are `free`.
+      2. Else, where training.init_from names a folder, the generators in it; all else is new.
+      3. Else weights drawn from training.seed.
+    Every batch and every draw depends on the seed and the number of its step alone, so that a run that was killed and
+    started again ends in the same bytes as one that was not. Of a killed run the steps after the checkpoint are lost,
+    and their log lines are forgotten.
+
     Raises:
       UserError: settings that do not fit each other, the machine or the run that lies there; a loss that is no number.
       SystemExit: 128 + the signal's number, after SIGINT or SIGTERM and a last checkpoint.
     """
-    workdir = Path(workdir)
-    settings, training = config.system, config.training
-    check(training)
-    settings.check()
+    workdir, training = Path(workdir), config.training
+    config.check()
     validation = Validation(training.evaluate_count) if training.evaluate_every else None
     workdir.mkdir(parents=True, exist_ok=True)
     with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
         reader = open_data(config, stages(config)[0])
-        system = settings.create(training.steps, training.seed, reader.labels)
-        # Through JSON, as a checkpoint keeps it: tuples become lists.
-        settled = json.loads(json.dumps(dataclasses.asdict(config)))
-        about = {"kgan": __version__, "config": settled, "data": reader.fingerprint()}
-        start = restore(system, workdir, about)
+        system = config.system.create(training.steps, training.seed, reader.labels)
+        about = describe(config, reader)
+        start = restore(system, workdir, config, about)
         if start >= training.steps:
             print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
             return workdir
@@ -59,88 +69,85 @@ def train(config: Config, workdir: str | Path) -> Path:
 
         print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
         print(parameters(system), flush=True)
-        _Run(config, workdir, system, reader, about, validation).loop(start)
+        _Run(config, workdir, system, about, validation, reader, start).loop()
     return workdir
 
 
 class _Run:
-    """A run from its first step in this sitting to its last."""
+    """One sitting of a run, from its step `start` until the training ends or is told to stop.
+
+    Attributes:
+      pending: the losses of each call since the last log line, still on the device.
+      images: pictures of each stream since then.
+      saved: the newest checkpoint.
+      best: by filter, what the best so far reached.
+      window: the stage at hand, its reader and its compiled step.
+      examples: the test pictures of a sample sheet.
+    """
 
     def __init__(
         self,
         config: Config,
         workdir: Path,
-        system: Any,
-        reader: Any,
+        system: System,
         about: dict[str, Any],
-        validation: Validation | None = None,
+        validation: Validation | None,
+        reader: Reader,
+        start: int,
     ) -> None:
-        self.config, self.workdir, self.system, self.reader, self.about = config, workdir, system, reader, about
-        self.validation = validation
-        self.stages = stages(config)
-        self.stage = self.stages[0]  # whose reader that is
-        self.saved = next(reversed(checkpoint.found(workdir)), None)
-        self.several = config.training.steps_per_call or engine.steps_per_call()
+        self.config, self.workdir, self.system, self.about = config, workdir, system, about
+        self.validation, self.start = validation, start
+        self.log = Log(workdir, start, config.training.tensorboard)
+        self.stopwatch = Stopwatch()
+        self.pending: list[dict[str, Tensor]] = []
+        self.images = 0
+        self.saved = checkpoint.newest(workdir)
+        # A new run has none, whatever lies in its folder.
+        self.best = {name: measures_of(workdir, name) if start else None for name in system.generators()}
+        self.window, self.examples = self.enter(start, reader)
 
-    def enter(self, done: int) -> None:
-        """Make ready what holds from step `done` to the end of its stage: level, pictures, compiled step."""
-        start = time.monotonic()
-        training, system = self.config.training, self.system
-        stage = max((each for each in self.stages if each.first_step <= done), key=lambda each: each.first_step)
-        if stage != self.stage:
-            self.reader = open_data(self.config, stage)
-        self.stage, self.entered, reader = stage, done, self.reader
-        self.until = min([each.first_step for each in self.stages if each.first_step > done], default=training.steps)
-        self.shown = reader.samples(training.samples)
-        if self.validation:
-            self.validation.read(reader)
-        system.enter(stage, anew=done == stage.first_step)
+    def enter(self, done: int, first: Reader | None = None) -> tuple[Window, Batch]:
+        """The window that begins after `done` steps, and pictures for its sheets; `first` reads those of stage 0."""
+        with self.stopwatch.stopped():
+            levels = stages(self.config)
+            stage = max((each for each in levels if each.first_step <= done), key=lambda each: each.first_step)
+            reader = first if first and stage == levels[0] else open_data(self.config, stage)
+            examples = reader.samples(self.config.training.samples)
+            if self.validation:
+                self.validation.read(reader)
+            window = open_window(self.config, self.system, stage, reader, done)
+            if len(levels) > 1:
+                tqdm.write(f"  {stage.image_size} px, batches of {stage.batch_size}, to step {window.until:,}:")
+            tqdm.write(summary(window.step, self.batches(window, done), window.until - done))
+        return window, examples
 
-        def train_step(batches: Any, held: Any) -> dict[str, Any]:
-            return system.train_step(tuple(reader.prepare(batch, held) for batch in batches))
-
-        self.step = engine.Compiled(system, train_step, training.devices, reader.hand_over())
-        if len(self.stages) > 1:
-            tqdm.write(f"  {stage.image_size} px, batches of {stage.batch_size}, to step {self.until:,}:")
-        tqdm.write(summary(self.step, self.batches(done), min(self.until, training.steps) - done))
-        self.since += time.monotonic() - start
-
-    def batches(self, done: int) -> list[engine.Batches]:
-        """Those of the next call: of `steps_per_call` steps, or of one where a call must end sooner.
+    def batches(self, window: Window, done: int) -> list[engine.Batches]:
+        """What the next call takes: `steps_per_call` steps, or one where a call must end sooner.
 
         Which steps share a call depends on their numbers alone, so that a resumed run has the same calls.
         """
-        training, several = self.config.training, self.several
-        pauses = (training.log_every, training.sample_every, training.save_every, training.evaluate_every)
-        end = min(self.until, training.steps, *(done - done % every + every for every in pauses if every))
-        count = several if done % several == 0 and done + several <= end else 1
-        return [self.reader.step(done + i) for i in range(count)]
-
-    def loop(self, start: int) -> None:
         training = self.config.training
-        self.log = Log(self.workdir, start, training.tensorboard)
-        self.pending: list[dict[str, Any]] = []
-        self.images = 0
-        self.since = time.monotonic()
-        deadline = self.since + 60 * (training.minutes or math.inf)
-        # A new run has none, whatever lies in its folder.
-        self.best = {name: measures_of(self.workdir, name) if start else None for name in self.system.generators()}
-        self.enter(start)
-        if start == 0:
-            self.sample(0)
-        done = start
-        bar = tqdm(total=training.steps, initial=start, unit="step", dynamic_ncols=True, mininterval=1.0)
+        several = training.steps_per_call or engine.steps_per_call()
+        pauses = (training.log_every, training.sample_every, training.save_every, training.evaluate_every)
+        end = min(window.until, *(done - done % every + every for every in pauses if every))
+        count = several if done % several == 0 and done + several <= end else 1
+        return [window.reader.step(done + i) for i in range(count)]
+
+    def loop(self) -> None:
+        """Step after step, with what is due after each; ends with a checkpoint."""
+        training, done = self.config.training, self.start
+        deadline = time.monotonic() + 60 * (training.minutes or math.inf)
+        if done == 0:
+            self.sample(done)
+        bar = tqdm(total=training.steps, initial=done, unit="step", dynamic_ncols=True, mininterval=1.0)
         with closing(self.log), _signals() as stopped:
             with bar:
-                while done < training.steps and not stopped() and (done == start or time.monotonic() < deadline):
-                    if done == self.until:
-                        self.enter(done)
-                    begun, batches = time.monotonic(), self.batches(done)
-                    with quiet() if done == self.entered else nullcontext():  # TensorFlow's remarks on a first run
-                        self.pending.append(self.step(*batches))
-                    if done == self.entered:
-                        self.since += time.monotonic() - begun  # it compiles
-                    self.images += len(batches) * self.stage.batch_size
+                while done < training.steps and not stopped() and (done == self.start or time.monotonic() < deadline):
+                    if done == self.window.until:
+                        self.window, self.examples = self.enter(done)
+                    batches = self.batches(self.window, done)
+                    self.pending.append(self.call(batches, compiles=done == self.window.first))
+                    self.images += len(batches) * self.window.stage.batch_size
                     done += len(batches)
                     bar.update(len(batches))
                     if done % training.log_every == 0:
@@ -151,7 +158,7 @@ class _Run:
                         self.validate(self.validation, done)
                     if done % training.save_every == 0:
                         self.save(done)
-            if done % training.save_every or done == start:
+            if done % training.save_every or done == self.start:
                 self.save(done)
             if done == training.steps and done % training.sample_every:
                 self.sample(done)
@@ -162,8 +169,19 @@ class _Run:
             return
         print(f"Finished {done} steps. In {self.workdir}: {', '.join(f'{n}.keras' for n in self.system.generators())}.")
 
+    def call(self, batches: list[engine.Batches], compiles: bool) -> dict[str, Tensor]:
+        """Take these steps; the first call of a window compiles, with remarks of TensorFlow's, and is not timed."""
+        if not compiles:
+            return self.window.step(*batches)
+        with self.stopwatch.stopped(), quiet():
+            return self.window.step(*batches)
+
     def flush(self, done: int) -> str:
-        """Log the mean of each term since the last time; stop where one is not a number."""
+        """Log the mean of each term since the last time; returns what the bar shows.
+
+        Raises:
+          UserError: a loss is not a number.
+        """
         if not self.pending:
             return ""
         rows = engine.to_host(self.pending)
@@ -174,60 +192,59 @@ class _Run:
             row, term = broken[0]
             number = done - len(values) + 1 + row
             raise UserError(
-                f"The loss term {list(terms)[term]} became {values[row, term]} at step {number}. {self._kept()}"
+                f"The loss term {list(terms)[term]} became {values[row, term]} at step {number}. {self._remedy()}"
             )
-        seconds, images = time.monotonic() - self.since, self.images
-        self.since, self.images = time.monotonic(), 0
+        seconds, images = self.stopwatch.restart(), self.images
+        self.images = 0
         means = {name: float(np.mean(term)) for name, term in terms.items()}
         rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
         speed = images / max(seconds, 1e-9)
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
         return self.system.progress(means)
 
-    def _kept(self) -> str:
+    def _remedy(self) -> str:
+        """What to do about numbers that are none."""
         saved = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
         return f"{saved} Try training.precision=float32 or a lower system.learning_rate."
 
     def sample(self, done: int) -> None:
         """A sheet of test pictures through the filters, as PNG and for TensorBoard."""
-        start = time.monotonic()
-        columns = engine.to_host(self.system.sample(self.shown))
-        size = self.config.system.image_size
-        pictures = {title: [show(x, size) for x in column] for title, column in columns.items()}
-        sheet = images.grid(list(zip(*pictures.values(), strict=True)), list(pictures))
-        images.write(self.workdir / "samples" / f"step-{done:08d}.png", sheet)
-        self.log.picture(done, "samples", sheet)
-        self.since += time.monotonic() - start
+        with self.stopwatch.stopped():
+            columns = engine.to_host(self.system.sample(self.examples))
+            size = self.config.system.image_size
+            pictures = {title: [show(x, size) for x in column] for title, column in columns.items()}
+            sheet = images.grid(list(zip(*pictures.values(), strict=True)), list(pictures))
+            images.write(self.workdir / "samples" / f"step-{done:08d}.png", sheet)
+            self.log.picture(done, "samples", sheet)
 
     def validate(self, validation: Validation, done: int) -> None:
         """Flush (so that nothing is measured after a bad loss), measure the filters, keep those better than before."""
         self.flush(done)
-        start = time.monotonic()
-        try:
-            found = validation.measure(self.system, self.stage.batch_size)
-        except UserError as error:
-            raise UserError(f"After step {done} {error} {self._kept()}") from error
-        self.log.scalars(done, {f"{key}_{name}": found[name][key] for name in found for key in ("kid", "fid")})
-        for name, measures in found.items():
-            if better(measures, self.best[name]):
-                self.best[name] = measures
-                self.write(best_of(self.workdir, name), name, done, measures)
-        self.since += time.monotonic() - start
+        with self.stopwatch.stopped():
+            try:
+                results = validation.measure(self.system, self.window.stage.batch_size)
+            except UserError as error:
+                raise UserError(f"After step {done} {error} {self._remedy()}") from error
+            values = {f"{key}_{name}": measures[key] for name, measures in results.items() for key in ("kid", "fid")}
+            self.log.scalars(done, values)
+            for name, measures in results.items():
+                if better(measures, self.best[name]):
+                    self.best[name] = measures
+                    self.write(best_of(self.workdir, name), name, done, measures)
 
     def save(self, done: int) -> None:
         """Flush (so that no checkpoint follows a bad loss), then the checkpoint, then the generators alone."""
         self.flush(done)
-        start = time.monotonic()
-        variables = self.system.state()
-        arrays = dict(zip(variables, engine.read(list(variables.values())), strict=True))
-        for path, array in arrays.items():  # the last update came after the last loss
-            if not np.isfinite(array).all():
-                raise UserError(f"{path} is no longer finite after step {done}. {self._kept()}")
-        self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
-        for name in self.system.generators():
-            self.write(self.workdir / f"{name}.keras", name, done)
-        self.log.flush()
-        self.since += time.monotonic() - start
+        with self.stopwatch.stopped():
+            variables = self.system.state()
+            arrays = dict(zip(variables, engine.read(list(variables.values())), strict=True))
+            for path, array in arrays.items():  # the last update came after the last loss
+                if not np.isfinite(array).all():
+                    raise UserError(f"{path} is no longer finite after step {done}. {self._remedy()}")
+            self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
+            for name in self.system.generators():
+                self.write(self.workdir / f"{name}.keras", name, done)
+            self.log.flush()
 
     def write(self, path: Path, name: str, done: int, measures: Measures | None = None) -> None:
         """A filter and its card, with what it reached where that was measured."""
@@ -238,6 +255,7 @@ class _Run:
         card.write(path)
 
     def card(self, name: str, done: int) -> Card:
+        """The card of filter `name` after `done` steps."""
         settings, data = self.config.system, self.config.data
         config = {**self.about["config"], "data": {**self.about["config"]["data"], "root": ""}}  # the user's own path
         size = self.system.fixed_size
@@ -245,16 +263,36 @@ class _Run:
             name=f"{self.config.name} {name.removeprefix('generator_')}",
             system=type(settings).__module__.rsplit(".", 1)[-1],
             kind=self.system.kind,
-            image_size=self.stage.image_size,
+            image_size=self.window.stage.image_size,
             size=(size, size) if size else None,
             multiple=self.system.multiple,
             smallest=self.system.smallest,
             batch_norm=self.system.batch_norm,
             dropout=self.system.dropout,
             crop=data.subject,
-            labels=self.reader.labels,
+            labels=self.window.reader.labels,
             training={"steps": done, "kgan": __version__, **engine.versions(), "config": config},
         )
+
+
+class Stopwatch:
+    """Seconds of training since the last log line, without what interrupts it."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Does not run within."""
+        start = time.monotonic()
+        yield
+        self._since += time.monotonic() - start
+
+    def restart(self) -> float:
+        """Begin anew; returns the seconds until now."""
+        now = time.monotonic()
+        seconds, self._since = now - self._since, now
+        return seconds
 
 
 def show(x: np.ndarray, size: int) -> np.ndarray:
@@ -267,10 +305,13 @@ def show(x: np.ndarray, size: int) -> np.ndarray:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], int]]:
-    """Within, SIGINT and SIGTERM only set a mark (their number), so that a step always ends; a second one kills."""
+    """Within, SIGINT and SIGTERM end no step: the function that is yielded returns the number of the one that came.
+
+    A second one ends the process.
+    """
     received = [0]
 
-    def note(number: int, _: Any) -> None:
+    def note(number: int, _: FrameType | None) -> None:
         if received[0]:
             raise SystemExit(128 + number)
         received[0] = number

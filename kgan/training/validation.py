@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from kgan import engine
+from kgan.data import Reader
 from kgan.errors import UserError
 from kgan.filters import card
 from kgan.metrics import fid, kid
 from kgan.pictures import images
 from kgan.pretrained import inception, weights
+from kgan.systems.system import System
 
 Measures = dict[str, float]
 
 
 class Validation:
-    """The filters of a system against the domains that they draw.
+    """Measures what a system's filters draw against test pictures of the domain that they should look like.
 
-    KID (times 100) and FID, of at most some hundred pictures: enough to compare the steps of a run with each other and,
-    for FID, with nothing else.
+    KID (times 100) and FID of at most some hundred pictures: enough to compare the steps of a run with each other. Such
+    a FID compares with nothing else.
 
     Args:
-      count: test pictures at most; of each domain as many as the smallest has.
+      count: test pictures at most; as many of each domain as the smallest has.
 
     Raises:
       UserError: Inception's weights are missing or others.
@@ -36,46 +37,52 @@ class Validation:
         self.count = count
         self._weights = weights.find(inception.NAME, inception.SHA256)
 
-    def read(self, reader: Any) -> None:
-        """Take a reader's test pictures; a `UserError` where there are fewer than two."""
-        found = reader.validation(self.count)
-        number = min(map(len, found.values()))
+    def read(self, reader: Reader) -> None:
+        """Take the test pictures of a reader.
+
+        Raises:
+          UserError: there are fewer than two.
+        """
+        pictures = reader.validation(self.count)
+        number = min(map(len, pictures.values()))
         if number < 2:
             raise UserError(
                 f"training.evaluate_every asks for KID and FID of test pictures, and there is {number}: both compare "
                 "sets of two at the very least. Add some, or set training.evaluate_every=0."
             )
         # A generator of noise tells the rows of one batch from those of another by their numbers.
-        self._pictures = {name: array[:number] for name, array in found.items()} | {"number": np.arange(number)}
+        self._pictures = {name: array[:number] for name, array in pictures.items()} | {"number": np.arange(number)}
         self._real: dict[str, np.ndarray] = {}
 
-    def measure(self, system: Any, batch_size: int) -> dict[str, Measures]:
-        """{"kid", "fid", "pictures", "image_size"} of each filter.
+    def measure(self, system: System, batch_size: int) -> dict[str, Measures]:
+        """By filter: "kid" and "fid", and of how many "pictures" of which "image_size".
 
         Raises:
           UserError: a filter draws what is no number.
         """
-        made: dict[str, list[np.ndarray]] = {name: [] for name in system.judged()}
+        outputs: dict[str, list[np.ndarray]] = {name: [] for name in system.judged()}
         for start in range(0, len(self._pictures["number"]), batch_size):
             batch = {name: array[start : start + batch_size] for name, array in self._pictures.items()}
             for name, pictures in engine.to_host(system.translated(batch)).items():
                 if not np.isfinite(pictures).all():
                     raise UserError(f"{name} draws what is no number.")
-                made[name] += list(map(images.to_uint8, pictures))
-        return {name: self._against(domain, made[name]) for name, domain in system.judged().items()}
+                outputs[name] += list(map(images.to_uint8, pictures))
+        return {name: self._against(domain, outputs[name]) for name, domain in system.judged().items()}
 
-    def _against(self, domain: str, made: list[np.ndarray]) -> Measures:
+    def _against(self, domain: str, outputs: list[np.ndarray]) -> Measures:
+        """The measures of a filter's outputs, uint8, against the test pictures of a domain."""
         if domain not in self._real:
             self._real[domain] = self._features(list(map(images.to_uint8, self._pictures[domain])))
-        real, found = self._real[domain], self._features(made)
+        real, fake = self._real[domain], self._features(outputs)
         return {
-            "kid": 100 * kid.distance(found, real),
-            "fid": fid.distance(fid.gaussian([real]), fid.gaussian([found])),
-            "pictures": len(made),
-            "image_size": made[0].shape[0],
+            "kid": 100 * kid.distance(fake, real),
+            "fid": fid.distance(fid.gaussian([real]), fid.gaussian([fake])),
+            "pictures": len(outputs),
+            "image_size": outputs[0].shape[0],
         }
 
     def _features(self, pictures: list[np.ndarray]) -> np.ndarray:
+        """Inception's features of pictures, [N, 2048]."""
         return np.concatenate(list(inception.features(self._network, pictures)))
 
     @cached_property
@@ -84,15 +91,15 @@ class Validation:
 
 
 def best_of(folder: Path, name: str) -> Path:
-    """Where the best filter `name` of a run lies."""
+    """The path of the best filter `name` of a run."""
     return folder / f"best_{name}.keras"
 
 
 def measures_of(folder: Path, name: str) -> Measures | None:
-    """What the best filter so far reached, as its card says."""
+    """What the best filter so far reached, as its card says; None where there is none."""
     path = best_of(folder, name)
-    found = card.read(path) if path.is_file() else None
-    return found.training.get("validation") if found else None
+    about = card.read(path) if path.is_file() else None
+    return about.training.get("validation") if about else None
 
 
 def better(now: Measures, before: Measures | None) -> bool:

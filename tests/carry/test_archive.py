@@ -22,7 +22,7 @@ from PIL import Image
 
 import kgan.configs
 from kgan import commands
-from kgan.carry import archive, pieces
+from kgan.carry import MB, archive, pieces
 from kgan.carry.copies import WAYS, Copies, Way, weight
 from kgan.commands import pack as command
 from kgan.data import Data, Labelled, Labelling, Paired, Unlabelled, Unpaired
@@ -151,8 +151,8 @@ def test_quality_falls_before_pictures_are_left_out(faces: Path, tmp_path: Path)
     assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 4
     ways = ["as they are", *(f"66 of them now JPEG of quality {quality}, 48 px" for quality in (92, 86, 80))]
     for size, way in zip(sizes, ways, strict=True):
-        said = Copies(data, data.open(48, 1, 1, 0)).fill(tmp_path / "data", size, as_they_are=False)
-        assert said == f"66 pictures ({way})"
+        summary = Copies(data, data.open(48, 1, 1, 0)).fill(tmp_path / "data", size, as_they_are=False)
+        assert summary == f"66 pictures ({way})"
         assert weight(tmp_path / "data", tmp_path) == size and len(names(tmp_path / "data")) == 66
 
 
@@ -166,12 +166,12 @@ def test_where_there_is_room_a_small_picture_stays_as_it_is(faces: Path, tmp_pat
 def test_evenly_spaced_training_pictures_stay_and_all_test_pictures(faces: Path, tmp_path: Path) -> None:
     data = Unlabelled(root=str(faces))
     room = needed(data, WAYS[-1], tmp_path / "trial", 48) * 2 // 3
-    said = Copies(data, data.open(48, 1, 1, 0)).fill(tmp_path / "data", room, as_they_are=False)
+    summary = Copies(data, data.open(48, 1, 1, 0)).fill(tmp_path / "data", room, as_they_are=False)
     kept = sorted(int(Path(name).stem) for name in names(tmp_path / "data") if not name.startswith("test/"))
     assert 0.9 * room < weight(tmp_path / "data", tmp_path) <= room
     assert 20 < len(kept) < 45 and np.diff(kept).max() - np.diff(kept).min() == 1
     assert len(names(tmp_path / "data/test")) == 6
-    assert said.startswith(f"{len(kept) + 6} of 66 pictures")
+    assert summary.startswith(f"{len(kept) + 6} of 66 pictures")
 
 
 def test_both_files_of_a_pair_stay_or_go(tmp_path: Path) -> None:
@@ -204,13 +204,13 @@ def labelled(root: Path, layout: str) -> Labelled:
 
 
 def answers(data: Labelled) -> dict[str, dict[str, Any]]:
-    """Of each half, what is known of a picture, by the name of its file."""
-    (found,) = data._read().values()
+    """By half, "train" or "test": what the labels say of each picture, by the name of its file."""
+    (pictures,) = data._read().values()
     return {
-        half: dict(zip([path.stem for path in source.items], known, strict=True))
-        for half, source, known in (
-            ("train", found.train, found.train_answers),
-            ("test", found.test, found.test_answers),
+        half: dict(zip([path.stem for path in source.items], rows, strict=True))
+        for half, source, rows in (
+            ("train", pictures.train, pictures.train_answers),
+            ("test", pictures.test, pictures.test_answers),
         )
     }
 
@@ -342,8 +342,8 @@ def packed_config(top: Path) -> Any:
 
 
 def test_an_archive_of_embedded_pictures(tmp_path: Path) -> None:
-    said = archive.pack(experiment(Unpaired(root="emoji:fluent3d:google")), tmp_path / "out/x.tar")
-    assert said.endswith("MB with a new run and no pictures but the embedded ones.")
+    summary = archive.pack(experiment(Unpaired(root="emoji:fluent3d:google")), tmp_path / "out/x.tar")
+    assert summary.endswith("MB with a new run and no pictures but the embedded ones.")
     top = unpacked(tmp_path / "out/x.tar", tmp_path / "there")
     assert top.name == "tiny_one" and weight(top, top.parent) == (tmp_path / "out/x.tar").stat().st_size
     assert {path.name for path in top.iterdir()} == {"kgan", "config.py", "README.txt"}
@@ -412,8 +412,8 @@ def test_long_names_are_room_too(tmp_path: Path) -> None:
     config = dataclasses.replace(experiment(Unpaired(root=str(tmp_path / "home"))), name="n" * 40)
     archive.pack(config, tmp_path / "x.tar")
     size = (tmp_path / "x.tar").stat().st_size
-    said = archive.pack(config, tmp_path / "x.tar", (size - tarfile.RECORDSIZE) / archive.MB)
-    assert "16 pictures" in said and (tmp_path / "x.tar").stat().st_size < size
+    summary = archive.pack(config, tmp_path / "x.tar", (size - tarfile.RECORDSIZE) / MB)
+    assert "16 pictures" in summary and (tmp_path / "x.tar").stat().st_size < size
 
 
 def test_a_workdir_without_a_run_is_no_new_run(unpaired: Path, tmp_path: Path) -> None:
@@ -451,8 +451,8 @@ def there(top: Path, *command: str, backend: str = "tensorflow") -> str:
 
 def test_a_run_is_carried_away_goes_on_and_comes_home(carried: dict[str, Path], tmp_path: Path) -> None:
     """To the bit as if it had never moved; with the kgan of the archive, which says another version."""
-    said = archive.pack(packed_config(carried["first"]), tmp_path / "x.tar", workdir=carried["begun"])
-    assert "the run after step 2 and 10 pictures (as they are)" in said
+    summary = archive.pack(packed_config(carried["first"]), tmp_path / "x.tar", workdir=carried["begun"])
+    assert "the run after step 2 and 10 pictures (as they are)" in summary
     top = unpacked(tmp_path / "x.tar", tmp_path / "there")
     assert names(top / "run") == {"checkpoint-00000002.npz", "log.jsonl"}
     package = top / "kgan/__init__.py"
@@ -483,7 +483,7 @@ def test_a_run_goes_on_with_its_own_settings_and_pictures_only(carried: dict[str
     config = packed_config(carried["first"])
     config.data.root = str(carried["home"] / "pictures")  # from which its own were made
     with pytest.raises(
-        UserError, match=r"begun began with other pictures than those in .*pictures, .*folder data in it"
+        UserError, match=r"begun began with other pictures: .* .*name their folder as --config.data.root"
     ):
         archive.pack(config, tmp_path / "x.tar", workdir=carried["begun"])
     config = packed_config(carried["first"])

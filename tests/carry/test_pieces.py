@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -52,8 +55,9 @@ def pieces(there: Path, tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if name != ".lock"}
+    """All files below a folder by their paths in it, without its lock."""
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in paths.items() if name != ".lock"}
 
 
 KEPT = {"checkpoint-00000004.npz", "config.json", "log.jsonl", "samples/step-00000004.png"}
@@ -61,8 +65,8 @@ KEPT |= {f"{name}.{kind}" for name in ("generator_ab", "best_generator_ab") for 
 
 
 def test_what_is_worth_keeping_arrives_as_it_was(there: Path, pieces: Path, tmp_path: Path) -> None:
-    said = join(pieces, tmp_path / "deep/home")
-    assert said == f"{tmp_path / 'deep/home'}: the run after step 4; kgan train goes on from there."
+    summary = join(pieces, tmp_path / "deep/home")
+    assert summary == f"{tmp_path / 'deep/home'}: the run after step 4; kgan train goes on from there."
     arrived = contents(tmp_path / "deep/home")
     assert arrived.keys() == KEPT
     assert arrived == {name: content for name, content in contents(there).items() if name in KEPT}
@@ -87,11 +91,43 @@ def test_no_piece_is_larger_and_there_are_no_more_than_needed(there: Path, piece
 
 def test_brought_again_the_former_pieces_go(there: Path, pieces: Path, tmp_path: Path) -> None:
     run(there, 6)
-    said = cut(there, pieces)
-    assert said.startswith(f"{pieces}: the run after step 6, 0.0 MB in 1 pieces")
+    summary = cut(there, pieces)
+    assert summary.startswith(f"{pieces}: the run after step 6, 0.0 MB in 1 pieces")
     assert {path.name for path in pieces.iterdir()} == {"run.000", "run.json"}
     join(pieces, tmp_path / "home")
     assert (tmp_path / "home/checkpoint-00000006.npz").is_file()
+
+
+def test_a_call_that_is_killed_leaves_nothing_in_sight_and_the_next_sweeps(there: Path, tmp_path: Path) -> None:
+    """Killed between two files of the tar, and then given again."""
+    code = (
+        "import os, signal, sys, tarfile\n"
+        "from kgan.carry.pieces import cut\n"
+        "add, files = tarfile.TarFile.add, []\n"
+        "def add_or_die(*arguments, **options):\n"
+        "    files.append(arguments)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL) if len(files) == 5 else add(*arguments, **options)\n"
+        "tarfile.TarFile.add = add_or_die\n"
+        "cut(sys.argv[1], sys.argv[2], 0.009)\n"
+    )
+    command = [sys.executable, "-c", code, str(there), str(tmp_path / "pieces")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == {"there"}
+    (unfinished,) = tmp_path.glob(".*")
+    assert list(unfinished.iterdir())  # it had begun
+    other = tmp_path / ".unfinished-01234567-more-pieces"  # another call's, which may be at work
+    other.mkdir()
+    cut(there, tmp_path / "pieces", 0.009)
+    assert {path.name for path in tmp_path.iterdir()} == {"there", "pieces", other.name}
+    assert contents(there)[".unfinished-01234567-generator_ab.keras"]
+
+
+def test_what_was_left_unfinished_at_home_goes(pieces: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".unfinished-0123abcd").mkdir(parents=True)
+    join(pieces, home)
+    assert contents(home).keys() == KEPT and not (home / ".unfinished-0123abcd").exists()
 
 
 def test_other_files_in_the_output_are_not_replaced(there: Path, tmp_path: Path) -> None:
@@ -145,14 +181,14 @@ def test_without_its_list_nothing_is_put_together(pieces: Path, tmp_path: Path) 
 def test_an_older_state_gives_way(pieces: Path, tmp_path: Path) -> None:
     home = run(tmp_path / "home", 3, {**SETTINGS, "name": "renamed", "data": {"root": "elsewhere"}})
     join(pieces, home)
-    assert [path.name for path in checkpoint.found(home)] == ["checkpoint-00000003.npz", "checkpoint-00000004.npz"]
+    assert [path.name for path in checkpoint.paths(home)] == ["checkpoint-00000003.npz", "checkpoint-00000004.npz"]
     assert (home / "generator_ab.keras").read_bytes() == b"4" * 100
     assert len((home / "log.jsonl").read_text().splitlines()) == 4
     join(pieces, home)  # once more changes nothing
 
 
 @pytest.mark.parametrize(
-    ("step", "settings", "pictures", "said"),
+    ("step", "settings", "pictures", "sentence"),
     [
         (5, SETTINGS, PICTURES, "holds a newer state of this run, after step 5, and the pieces are of step 4"),
         (2, {**SETTINGS, "training": {"batch_size": 3}}, PICTURES, "training.batch_size was 3 and is 2"),
@@ -160,11 +196,11 @@ def test_an_older_state_gives_way(pieces: Path, tmp_path: Path) -> None:
     ],
 )
 def test_another_or_a_newer_run_is_left_alone(
-    pieces: Path, tmp_path: Path, step: int, settings: dict[str, Any], pictures: dict[str, Any], said: str
+    pieces: Path, tmp_path: Path, step: int, settings: dict[str, Any], pictures: dict[str, Any], sentence: str
 ) -> None:
     home = run(tmp_path / "home", step, settings, pictures)
     before = contents(home)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=sentence):
         join(pieces, home)
     assert contents(home) == before
 

@@ -54,7 +54,7 @@ def both(anime: Path) -> Path:
     return anime
 
 
-def reader(
+def open_reader(
     root: Path, *folders: str, batch_size: int = 6, batches: int = 1, seed: int = 5, **changes: Any
 ) -> LabelledReader:
     sets = tuple(Labelling(folder) for folder in folders)
@@ -74,11 +74,11 @@ def of_anime(grey: int) -> list[int]:
 
 
 def test_labels_belong_to_their_pictures(anime: Path) -> None:
-    found = reader(anime, "anime")
-    assert found.labels.sets == (LabelSet("anime", (Group("hair", HAIR), Group("eyes", EYES))),)
+    reader = open_reader(anime, "anime")
+    assert reader.labels.sets == (LabelSet("anime", (Group("hair", HAIR), Group("eyes", EYES))),)
     seen: list[int] = []
     for step in range(11):
-        (batch,) = found.step(step)
+        (batch,) = reader.step(step)
         assert {name: array.shape for name, array in batch.items()} == {
             "image": (6, 16, 16, 3),
             "image_offset": (6, 2),
@@ -96,10 +96,10 @@ def test_labels_belong_to_their_pictures(anime: Path) -> None:
 
 
 def test_targets_are_the_batch_s_labels_in_another_order(anime: Path) -> None:
-    found = reader(anime, "anime")
+    reader = open_reader(anime, "anime")
     orders = set()
     for step in range(20):
-        (batch,) = found.step(step)
+        (batch,) = reader.step(step)
         rows = [tuple(np.concatenate(pair)) for pair in zip(batch["label"], batch["known"], strict=True)]
         targets = [tuple(np.concatenate(pair)) for pair in zip(batch["target"], batch["target_known"], strict=True)]
         assert sorted(rows) == sorted(targets)
@@ -108,45 +108,45 @@ def test_targets_are_the_batch_s_labels_in_another_order(anime: Path) -> None:
 
 
 def test_a_batch_depends_on_seed_and_number_alone(anime: Path) -> None:
-    straight = reader(anime, "anime", label_dropout=0.5)
+    straight = open_reader(anime, "anime", label_dropout=0.5)
     run = [straight.step(i)[0] for i in range(4)]
-    for name, array in reader(anime, "anime", label_dropout=0.5).step(3)[0].items():
+    for name, array in open_reader(anime, "anime", label_dropout=0.5).step(3)[0].items():
         np.testing.assert_array_equal(array, run[3][name])
-    other = reader(anime, "anime", label_dropout=0.5, seed=6).step(3)[0]
+    other = open_reader(anime, "anime", label_dropout=0.5, seed=6).step(3)[0]
     assert (other["target"] != run[3]["target"]).any() or (other["image"] != run[3]["image"]).any()
 
 
 def test_prepared_batches_keep_their_labels(anime: Path) -> None:
-    found = reader(anime, "anime")
-    (batch,) = found.step(0)
-    prepared = found.prepare(batch)
+    reader = open_reader(anime, "anime")
+    (batch,) = reader.step(0)
+    prepared = reader.prepare(batch)
     assert list(prepared) == ["image", "label", "known", "target", "target_known"]
     np.testing.assert_allclose(np.asarray(prepared["image"])[:, 3, 3, 1], np.array(greys(batch)) / 127.5 - 1, atol=1e-6)
 
 
 def test_dropout_leaves_groups_out_of_targets_but_never_all(anime: Path) -> None:
-    found = reader(anime, "anime", label_dropout=0.5)
-    assert found.labels.optional and not reader(anime, "anime").labels.optional
-    known = np.concatenate([found.step(i)[0]["target_known"] for i in range(100)])
-    targets = np.concatenate([found.step(i)[0]["target"] for i in range(100)])
+    reader = open_reader(anime, "anime", label_dropout=0.5)
+    assert reader.labels.optional and not open_reader(anime, "anime").labels.optional
+    known = np.concatenate([reader.step(i)[0]["target_known"] for i in range(100)])
+    targets = np.concatenate([reader.step(i)[0]["target"] for i in range(100)])
     assert (targets <= known).all() and known.any(1).all()
     # Of two known groups 1/4 keeps both, 1/4 loses one, 1/4 the other, and 1/4 would lose both and is spared.
     assert 0.68 < known[:, 0].mean() < 0.82
     assert known[:, :3].min(1).tolist() == known[:, :3].max(1).tolist()  # a group goes as a whole
-    assert all(found.step(i)[0]["known"][:, :3].all() for i in range(20))  # the pictures' own stay
+    assert all(reader.step(i)[0]["known"][:, :3].all() for i in range(20))  # the pictures' own stay
 
 
 def test_a_validation_batch_asks_for_the_neighbour_s_labels(both: Path) -> None:
     lines = (both / "anime" / "labels.csv").read_text().splitlines()
     split = ["split", *["test" if i in (3, 7, 8) else "train" for i in range(12)]]
     write(both / "anime" / "labels.csv", *[f"{line},{word}" for line, word in zip(lines, split, strict=True)])
-    found = reader(both, "anime", "faces")
-    shown = found.validation(6)
+    reader = open_reader(both, "anime", "faces")
+    shown = reader.validation(6)
     assert np.round((shown["image"][:, 0, 0, 0] + 1) * 127.5).tolist() == [3, 109, 7, 8]  # of faces there is one
     assert shown["label"][:, :5].tolist() == [of_anime(3), [0] * 5, of_anime(7), of_anime(8)]
     assert shown["target"][:, :5].tolist() == [of_anime(7), [0] * 5, of_anime(8), of_anime(3)]
-    assert found.validation(1)["image"].shape == (1, 16, 16, 3)
-    assert found.samples(6)["target"].shape == (6, 9)
+    assert reader.validation(1)["image"].shape == (1, 16, 16, 3)
+    assert reader.samples(6)["target"].shape == (6, 9)
 
 
 def test_a_broken_test_picture_takes_its_label_with_it(anime: Path) -> None:
@@ -156,20 +156,20 @@ def test_a_broken_test_picture_takes_its_label_with_it(anime: Path) -> None:
     (anime / "anime" / "images" / "3.png").write_bytes(b"no picture")
     (anime / "anime" / "images" / "5.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match=r"5\.png cannot be read"):
-        found = reader(anime, "anime", batch_size=8)
+        reader = open_reader(anime, "anime", batch_size=8)
     with pytest.warns(UserWarning, match=r"3\.png cannot be read"):
-        shown = found.validation(2)
+        shown = reader.validation(2)
     assert shown["label"].tolist() == [of_anime(2), of_anime(7)]
     for step in range(3):
-        (batch,) = found.step(step)
+        (batch,) = reader.step(step)
         assert batch["label"].tolist() == [of_anime(grey) for grey in greys(batch)] and 5 not in greys(batch)
 
 
 def test_the_fingerprint_sees_labels(anime: Path) -> None:
-    before = reader(anime, "anime").fingerprint()
+    before = open_reader(anime, "anime").fingerprint()
     table = anime / "anime" / "labels.csv"
     table.write_text(table.read_text().replace("0.png,black,blue", "0.png,black,red"))
-    after = reader(anime, "anime").fingerprint()
+    after = open_reader(anime, "anime").fingerprint()
     assert before["anime"]["sha256"] == after["anime"]["sha256"]
     assert before["anime"]["labels"] != after["anime"]["labels"]
 
@@ -178,22 +178,22 @@ def test_the_fingerprint_sees_labels(anime: Path) -> None:
 
 
 def test_rows_of_two_sets_take_turns(both: Path) -> None:
-    found = reader(both, "anime", "faces", batch_size=5)
+    reader = open_reader(both, "anime", "faces", batch_size=5)
     seen: list[int] = []
     for step in range(36):
-        (batch,) = found.step(step)
+        (batch,) = reader.step(step)
         numbers = greys(batch)
         assert [grey >= 100 for grey in numbers] == [(5 * step + row) % 2 == 1 for row in range(5)]
         assert batch["label"].shape == (5, 9) and batch["known"].shape == (5, 7)
-        for grey, label, known, target, asked in zip(
+        for grey, label, known, target, target_known in zip(
             numbers, batch["label"], batch["known"], batch["target"], batch["target_known"], strict=True
         ):
             if grey >= 100:
                 assert label.tolist() == [0, 0, 0, 0, 0, grey % 2 == 0, grey % 2 == 1, 0, 1]
-                assert known.tolist() == asked.tolist() == [0, 0, 0, 0, 0, 1, 1]
+                assert known.tolist() == target_known.tolist() == [0, 0, 0, 0, 0, 1, 1]
             else:
                 assert label.tolist() == [*of_anime(grey), 0, 0, 1, 0]
-                assert not known[5:].any() and not asked[5:].any()
+                assert not known[5:].any() and not target_known[5:].any()
             assert target[7:].tolist() == label[7:].tolist()  # a target is of the same set
         seen += numbers
     # 90 rows each: 11 animes in 8.2 epochs, 9 faces in 10.
@@ -202,18 +202,55 @@ def test_rows_of_two_sets_take_turns(both: Path) -> None:
 
 
 def test_batches_of_two_sets_take_turns(both: Path) -> None:
-    found = reader(both, "anime", "faces", batch_size=3, batches=5, turns="batches")
+    reader = open_reader(both, "anime", "faces", batch_size=3, batches=5, turns="batches")
     seen: list[int] = []
     for step in range(6):
-        for number, batch in enumerate(found.step(step)):
+        for number, batch in enumerate(reader.step(step)):
             assert {grey >= 100 for grey in greys(batch)} == {(5 * step + number) % 2 == 1}
             seen += greys(batch)
     assert {seen.count(grey) for grey in range(100, 109)} == {5}
 
 
+def places(reader: LabelledReader, name: str, number: int) -> list[int]:
+    """Where the pictures of a batch stand in the endless order of a set of fewer than a hundred."""
+    order = reader.orders[name](0, len(reader.train[name])).tolist()
+    return [order.index(i) for i in reader.indices(name, number)]
+
+
+def test_batches_in_turn_go_on_in_order_where_their_size_changes(both: Path) -> None:
+    """Batches 0, 1 and 2 of four pictures, 3 to 5 of two, then single ones; the sets take turns all the time."""
+    small = open_reader(both, "anime", "faces", batch_size=4, turns="batches")
+    assert [places(small, "anime", n) for n in range(3)] == [[0, 1, 2, 3], [], [4, 5, 6, 7]]
+    assert [places(small, "faces", n) for n in range(3)] == [[], [0, 1, 2, 3], []]
+
+    middle = open_reader(both, "anime", "faces", batch_size=2, turns="batches")
+    middle.begin(3, 12)
+    assert [places(middle, "anime", n) for n in (3, 4, 5)] == [[], [8, 9], []]
+    assert [places(middle, "faces", n) for n in (3, 4, 5)] == [[4, 5], [], [6, 7]]
+
+    large = open_reader(both, "anime", "faces", batch_size=1, turns="batches")
+    large.begin(0, 0)
+    large.begin(3, 12)
+    large.begin(6, 18)
+    assert [places(large, "anime", n) for n in (6, 7)] == [[10], []]
+    assert [places(large, "faces", n) for n in (6, 7)] == [[], [8]]
+
+
+def test_batches_in_turn_without_growth_begin_anywhere(both: Path) -> None:
+    """Three batches a step, so that the sets change their places from step to step: the order that it always had."""
+    straight = open_reader(both, "anime", "faces", batch_size=2, batches=3, turns="batches")
+    later = open_reader(both, "anime", "faces", batch_size=2, batches=3, turns="batches")
+    later.begin(1, 2)
+    for name in ("anime", "faces"):
+        for number in range(3, 9):
+            np.testing.assert_array_equal(later.indices(name, number), straight.indices(name, number))
+    assert [places(straight, "anime", n) for n in (0, 2, 4)] == [[0, 1], [2, 3], [4, 5]]
+    assert [places(straight, "faces", n) for n in (1, 3, 5)] == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_batches_in_turn_must_reach_the_generator(both: Path) -> None:
     with pytest.raises(UserError, match=r"would never see some of the 2 sets: set data\.turns=rows, or another"):
-        reader(both, "anime", "faces", batches=4, turns="batches")
+        open_reader(both, "anime", "faces", batches=4, turns="batches")
 
 
 # --- other layouts -----------------------------------------------------------------------------------------------
@@ -238,10 +275,10 @@ def open_celeba(root: Path, *groups: str) -> LabelledReader:
 
 
 def test_celeba_s_attributes(celeba: Path) -> None:
-    found = open_celeba(celeba, "hair=Black_Hair|Blond_Hair", "Male")
+    reader = open_celeba(celeba, "hair=Black_Hair|Blond_Hair", "Male")
     groups = (Group("hair", ("Black_Hair", "Blond_Hair"), flags=True), Group("Male", ("yes",), flags=True))
-    assert found.labels.sets == (LabelSet("pictures", groups),)
-    (batch,) = found.step(0)
+    assert reader.labels.sets == (LabelSet("pictures", groups),)
+    (batch,) = reader.step(0)
     assert batch["known"].all()
     assert batch["label"].tolist() == [[i % 2 == 0, i % 2 == 1, i % 3 == 0] for i in greys(batch)]
 
@@ -251,19 +288,19 @@ def test_celeba_s_test_pictures_are_the_official_ones(celeba: Path) -> None:
     lines = [f"{i:06d}.jpg" for i in range(1, 41)]
     random.seed(1234)
     random.shuffle(lines)
-    found = open_celeba(celeba, "Male")
-    assert {path.name for path in found.test["pictures"].items} == set(lines[:4])
-    assert len(found.train["pictures"]) == 36
+    reader = open_celeba(celeba, "Male")
+    assert {path.name for path in reader.test["pictures"].items} == set(lines[:4])
+    assert len(reader.train["pictures"]) == 36
 
 
 def test_class_folders(tmp_path: Path) -> None:
     for name, first in (("angry", 0), ("happy", 100)):
         for i in range(first, first + 10):
             flat(tmp_path / name / f"{i}.png", i)
-    found = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders"),), enlarge=1.0).open(16, 6, 1, 0)
-    assert found.labels.sets[0].groups == (Group("class", ("angry", "happy")),)
-    assert [path.name for path in found.test["pictures"].items] == ["9.png", "109.png"]
-    (batch,) = found.step(0)
+    reader = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders"),), enlarge=1.0).open(16, 6, 1, 0)
+    assert reader.labels.sets[0].groups == (Group("class", ("angry", "happy")),)
+    assert [path.name for path in reader.test["pictures"].items] == ["9.png", "109.png"]
+    (batch,) = reader.step(0)
     assert batch["label"].tolist() == [[grey < 100, grey >= 100] for grey in greys(batch)]
 
 
@@ -272,18 +309,18 @@ def test_class_folders_inside_train_and_test(tmp_path: Path) -> None:
         for i, name in enumerate(("angry", "happy")):
             flat(tmp_path / half / name / "a.png", i)
     data = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders", groups=("mood",)),))
-    found = data.open(16, 2, 1, 0)
-    assert found.labels.sets[0].groups == (Group("mood", ("angry", "happy")),)
-    assert len(found.train["pictures"]) == len(found.test["pictures"].items) == 2
+    reader = data.open(16, 2, 1, 0)
+    assert reader.labels.sets[0].groups == (Group("mood", ("angry", "happy")),)
+    assert len(reader.train["pictures"]) == len(reader.test["pictures"].items) == 2
 
 
 def test_the_embedded_emoji() -> None:
-    found = Labelled(root="emoji:google:twitter").open(64, 4, 1, 0)
-    assert found.labels.sets == (LabelSet("pictures", (Group("vendor", ("google", "twitter")),)),)
-    assert len(found.train["pictures"]) == 2 * 728 and len(found.test["pictures"].items) == 2 * 83
-    assert found._vectors["pictures"][0].sum(0).tolist() == [728, 728]
-    np.testing.assert_array_equal(found.test["pictures"].items[83], emoji.load("twitter", "test")[0])
-    assert found._test_vectors["pictures"][0][83].tolist() == [0, 1]
+    reader = Labelled(root="emoji:google:twitter").open(64, 4, 1, 0)
+    assert reader.labels.sets == (LabelSet("pictures", (Group("vendor", ("google", "twitter")),)),)
+    assert len(reader.train["pictures"]) == 2 * 728 and len(reader.test["pictures"].items) == 2 * 83
+    assert reader._vectors["pictures"][0].sum(0).tolist() == [728, 728]
+    np.testing.assert_array_equal(reader.test["pictures"].items[83], emoji.load("twitter", "test")[0])
+    assert reader._test_vectors["pictures"][0][83].tolist() == [0, 1]
     assert len(Labelled(root="emoji").open(64, 4, 1, 0).train["pictures"]) == 3 * 728
     with pytest.raises(UserError, match="No emoji by 'apple'"):
         Labelled(root="emoji:apple").open(64, 4, 1, 0)
@@ -302,9 +339,9 @@ def test_a_column_of_zeros_and_ones_is_a_flag(tmp_path: Path) -> None:
     write(tmp_path / "labels.csv", "file,smiling", *[f"{i}.png,{i % 2}" for i in range(4)])
     for i in range(4):
         flat(tmp_path / "images" / f"{i}.png", i)
-    found = Labelled(root=str(tmp_path)).open(16, 4, 1, 0)
-    assert found.labels.sets[0].groups == (Group("smiling", ("yes",), flags=True),)
-    (batch,) = found.step(0)
+    reader = Labelled(root=str(tmp_path)).open(16, 4, 1, 0)
+    assert reader.labels.sets[0].groups == (Group("smiling", ("yes",), flags=True),)
+    (batch,) = reader.step(0)
     assert batch["label"].tolist() == [[grey % 2] for grey in greys(batch)]
 
 
@@ -396,6 +433,6 @@ def test_real_anime_faces(shared: Path) -> None:
     if not root.is_dir():
         pytest.skip(f"needs {root}")
     data = Labelled(root=str(root), sets=(Labelling(groups=("hair", "eyes")),), memory="keep")
-    found = data.open(16, 4, 1, 0)
-    assert [len(group.values) for group in found.labels.sets[0].groups] == [12, 11]
-    assert len(found.train["pictures"]) == 4680 and len(found.test["pictures"].items) == 520
+    reader = data.open(16, 4, 1, 0)
+    assert [len(group.values) for group in reader.labels.sets[0].groups] == [12, 11]
+    assert len(reader.train["pictures"]) == 4680 and len(reader.test["pictures"].items) == 520

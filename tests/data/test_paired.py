@@ -39,13 +39,13 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reader(root: Path, **changes: object) -> Reader:
+def open_reader(root: Path, **changes: object) -> Reader:
     return Paired(root=str(root), **changes).open(size=16, batch_size=3, batches=1, seed=5)  # type: ignore[arg-type]
 
 
-def prepared(found: Reader, step: int) -> tuple[np.ndarray, np.ndarray]:
+def prepared(reader: Reader, step: int) -> tuple[np.ndarray, np.ndarray]:
     """a and b of a step in uint8's range."""
-    batch = found.prepare(found.step(step)[0])
+    batch = reader.prepare(reader.step(step)[0])
     a, b = ((ops.convert_to_numpy(batch[name]) + 1) * 127.5 for name in "ab")
     return a, b
 
@@ -53,10 +53,10 @@ def prepared(found: Reader, step: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("layout", ["side_by_side", "folders"])
 def test_pairs_stay_pairs(request: pytest.FixtureRequest, layout: str) -> None:
     root = request.getfixturevalue({"side_by_side": "sides"}.get(layout, layout))
-    found = reader(root, layout=layout, enlarge=1.5)
+    reader = open_reader(root, layout=layout, enlarge=1.5)
     flipped = set()
     for step in range(8):
-        a, b = prepared(found, step)
+        a, b = prepared(reader, step)
         np.testing.assert_allclose(b[..., 0] - a[..., 0], 100, atol=1.5)
         np.testing.assert_allclose(b[..., 1], a[..., 1], atol=8)  # the same columns, mirrored or not
         flipped |= set((a[:, 0, 0, 1] > a[:, 0, -1, 1]).tolist())
@@ -64,17 +64,17 @@ def test_pairs_stay_pairs(request: pytest.FixtureRequest, layout: str) -> None:
 
 
 def test_the_direction_swaps_them(sides: Path) -> None:
-    (a, b), (other_a, other_b) = (prepared(reader(sides, direction=direction), 0) for direction in ("ab", "ba"))
+    (a, b), (other_a, other_b) = (prepared(open_reader(sides, direction=direction), 0) for direction in ("ab", "ba"))
     np.testing.assert_array_equal(a, other_b)
     np.testing.assert_array_equal(b, other_a)
-    samples = reader(sides, direction="ba").samples(2)
+    samples = open_reader(sides, direction="ba").samples(2)
     assert samples["a"].shape == (2, 16, 16, 3)
     np.testing.assert_allclose((samples["a"][0, ..., 0] + 1) * 127.5, 150, atol=1)  # the sixth pair's right half
 
 
 def test_an_embedded_pair_is_the_same_emoji() -> None:
-    found = Paired(root="emoji:google:twitter", enlarge=1.0, flip=False).open(64, 4, 1, 0)
-    a, b = prepared(found, 0)
+    reader = Paired(root="emoji:google:twitter", enlarge=1.0, flip=False).open(64, 4, 1, 0)
+    a, b = prepared(reader, 0)
     from kgan.pictures import emoji
 
     google, twitter = (emoji.load(vendor, "train").astype(int) for vendor in ("google", "twitter"))
@@ -86,7 +86,7 @@ def test_an_embedded_pair_is_the_same_emoji() -> None:
 def test_a_single_picture_is_its_own_pair(tmp_path: Path) -> None:
     for i in range(3):
         images.write(tmp_path / "train" / f"{i}.png", numbered(10 * i))
-    a, b = prepared(reader(tmp_path, layout="single"), 0)
+    a, b = prepared(open_reader(tmp_path, layout="single"), 0)
     np.testing.assert_array_equal(a, b)
 
 
@@ -94,16 +94,16 @@ def test_what_has_no_partner_is_named(folders: Path) -> None:
     (folders / "train" / "B" / "3.png").unlink()
     images.write(folders / "train" / "B" / "extra.png", numbered(1))
     with pytest.raises(UserError, match=r"5 pictures in .*A and 5 in .*B .*A/3\.png, .*B/extra\.png have no partner"):
-        reader(folders, layout="folders")
+        open_reader(folders, layout="folders")
     (folders / "train" / "B" / "extra.png").unlink()
     with pytest.raises(UserError, match=r"5 pictures in .*A and 4 in .*B .*A/3\.png has no partner: add or remove"):
-        reader(folders, layout="folders")
+        open_reader(folders, layout="folders")
 
 
 def test_halves_become_folders_of_pairs(sides: Path) -> None:
     split(sides / "train", sides / "as_folders" / "train" / "A", sides / "as_folders" / "train" / "B")
     for one, other in zip(
-        prepared(reader(sides), 0), prepared(reader(sides / "as_folders", layout="folders"), 0), strict=True
+        prepared(open_reader(sides), 0), prepared(open_reader(sides / "as_folders", layout="folders"), 0), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 
@@ -111,28 +111,28 @@ def test_halves_become_folders_of_pairs(sides: Path) -> None:
 def test_two_files_of_one_name_are_no_pair(folders: Path) -> None:
     images.write(folders / "train" / "A" / "1.jpg", numbered(1))
     with pytest.raises(UserError, match=r"A/1\.jpg and .*A/1\.png have the same name but for the suffix"):
-        reader(folders, layout="folders")
+        open_reader(folders, layout="folders")
 
 
 def test_an_odd_width_cannot_be_halved(sides: Path) -> None:
     images.write(sides / "train" / "odd.png", numbered(1, width=25))
     with pytest.warns(UserWarning, match=r"1 of 6 pictures are left out: .*odd\.png is 25 pixels wide"):
-        assert len(reader(sides).train["pair"]) == 5
+        assert len(open_reader(sides).train["pair"]) == 5
 
 
 def test_a_pair_is_usable_where_both_are(folders: Path) -> None:
     (folders / "train" / "B" / "2.png").write_bytes(b"no picture")
     with pytest.warns(UserWarning, match=r"1 of 5 pictures are left out: .*B/2\.png cannot be read"):
-        found = reader(folders, layout="folders")
-    assert len(found.train["pair"]) == 4
-    before = found.fingerprint()
+        reader = open_reader(folders, layout="folders")
+    assert len(reader.train["pair"]) == 4
+    before = reader.fingerprint()
     images.write(folders / "train" / "B" / "1.png", numbered(7))
     with pytest.warns(UserWarning):
-        assert reader(folders, layout="folders").fingerprint() != before
+        assert open_reader(folders, layout="folders").fingerprint() != before
 
 
 def test_missing_folders_and_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no folder .*train"):
-        reader(tmp_path)
+        open_reader(tmp_path)
     with pytest.raises(UserError, match=r"data\.layout is one of side_by_side, folders, single, not 'grid'"):
-        reader(tmp_path, layout="grid")
+        open_reader(tmp_path, layout="grid")

@@ -1,6 +1,7 @@
 """Data: any picture in, a function of (seed, step) out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from keras import ops
 from PIL import Image
 
 from kgan.data import Reader, Unpaired
-from kgan.data.sources import Order, Pictures, crop_and_flip, folder
+from kgan.data.sources import Order, PictureStore, crop_and_flip, folder
 from kgan.errors import UserError
 from kgan.pictures import images
 
@@ -33,7 +34,7 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def reader(root: Path, **changes: object) -> Reader:
+def open_reader(root: Path, **changes: object) -> Reader:
     return Unpaired(root=str(root), **changes).open(size=16, batch_size=3, batches=2, seed=5)  # type: ignore[arg-type]
 
 
@@ -45,11 +46,11 @@ def assert_same(batches: tuple, others: tuple) -> None:
 
 
 def test_batches_have_the_promised_shapes(folders: Path) -> None:
-    batches = reader(folders).step(0)
+    batches = open_reader(folders).step(0)
     assert len(batches) == 2
     assert batches[0]["a"].shape == (3, 18, 18, 3) and batches[0]["a"].dtype == np.uint8  # 16 * 286 / 256
     assert batches[0]["a_offset"].shape == (3, 2) and batches[0]["a_offset"].max() <= 2
-    prepared = reader(folders).prepare(batches[0])
+    prepared = open_reader(folders).prepare(batches[0])
     assert prepared.keys() == {"a", "b"}
     assert tuple(prepared["a"].shape) == (3, 16, 16, 3)
     values = ops.convert_to_numpy(prepared["a"])
@@ -57,16 +58,16 @@ def test_batches_have_the_promised_shapes(folders: Path) -> None:
 
 
 def test_a_step_depends_on_seed_and_number_alone(folders: Path) -> None:
-    straight = reader(folders)
+    straight = open_reader(folders)
     run = [straight.step(i) for i in range(8)]
-    assert_same(reader(folders).step(7), run[7])  # began elsewhere
+    assert_same(open_reader(folders).step(7), run[7])  # began elsewhere
     assert_same(straight.step(2), run[2])  # went back
     other = Unpaired(root=str(folders)).open(16, 3, 2, seed=6).step(7)
     assert any((other[0][name] != run[7][0][name]).any() for name in other[0])
 
 
 def test_streamed_and_kept_pictures_are_the_same(folders: Path) -> None:
-    kept, streamed = reader(folders, memory="keep"), reader(folders, memory="stream")
+    kept, streamed = open_reader(folders, memory="keep"), open_reader(folders, memory="stream")
     for step in (0, 1, 5, 3):
         assert_same(kept.step(step), streamed.step(step))
 
@@ -82,13 +83,13 @@ def test_every_picture_once_an_epoch_and_another_order_in_the_next() -> None:
 
 
 def test_augmentation_is_fresh_in_every_epoch(folders: Path) -> None:
-    straight = reader(folders)
+    straight = open_reader(folders)
     seen = [straight.step(i) for i in range(40)]
     offsets = np.concatenate([batch["a_offset"] for step in seen for batch in step])
     flips = np.concatenate([batch["a_flip"] for step in seen for batch in step])
     assert {tuple(offset) for offset in offsets} == {(i, j) for i in range(3) for j in range(3)}
     assert 0.35 < flips.mean() < 0.65  # 240 fair draws lie within 0.1 of a half but once in 500
-    assert reader(folders, flip=False).step(0)[0]["a_flip"].sum() == 0
+    assert open_reader(folders, flip=False).step(0)[0]["a_flip"].sum() == 0
 
 
 def test_crop_and_flip_by_hand() -> None:
@@ -106,7 +107,7 @@ def test_exif_rotation_and_transparency_are_undone(tmp_path: Path) -> None:
     exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees to see it upright
     upright.rotate(90, expand=True).save(tmp_path / "a.jpg", exif=exif, quality=95)
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "b.png")
-    rotated, clear = Pictures(folder(tmp_path), 16, "crop", keep=True).take(np.array([0, 1]))
+    rotated, clear = PictureStore(folder(tmp_path), 16, "crop", keep=True).take(np.array([0, 1]))
     assert rotated[2, 8, 2] > 200 and rotated[13, 8, 0] > 200  # blue above, red below
     assert (clear == 255).all()
 
@@ -119,7 +120,7 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same(tmp_path: Path) -> Non
     assert images.read(tmp_path / "a.jpg", least=60).shape == (75, 100, 3)  # at a quarter; an eighth were too small
     assert images.read(tmp_path / "a.jpg", least=160).shape == (300, 400, 3)
     assert images.read(tmp_path / "b.png", least=60).shape == (300, 400, 3)
-    small, whole = Pictures(folder(tmp_path), 30, "crop", keep=True).take(np.array([0, 1])).astype(int)
+    small, whole = PictureStore(folder(tmp_path), 30, "crop", keep=True).take(np.array([0, 1])).astype(int)
     assert np.abs(small - whole).max() <= 4
 
 
@@ -129,8 +130,8 @@ def test_fit_crops_the_centre_or_stretches(tmp_path: Path) -> None:
         wide.paste("black", (20, 0, 40, 20))
         wide.save(tmp_path / f"{name}.png")
     first = np.array([0])
-    assert Pictures(folder(tmp_path), 12, "crop", keep=True).take(first).max() == 0
-    stretched = Pictures(folder(tmp_path), 12, "stretch", keep=True).take(first)[0]
+    assert PictureStore(folder(tmp_path), 12, "crop", keep=True).take(first).max() == 0
+    stretched = PictureStore(folder(tmp_path), 12, "stretch", keep=True).take(first)[0]
     assert stretched[6, 0, 0] > 250 and stretched[6, 6, 0] < 5 and stretched[6, 11, 0] > 250
 
 
@@ -138,13 +139,13 @@ def test_an_unreadable_file_is_named_once_and_left_out(folders: Path) -> None:
     (folders / "trainB" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
     (folders / "trainB" / "notes.txt").write_text("not looked at")
     with pytest.warns(UserWarning, match=r"1 of 6 pictures are left out: .*broken\.jpg cannot be read") as caught:
-        found = reader(folders)
+        reader = open_reader(folders)
     assert len(caught) == 1
-    assert len(found.train["b"]) == 5
+    assert len(reader.train["b"]) == 5
 
 
 def test_a_file_that_breaks_later_is_replaced_by_its_neighbour(folders: Path) -> None:
-    streamed = reader(folders, memory="stream")
+    streamed = open_reader(folders, memory="stream")
     (folders / "trainB" / "2.png").write_bytes(b"gone bad")
     with pytest.warns(UserWarning, match=r"2\.png cannot be read as a picture.* Its neighbour takes its place"):
         pictures = streamed.train["b"].take(np.array([2, 3]))
@@ -153,11 +154,11 @@ def test_a_file_that_breaks_later_is_replaced_by_its_neighbour(folders: Path) ->
 
 def test_missing_and_empty_folders_are_errors_that_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no folder .*trainA: a folder with \.jpg"):
-        reader(tmp_path)
+        open_reader(tmp_path)
     picture(tmp_path / "trainA" / "one.png")
     picture(tmp_path / "trainB" / "one.png")
     with pytest.raises(UserError, match=r"trainA holds 1 usable pictures and at least 2 are needed"):
-        reader(tmp_path)
+        open_reader(tmp_path)
     with pytest.raises(UserError, match=r"data\.root is not set"):
         Unpaired().open(16, 1, 1, 0)
     with pytest.raises(UserError, match=r"emoji:fluent3d: 2 of the vendors are wanted"):
@@ -167,18 +168,37 @@ def test_missing_and_empty_folders_are_errors_that_say_what_was_looked_for(tmp_p
 
 
 def test_samples_are_whole_test_pictures_or_training_ones(folders: Path) -> None:
-    assert reader(folders).samples(2)["a"].shape == (2, 16, 16, 3)
+    assert open_reader(folders).samples(2)["a"].shape == (2, 16, 16, 3)
     for i in range(3):
         picture(folders / "testA" / f"{i}.png", (16, 16), seed=70 + i)
-    samples = reader(folders).samples(4)
+    samples = open_reader(folders).samples(4)
     expected = np.asarray(Image.open(folders / "testA" / "0.png"), np.float32) / 127.5 - 1
     np.testing.assert_allclose(samples["a"][0], expected, atol=1e-6)
     np.testing.assert_array_equal(samples["a"][3], samples["a"][0])  # fewer than asked for: from the start again
 
 
+def test_samples_decode_no_more_than_they_show(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("testA", "testB"):
+        for i in range(9):
+            picture(folders / name / f"{i}.png", (16, 16))
+    (folders / "testB" / "0.png").write_bytes(b"no picture")
+    reader = open_reader(folders)
+    files: list[str] = []
+    read = images.read
+
+    def noting(path: Path, **options: Any) -> np.ndarray:
+        files.append(f"{path.parent.name}/{path.name}")
+        return read(path, **options)
+
+    monkeypatch.setattr(images, "read", noting)
+    with pytest.warns(UserWarning, match=r"0\.png cannot be read"):
+        assert reader.samples(2)["b"].shape == (2, 16, 16, 3)
+    assert files == ["testA/0.png", "testA/1.png", "testB/0.png", "testB/1.png", "testB/2.png"]
+
+
 def test_one_test_picture_and_one_row_are_enough(folders: Path) -> None:
     picture(folders / "testA" / "only.png", (16, 16))
-    assert reader(folders).samples(3)["a"].shape == (3, 16, 16, 3)
+    assert open_reader(folders).samples(3)["a"].shape == (3, 16, 16, 3)
     embedded = Unpaired(root="emoji:fluent3d:google").open(size=16, batch_size=1, batches=1, seed=0)
     assert embedded.samples(1)["b"].shape == (1, 16, 16, 3)
 
@@ -189,7 +209,7 @@ def test_a_picture_cut_short_is_left_out_wherever_pictures_are_kept(folders: Pat
     prints = []
     for memory in ("keep", "stream"):
         with pytest.warns(UserWarning, match=r"cut\.jpg cannot be read"):
-            prints.append(reader(folders, memory=memory).fingerprint())
+            prints.append(open_reader(folders, memory=memory).fingerprint())
     assert prints[0] == prints[1]
 
 
@@ -208,10 +228,10 @@ def test_damaged_exif_data_leave_the_picture_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_sees_names_and_numbers(folders: Path) -> None:
-    before = reader(folders).fingerprint()
+    before = open_reader(folders).fingerprint()
     assert before["a"]["pictures"] == 7
     (folders / "trainA" / "0.jpg").rename(folders / "trainA" / "00.jpg")
-    after = reader(folders).fingerprint()
+    after = open_reader(folders).fingerprint()
     assert after["a"] != before["a"] and after["b"] == before["b"]
 
 

@@ -1,5 +1,7 @@
 """The smallest experiment: seconds on the embedded pictures. A config file for `kgan train`, and for tests."""
 
+from typing import Any
+
 from kgan.data import Unpaired
 from kgan.systems.cyclegan import Settings
 from kgan.training import Config, Training
@@ -22,3 +24,8 @@ def get_config() -> Config:
             steps=8, batch_size=2, log_every=2, sample_every=5, save_every=2, samples=2, precision="float32"
         ),
     )
+
+
+def changed(**training: Any) -> Config:
+    """The same with other settings of the training."""
+    return get_config().replace("training", **training)

@@ -29,11 +29,11 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_the_newest_are_kept_in_the_order_of_their_steps(tmp_path: Path) -> None:
     for step in (5, 10, 100_000_000, 15):
         checkpoint.save(tmp_path, step, ARRAYS, {}, keep=2)
-    assert [path.name for path in checkpoint.found(tmp_path)] == ["checkpoint-00000015.npz", "checkpoint-100000000.npz"]
+    assert [path.name for path in checkpoint.paths(tmp_path)] == ["checkpoint-00000015.npz", "checkpoint-100000000.npz"]
 
 
 def test_found_in_a_missing_folder(tmp_path: Path) -> None:
-    assert checkpoint.found(tmp_path / "none") == []
+    assert checkpoint.paths(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "text"])

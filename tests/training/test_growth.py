@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kgan import engine
 from kgan.data import Labelled, Unlabelled
 from kgan.errors import UserError
 from kgan.filters import card, generators
@@ -22,6 +23,7 @@ from kgan.systems.stylegan import Settings
 from kgan.training import Config, Training, checkpoint
 from kgan.training.config import open_data, stages
 from kgan.training.run import train
+from kgan.training.window import open_window
 
 SETTINGS = Settings(
     image_size=16,
@@ -138,6 +140,18 @@ def test_each_level_sees_each_picture_once_an_epoch() -> None:
     assert [len(place) for place in places] == [8, 8, 8, 8, 4, 4, 4, 4, 4, 4]
     np.testing.assert_array_equal(np.concatenate(places), large.orders["image"](0, 56))
     assert small.batch(0)["image"].shape == (8, 8, 8, 3) and large.batch(4)["image"].shape == (4, 16, 16, 3)
+
+
+def test_a_window_ends_with_its_stage_or_with_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages begin at steps 0 and 4, and the training takes ten steps, or three."""
+    monkeypatch.setattr(engine, "Compiled", lambda *_: "compiled")
+    experiment = dataclasses.replace(config(), data=Unlabelled(root="emoji:google"))
+    first, second = stages(experiment)
+    system = SETTINGS.create(STEPS, 0)
+    for steps, stage, start, until in ((10, first, 2, 4), (10, second, 4, 10), (10, second, 7, 10), (3, first, 0, 3)):
+        changed = experiment.replace("training", steps=steps)
+        reader = open_data(changed, stage)
+        assert open_window(changed, system, stage, reader, start) == (stage, reader, "compiled", start, until)
 
 
 def test_growth_begins_from_nothing(straight: Path, tmp_path: Path) -> None:

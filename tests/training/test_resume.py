@@ -1,7 +1,8 @@
-"""Every system goes on from a checkpoint bit for bit; tests/test_training.py has CycleGAN killed, on both engines."""
+"""Every system goes on from a checkpoint bit for bit, with the settings that it began with; test_run.py kills one."""
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import shutil
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import tiny
 
-from kgan.data import Data, Labelled, Paired, Unpaired
+from kgan.data import Data, Labelled, Labelling, Paired, Unpaired
+from kgan.errors import UserError
+from kgan.settings import fields, free_paths
 from kgan.systems import pix2pix, stargan, ugatit
 from kgan.training import Config, Training, checkpoint
+from kgan.training.resume import FREE, complete, describe, differences, refuse_another_run
 from kgan.training.run import train
 
 SMALL: dict[str, Any] = {"image_size": 16, "filters": 2, "discriminator_filters": 2, "discriminator_layers": 2}
@@ -70,3 +75,93 @@ def test_the_same_under_jax() -> None:
     )
     assert done.returncode == 0, done.stdout[-3000:]
     assert " passed" in done.stdout and "skipped" not in done.stdout
+
+
+# --- which settings may change -----------------------------------------------------------------------------------
+
+
+def experiment(name: str) -> Config:
+    """One of its own, which a test may change."""
+    return copy.deepcopy(Config(name, *EXPERIMENTS[name]))
+
+
+def changes(before: dict[str, Any], config: Config) -> list[str]:
+    """What a run refuses that began with the settings `before` and is to go on with `config`."""
+    return differences(complete({"config": before}, config)["config"], config.to_json(), free_paths(config))
+
+
+def test_free_settings_are_no_differences() -> None:
+    config = experiment("pix2pix")
+    before = config.to_json()
+    config.name, config.data.root, config.training.steps = "renamed", "elsewhere", 7
+    config.system.test_dropout, config.system.test_statistics = False, "moving"
+    assert changes(before, config) == []
+    config.system.filters, config.training.batch_size, config.data.flip = 3, 2, False
+    assert changes(before, config) == [
+        "data.flip was True and is False",
+        "system.filters was 2 and is 3",
+        "training.batch_size was 1 and is 2",
+    ]
+
+
+def test_a_setting_that_is_new_had_its_default() -> None:
+    """A checkpoint written before `kgan` had the settings goes on where they have no effect."""
+    config = experiment("ugatit")
+    before = config.to_json()
+    del before["system"]["rho"], before["data"]["flip"], before["training"]["minutes"]
+    assert changes(before, config) == []
+    config.system.rho, config.training.minutes = 0.5, 3.0
+    assert changes(before, config) == ["system.rho was 1.0 and is 0.5"]
+
+
+def test_a_setting_that_has_gone_is_named() -> None:
+    config = experiment("stargan")
+    before = config.to_json()
+    before["system"]["gradient_penalty"] = 10.0
+    assert changes(before, config) == ["system.gradient_penalty was 10.0 and is no setting now"]
+
+
+def test_each_of_several_sets_is_compared() -> None:
+    config = experiment("stargan")
+    config.data.sets = (Labelling("a"), Labelling("b", groups=("hair", "eyes")))
+    before = config.to_json()
+    del before["data"]["sets"][0]["layout"], before["data"]["sets"][1]["table"]
+    assert changes(before, config) == []
+    config.data.sets = (Labelling("a"), Labelling("b", layout="celeba", groups=("hair",)))
+    assert changes(before, config) == [
+        "data.sets[1].groups was ['hair', 'eyes'] and is ['hair']",
+        "data.sets[1].layout was 'csv' and is 'celeba'",
+    ]
+
+
+def test_the_same_run_is_known_without_its_config() -> None:
+    """As `kgan bring` meets two checkpoints: of this version, which say what is free, or of the first."""
+    pictures = {"a": {"pictures": 2, "sha256": "0123"}}
+    before = {"config": experiment("pix2pix").to_json(), "data": pictures}
+    config = experiment("pix2pix")
+    config.system.test_dropout, config.data.root, config.training.steps = False, "there", 9
+    now = {"config": config.to_json(), "data": pictures, "free": sorted(free_paths(config))}
+    refuse_another_run(Path("home"), before, now, "", "")
+    with pytest.raises(
+        UserError, match=r"^home holds a run with other settings: system\.test_dropout was .* Leave it\.$"
+    ):
+        refuse_another_run(Path("home"), before, {**now, "free": []}, "Leave it.", "")
+    other = {**now, "data": {"a": {"pictures": 3, "sha256": "4567"}}}
+    with pytest.raises(UserError, match=r"^home began with other pictures: a had 2 and now has 3, .* Look for them\.$"):
+        refuse_another_run(Path("home"), before, other, "", "Look for them.")
+
+
+def test_what_is_free_in_every_run() -> None:
+    assert {"name", "data.root", "training.steps", "training.minutes"} <= FREE
+    assert not FREE & {"training.seed", "training.batch_size", "training.precision", "data.flip", "data.fit"}
+    config = tiny.get_config()
+    assert free_paths(config) == FREE
+    assert {path for path, _ in fields(config)} > FREE
+
+
+def test_a_run_that_went_through_json_is_described_alike() -> None:
+    config = tiny.get_config()
+    reader = config.data.open(16, 2, 1, 0)
+    about = describe(config, reader)
+    assert about["config"]["system"]["image_size"] == 32 and about["data"] == reader.fingerprint()
+    assert about["free"] == sorted(FREE)

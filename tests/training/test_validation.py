@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -22,15 +21,9 @@ from kgan.filters import card
 from kgan.metrics import kid
 from kgan.pictures import images
 from kgan.pretrained import inception, weights
-from kgan.training import Config, checkpoint, run, validation
+from kgan.training import checkpoint, run, validation
 from kgan.training.run import train
 from kgan.training.validation import Validation, better
-
-
-def changed(**changes: Any) -> Config:
-    """tiny's config with training fields replaced."""
-    config = tiny.get_config()
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, **changes))
 
 
 @pytest.fixture
@@ -75,17 +68,17 @@ class System:
 def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
     validated, reader, system = Validation(10), Reader(x=9, y=7), System()
     validated.read(reader)
-    found = validated.measure(system, 3)
+    results = validated.measure(system, 3)
     assert system.numbers == [[0, 1, 2], [3, 4, 5], [6]]
-    assert [measures["pictures"] for measures in found.values()] == [7, 7, 7]
-    assert found["a"]["image_size"] == 8
+    assert [measures["pictures"] for measures in results.values()] == [7, 7, 7]
+    assert results["a"]["image_size"] == 8
     x, y = (
         np.stack([images.to_float(images.to_uint8(picture)).mean(axis=(0, 1)) for picture in pictures[:7]])
         for pictures in reader.pictures.values()
     )
-    assert found["a"]["kid"] == pytest.approx(100 * kid.distance(x, x))
-    assert found["b"]["kid"] == pytest.approx(100 * kid.distance(y, x))
-    assert abs(found["a"]["fid"]) < 1e-9 < found["b"]["fid"] and found["c"]["fid"] > 0
+    assert results["a"]["kid"] == pytest.approx(100 * kid.distance(x, x))
+    assert results["b"]["kid"] == pytest.approx(100 * kid.distance(y, x))
+    assert abs(results["a"]["fid"]) < 1e-9 < results["b"]["fid"] and results["c"]["fid"] > 0
     validated.read(Reader(x=2, y=2))  # a level later: other pictures
     assert abs(validated.measure(system, 3)["a"]["fid"]) < 1e-9
 
@@ -163,20 +156,20 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workdir = tmp_path_factory.mktemp("straight")
     with pytest.MonkeyPatch.context() as monkeypatch:
         script(monkeypatch)
-        train(changed(steps=12, evaluate_every=2, save_every=4), workdir)
+        train(tiny.changed(steps=12, evaluate_every=2, save_every=4), workdir)
     return workdir
 
 
 def best(workdir: Path) -> dict[str, tuple[int, float, int]]:
     """Of both filters, by the card: step and KID, and what the file itself says of its step."""
-    found = {}
+    bests = {}
     for name in ("generator_ab", "generator_ba"):
         about = card.read(workdir / f"best_{name}.keras")
         assert about is not None
         measures, network = about.training["validation"], keras.saving.load_model(workdir / f"best_{name}.keras")
         assert measures["step"] == about.training["steps"]
-        found[name] = measures["step"], measures["kid"], int(np.asarray(network.weights[0]).flat[0])
-    return found
+        bests[name] = measures["step"], measures["kid"], int(np.asarray(network.weights[0]).flat[0])
+    return bests
 
 
 def rows(workdir: Path, key: str) -> dict[int, float]:
@@ -196,23 +189,23 @@ def test_the_log_holds_the_figures(straight: Path) -> None:
 def test_a_run_that_was_stopped_keeps_the_same_best(straight: Path, tmp_path: Path) -> None:
     """Also where it was killed after a better one than the checkpoint knows of."""
     stopped = tmp_path / "stopped"
-    train(changed(steps=8, evaluate_every=2, save_every=4), stopped)
+    train(tiny.changed(steps=8, evaluate_every=2, save_every=4), stopped)
     assert best(stopped) == {"generator_ab": (4, 7.0, 4), "generator_ba": (8, 0.25, 8)}
     killed = shutil.copytree(stopped, tmp_path / "killed")
-    checkpoint.found(killed)[-1].unlink()  # of step 8; that of 4 is left
+    checkpoint.paths(killed)[-1].unlink()  # of step 8; that of 4 is left
     for folder in (stopped, killed):
-        train(changed(steps=12, evaluate_every=2, save_every=4), folder)
+        train(tiny.changed(steps=12, evaluate_every=2, save_every=4), folder)
         assert best(folder) == best(straight) == {"generator_ab": (10, 6.5, 10), "generator_ba": (8, 0.25, 8)}
         assert rows(folder, "kid_generator_ab") == AB
 
 
 @pytest.mark.usefixtures("scripted")
 def test_the_settings_may_change_between_sittings(tmp_path: Path) -> None:
-    train(changed(steps=4), tmp_path)
+    train(tiny.changed(steps=4), tmp_path)
     assert not list(tmp_path.glob("best_*")) and not rows(tmp_path, "kid_generator_ab")
-    train(changed(steps=6, evaluate_every=3), tmp_path)
+    train(tiny.changed(steps=6, evaluate_every=3), tmp_path)
     assert rows(tmp_path, "kid_generator_ab") == {6: 8.0}
-    train(changed(steps=10, evaluate_every=4, evaluate_count=50), tmp_path)
+    train(tiny.changed(steps=10, evaluate_every=4, evaluate_count=50), tmp_path)
     assert best(tmp_path)["generator_ba"] == (8, 0.25, 8)
 
 
@@ -220,14 +213,14 @@ def test_the_settings_may_change_between_sittings(tmp_path: Path) -> None:
 def test_a_new_run_does_not_inherit_the_best_of_another(straight: Path, tmp_path: Path) -> None:
     for path in straight.glob("best_*"):
         shutil.copy(path, tmp_path)
-    train(changed(steps=2, evaluate_every=2), tmp_path)
+    train(tiny.changed(steps=2, evaluate_every=2), tmp_path)
     assert best(tmp_path) == {"generator_ab": (2, 9.0, 2), "generator_ba": (2, 1.0, 2)}
 
 
 def test_missing_weights_are_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     with pytest.raises(UserError, match=r"weights fid_inception_2015\.npz are missing.*KGAN_WEIGHTS"):
-        train(changed(evaluate_every=2), tmp_path / "run")
+        train(tiny.changed(evaluate_every=2), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -240,7 +233,7 @@ def test_missing_weights_are_told_before_anything_is_done(tmp_path: Path, monkey
 )
 def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        train(changed(**changes), tmp_path / "run")
+        train(tiny.changed(**changes), tmp_path / "run")
 
 
 def test_with_inception_itself_and_the_saved_filter(
@@ -251,12 +244,12 @@ def test_with_inception_itself_and_the_saved_filter(
         pytest.skip(f"needs {inception.NAME} in {shared / 'weights'}")
     monkeypatch.setenv(weights.VARIABLE, str(shared / "weights"))
     monkeypatch.setattr(engine, "Compiled", Numbered)
-    config = changed(steps=1, evaluate_every=1, evaluate_count=5)
+    config = tiny.changed(steps=1, evaluate_every=1, evaluate_count=5)
     train(config, tmp_path)
     test = config.data.open(32, 1, 1, seed=0).validation(5)
     filtered = kgan.load(tmp_path / "best_generator_ab.keras")
     sets = [[filtered(images.to_uint8(picture)) for picture in test["a"]], list(map(images.to_uint8, test["b"]))]
-    made, real = (next(inception.features(inception.load(shared / "weights"), pictures)) for pictures in sets)
-    assert rows(tmp_path, "kid_generator_ab")[1] == pytest.approx(100 * kid.distance(made, real), rel=1e-3)
+    fake, real = (next(inception.features(inception.load(shared / "weights"), pictures)) for pictures in sets)
+    assert rows(tmp_path, "kid_generator_ab")[1] == pytest.approx(100 * kid.distance(fake, real), rel=1e-3)
     reached = validation.measures_of(tmp_path, "generator_ab")
     assert reached and reached["kid"] == rows(tmp_path, "kid_generator_ab")[1] and reached["pictures"] == 5
