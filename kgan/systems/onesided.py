@@ -169,12 +169,15 @@ class OneSided(Adversarial):
         return {"to_b": to_b["image"], "same_b": same_b["image"]}
 
     def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
-        """Reals against fakes, by every head."""
+        """Reals against fakes, by every head: (D(b) - 1)^2 + D(fake_b)^2."""
         of_real, of_fake = together(self.discriminator_b, self.shown(real_b, "real_b"), self.shown(fake_b, "fake_b"))
         return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
 
     def generator_losses(self, fakes: dict[str, Tensor], real_a: Tensor, real_b: Tensor) -> engine.Terms:
-        """Fool every head, keep the content of a, and leave b alone."""
+        """Fool every head, keep the content of a, and leave b alone.
+
+        With G(a) = fake_b: (D(fake_b) - 1)^2 + content_weight |VGG(fake_b) - VGG(a)|^2 + identity_weight |G(b) - b|.
+        """
         fake_b, same_b = fakes["to_b"], fakes["same_b"]
         of_fake = self.discriminator_b(self.shown(fake_b, "adversarial"), training=True)
         terms = {f"adversarial_{head}": LSGAN.generator(logits) for head, logits in of_fake.items()}

@@ -465,7 +465,11 @@ class StyleGAN(Adversarial):
         return self._discriminator(inputs if labels is None else {**inputs, "label": labels}, training=True)
 
     def discriminator_losses(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> engine.Terms:
-        """Tell reals from fakes, with a slope that is small at reals (R1), or 1 between both (WGAN-GP)."""
+        """Tell reals from fakes, with a slope that is small at reals (R1), or 1 between both (WGAN-GP).
+
+        R1: -log sigmoid(D(real)) - log(1 - sigmoid(D(fake))) + gamma / 2 |gradient of D at reals|^2.
+        WGAN-GP: D(fake) - D(real) + lambda (|gradient of D between them| - 1)^2 + drift D(real)^2.
+        """
         settings = self.settings
         of_real, of_fake = self.judge(real, labels), self.judge(fake, labels)
         terms = {"discriminator": self.objective.discriminator(of_real, of_fake)}
@@ -483,7 +487,7 @@ class StyleGAN(Adversarial):
         return terms
 
     def generator_losses(self, count: int, labels: Tensor | None = None) -> tuple[engine.Terms, Tensor]:
-        """Fool D; and the w of its fakes."""
+        """Fool D, by -log sigmoid(D(fake)) or by -D(fake); and the w of the fakes."""
         fake, w = self.fakes("generator", count, labels)
         return {"generator": self.objective.generator(self.judge(fake, labels))}, w
 

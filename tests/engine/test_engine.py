@@ -240,7 +240,13 @@ def test_both_backends_have_the_same_names_with_the_same_arguments() -> None:
 
 @pytest.mark.parametrize("backend, other", [("tensorflow", "jax"), pytest.param("jax", "tensorflow", marks=NEEDS_JAX)])
 def test_one_backend_never_imports_the_other(backend: str, other: str) -> None:
-    code = f"import sys; sys.modules[{other!r}] = None\nfrom kgan import engine; print(engine.device_name())"
+    code = (
+        f"import sys; sys.modules[{other!r}] = None\n"
+        "from kgan import engine\n"
+        "draws = [engine.uniform(seed, 3, name, (500,)) for seed in (0, 2**40) for name in ('z', 'other_z')]\n"
+        "print(*(x.mean() for x in engine.to_host(draws)))"
+    )
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip()
+    means = [float(word) for word in done.stdout.split()]
+    assert len(set(means)) == 4 and means == pytest.approx([0.5] * 4, abs=4 * 12**-0.5 / 500**0.5)
