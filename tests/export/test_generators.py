@@ -11,7 +11,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from helpers.small_generator import LABELS, written
 
-from kgan.export import export_generator, recipes
+from kgan.export import export_generator, recipes, verify
 from kgan.export import generators as exporting
 from kgan.filters import card, generators
 from kgan.filters.generators import Generator
@@ -102,11 +102,11 @@ def test_noise_and_labels_as_inputs(tmp_path: Path) -> None:
 def test_a_file_that_computes_something_else_is_refused(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = exporting.draw
-    monkeypatch.setattr(exporting, "draw", lambda model, inputs: real(model, inputs) + 0.1)
+    subject = exporting.subject(path, "constant")
+    draw = exporting.draw
+    monkeypatch.setattr(exporting, "draw", lambda model, inputs: draw(model, inputs) + 0.1)
     network, _ = generators.load_keras(path)
-    given = exporting.cases(network, "constant", 2, [])
-    expected = [np.asarray(real(network, case))[0] for case in given]
-    (tmp_path / "x.tflite").write_bytes(exporting.convert(network, recipes.get("float32"), "constant"))
-    (problem,) = exporting.measure_tflite(tmp_path / "x.tflite", given, expected, 100.0).problems
+    brighter = exporting.convertible(network, exporting.input_rows(network, "constant"))
+    (tmp_path / "x.tflite").write_bytes(brighter.convert())
+    (problem,) = verify.measure_tflite(tmp_path / "x.tflite", subject.inputs, subject.expected, 100.0).problems
     assert "its PSNR against Keras is 26.0 dB, under the floor of 100 dB" in problem

@@ -9,12 +9,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.filters import as_inputs, drawn_by_keras
 
 from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
 from kgan.export.verify import Measurement, VerificationError
-from kgan.filters.loading import keras_runner
-from kgan.pictures import images
 from kgan.quiet import quiet
 
 
@@ -27,8 +26,9 @@ def measure(data: bytes, folder: Path, reference: keras.Model | None = None, flo
     path = folder / "filter.tflite"
     path.write_bytes(data)
     picture = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
-    run = keras_runner(reference) if reference else np.zeros_like
-    return verify.measure_tflite(path, [picture], [run(images.to_float(picture)[None])[0]], floor)
+    inputs = as_inputs([picture])
+    expected = drawn_by_keras(reference, inputs) if reference else [np.zeros((8, 8, 3), np.float32)]
+    return verify.measure_tflite(path, inputs, expected, floor)
 
 
 def with_flex(model: keras.Model) -> bytes:
