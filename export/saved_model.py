@@ -8,8 +8,8 @@
 
 A network that takes a label has the input `label` beside each of these, float32 [B, C], a row a picture.
 H and W are free for a network that is: sides are reflected up to its multiple and cropped back. For a network of a
-fixed size they are that size, and only `serving_bytes` resizes (bicubic, antialiased) there and back. TensorFlow cannot
-read EXIF: `serving_bytes` takes pictures as they are stored; transparency goes on white.
+fixed size they are that size, and only `serving_bytes` resizes (bicubic, antialiased) there and back. It turns a JPEG
+upright as its EXIF says (a PNG's EXIF is not read), and puts transparency on white.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import keras
 import tensorflow as tf
 
 from kgan.export import tracing
+from kgan.export.orientation import upright
 from kgan.filters.loading import apply, inputs_of
 from kgan.layers.batch import statistics
 from kgan.precision import float32_copy
@@ -124,10 +125,10 @@ def _reflected(side: tf.Tensor, multiple: int, smallest: int) -> tf.Tensor:
 
 
 def _decode(data: tf.Tensor) -> tf.Tensor:
-    """JPEG or PNG to uint8 [H, W, 3], decoded as accurately as Pillow does."""
+    """JPEG or PNG to uint8 [H, W, 3], decoded as accurately as Pillow does; a JPEG upright as its EXIF says."""
 
     def jpeg() -> tf.Tensor:
-        return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+        return upright(tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"), data)
 
     def png() -> tf.Tensor:
         rgba = tf.cast(tf.io.decode_png(data, channels=4), tf.float32)

@@ -109,24 +109,28 @@ def test_tiny_pictures_are_reflected_as_by_the_filter(
     assert difference(answer, Filter(keras_runner(light), Card(multiple=4))(tiny)) <= 1
 
 
-def test_bytes_of_png_jpeg_grey_and_transparent_pictures(
+def test_bytes_of_png_jpeg_grey_transparent_and_sideways_pictures(
     light: keras.Model, served: Signatures, photo: np.ndarray
 ) -> None:
     picture = Image.fromarray(photo)
     transparent = picture.copy()
     transparent.putalpha(Image.linear_gradient("L").resize(picture.size))
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
     files = []
     for image, kind, settings in (
         (picture, "PNG", {}),
         (picture, "JPEG", {"quality": 95, "subsampling": 0}),
         (picture.resize((40, 24)).convert("L"), "PNG", {}),
         (transparent, "PNG", {}),
+        (picture, "JPEG", {"quality": 95, "subsampling": 0, "exif": sideways}),
     ):
         buffer = io.BytesIO()
         image.save(buffer, kind, **settings)
         files.append(buffer.getvalue())
     answers = served["serving_bytes"](image_bytes=tf.constant(files))["image_bytes"].numpy()
     picture_filter = Filter(keras_runner(light), Card(multiple=4))
+    assert images.decode(files[-1]).shape == (22, 29, 3)
     for file, answer in zip(files, answers, strict=True):
         assert answer.startswith(b"\x89PNG")
         # Two decoders may round a pixel differently, and the network magnifies that.
