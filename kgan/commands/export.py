@@ -50,14 +50,15 @@ def verification_pictures(folder: str | None) -> list[np.ndarray]:
     """Eight pictures, evenly spaced, from `folder` (all where it holds fewer) or from the embedded test emoji."""
     if folder is None:
         pictures = emoji.load("fluent3d", "test")
-        return [pictures[i] for i in _evenly(len(pictures))]
+        return [pictures[i] for i in _spread(len(pictures))]
     paths = images.find(folder)
     if not paths:
         raise UserError(f"{folder} holds no pictures: files ending in {', '.join(images.SUFFIXES)} were looked for.")
-    return [images.read(paths[i]) for i in _evenly(len(paths))]
+    return [images.read(paths[i]) for i in _spread(len(paths))]
 
 
-def _evenly(count: int) -> list[int]:
+def _spread(count: int) -> list[int]:
+    """The indices of `PICTURES` among `count` pictures, evenly spaced; of all where there are fewer."""
     return sorted({i * count // PICTURES for i in range(PICTURES)})
 
 

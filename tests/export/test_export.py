@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -16,6 +17,8 @@ from helpers.filters import as_inputs, drawn_by_keras
 
 from kgan.errors import UserError
 from kgan.export import export, recipes, verify
+from kgan.export.runtimes import Inputs
+from kgan.export.tflite import Convertible
 from kgan.export.verify import VerificationError
 from kgan.filters import card
 from kgan.labels import Group, Labels, LabelSet
@@ -71,7 +74,7 @@ def test_export_writes_files_cards_and_report(light_file: Path, pictures: list[n
     assert report["measurements"][0]["operations"]["CONV_2D"] == 11
 
 
-def test_refused_file_is_not_left_and_the_others_are(
+def test_a_refused_file_is_not_left_and_the_others_are(
     pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small(tmp_path)
@@ -86,6 +89,27 @@ def test_refused_file_is_not_left_and_the_others_are(
     assert len(raised.value.measurements) == 6
     report = json.loads((output / "verification.json").read_text())
     assert ["under" in " ".join(m["problems"]) for m in report["measurements"]] == [False, True, *[False] * 4]
+
+
+def test_a_recipe_that_damages_one_weight_is_refused(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe may start from the bytes of a float file, as quantizers of files do."""
+    path = small(tmp_path)
+    kernel = keras.saving.load_model(path).get_layer("conv").kernel.numpy().transpose(3, 0, 1, 2).copy()
+    damaged = kernel.copy()
+    damaged[0, 1, 1, 0] += 0.01
+
+    def careless(model: Convertible, calibration: Sequence[Inputs]) -> bytes:
+        data = recipes.float32(model, calibration)
+        assert data.count(kernel.tobytes()) == 1
+        return data.replace(kernel.tobytes(), damaged.tobytes())
+
+    monkeypatch.setitem(recipes.RECIPES, "careless", recipes.Recipe("careless", 100.0, careless))
+    with pytest.raises(VerificationError, match="under the floor of 100 dB"):
+        export(path, tmp_path / "out", pictures, 8, ["float32", "careless"], saved_model=False)
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {"generator_ab_float32.tflite", "generator_ab_float32.json", "verification.json"}
 
 
 def test_size_comes_from_the_model_or_its_card(pictures: list[np.ndarray], tmp_path: Path) -> None:

@@ -103,6 +103,10 @@ def test_operation_without_a_kernel_is_named_and_nothing_is_printed(capfd: pytes
     assert printed.err == ""
 
 
+def test_a_recipe_by_its_former_name() -> None:
+    assert recipes.get("dynamic") is recipes.RECIPES["dynamic_wi8_afp32"]
+
+
 def test_unknown_recipe_lists_those_there_are() -> None:
     with pytest.raises(UserError, match="no export recipe 'int4': choose from float32, float16, dynamic_wi8_afp32"):
         recipes.get("int4")
