@@ -60,7 +60,14 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Artefact:
-    """A file or folder to make: how it is written and verified, and what its card says before that."""
+    """A file or folder to make.
+
+    Attributes:
+      name: of the file or folder; recipe: what its card calls the way that it was made.
+      card: what is known of it before it is verified.
+      write: writes it to a path.
+      verify: measures what lies there: one measurement for each runtime or signature.
+    """
 
     name: str
     recipe: str
@@ -70,7 +77,7 @@ class Artefact:
 
 
 def tflite_file(subject: Subject, recipe: Recipe) -> Artefact:
-    """`<model>_<recipe>.tflite`."""
+    """The file `<model>_<recipe>.tflite`: made by a recipe, measured in LiteRT."""
 
     def write(path: Path) -> None:
         path.write_bytes(recipe.quantize(subject.convertible, subject.calibration))
@@ -83,7 +90,7 @@ def tflite_file(subject: Subject, recipe: Recipe) -> Artefact:
 
 
 def saved_model_folder(subject: Subject) -> Artefact:
-    """`<model>_saved_model`."""
+    """The folder `<model>_saved_model`: each of its signatures is measured in TensorFlow."""
 
     def measure(folder: Path) -> list[Measurement]:
         return verify.measure_saved_model(folder, subject.checks())
@@ -93,7 +100,7 @@ def saved_model_folder(subject: Subject) -> Artefact:
 
 
 def half_file(subject: Subject) -> Artefact:
-    """`<model>_half.keras`: see `kgan.export.half`."""
+    """The file `<model>_half.keras`: loaded and drawn by Keras again, see `kgan.export.half`."""
 
     def write(path: Path) -> None:
         half.halve(subject.model, path)

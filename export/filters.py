@@ -47,13 +47,13 @@ def subject(model: Path, pictures: Sequence[np.ndarray], size: int | tuple[int, 
         {"image": images.to_float(picture)[None], **label}
         for picture, label in zip(originals, itertools.cycle(labels), strict=False)
     ]
-    expected = draw(network, inputs)
+    expected = draw_each(network, inputs)
     return Subject(
         model=model,
         card=card,
         inputs=inputs,
         expected=expected,
-        redraw=lambda path: draw(float32_copy(load_keras(path)), inputs),
+        redraw=lambda path: draw_each(float32_copy(load_keras(path)), inputs),
         convertible=tflite.convertible(network, (height, width)),
         tflite_card=dataclasses.replace(exported, size=(height, width), export=tflite.describe(shapes)),
         save=partial(saved_model.write, network, multiple=exported.multiple, smallest=exported.smallest),
@@ -63,8 +63,8 @@ def subject(model: Path, pictures: Sequence[np.ndarray], size: int | tuple[int, 
     )
 
 
-def draw(network: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
-    """The pictures that Keras draws, each alone, float32 [H, W, 3]."""
+def draw_each(network: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
+    """The picture, float32 [H, W, 3], that Keras makes of each of `inputs`, one at a time."""
     return [keras.ops.convert_to_numpy(apply(network, each["image"], each.get("label")))[0] for each in inputs]
 
 

@@ -45,14 +45,14 @@ def subject(model: Path, noise: str) -> Subject:
     network, card = load_keras(model)
     rows = input_rows(network, noise)
     inputs = examples(rows, PICTURES, card.labels.examples() if card.labels else [])
-    expected = pictures(network, inputs)
+    expected = draw_each(network, inputs)
     signatures = {"generate": describe(rows, None), "mix": describe(mixing_rows(network, rows), None)}
     return Subject(
         model=model,
         card=card,
         inputs=inputs,
         expected=expected,
-        redraw=lambda path: pictures(load_keras(path)[0], inputs),
+        redraw=lambda path: draw_each(load_keras(path)[0], inputs),
         convertible=convertible(network, rows),
         tflite_card=dataclasses.replace(card, export={"inputs": describe(rows, 1), "noise": noise}),
         save=partial(write, network, rows),
@@ -102,8 +102,8 @@ def draw(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
     return model({tensor.name: tensors.get(tensor.name) for tensor in model.inputs}, training=False)["image"]
 
 
-def pictures(model: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
-    """What Keras draws, each picture alone, float32 [r, r, 3]."""
+def draw_each(model: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
+    """The picture, float32 [r, r, 3], that Keras draws of each of `inputs`, one at a time."""
     return [np.asarray(draw(model, each))[0] for each in inputs]
 
 

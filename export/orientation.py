@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 ORIENTATION, SHORT = 0x0112, 3
+SEGMENTS = 100  # are looked at; cameras put EXIF first, and a file made of nothing else must not keep a server busy
 EXIF = int.from_bytes(b"Exif\0\0", "big")
 LITTLE, BIG = (int.from_bytes(order, "big") for order in (b"II", b"MM"))
 
@@ -29,7 +30,8 @@ def upright(image: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
 
 
 def orientation(data: tf.Tensor) -> tf.Tensor:
-    """1 to 8, int64, of the bytes of a JPEG file; 1, upright as stored, where they say nothing that makes sense."""
+    """What EXIF calls the orientation, 1 to 8 as int64, in the bytes of a JPEG file; 1, which is upright, where it is
+    missing or makes no sense."""
     tiff = _tiff(_ended(tf.io.decode_raw(data, tf.uint8)))
     order = _number(tiff, 0, 2)
     little = order == LITTLE
@@ -40,9 +42,9 @@ def orientation(data: tf.Tensor) -> tf.Tensor:
     entry = tf.boolean_mask(entry, entry + 12 < size)
     tag, kind = _number(tiff, entry, 2, little), _number(tiff, entry + 2, 2, little)
     values, value = _number(tiff, entry + 4, 4, little), _number(tiff, entry + 8, 2, little)
-    told = (tag == ORIENTATION) & (kind == SHORT) & (values == 1) & (value >= 1) & (value <= 8)
-    whole = (little | (order == BIG)) & (_number(tiff, 2, 2, little) == 42)
-    return tf.concat([tf.boolean_mask(value, told & whole), [1]], 0)[0]
+    is_orientation = (tag == ORIENTATION) & (kind == SHORT) & (values == 1) & (value >= 1) & (value <= 8)
+    is_tiff = (little | (order == BIG)) & (_number(tiff, 2, 2, little) == 42)
+    return tf.concat([tf.boolean_mask(value, is_orientation & is_tiff), [1]], 0)[0]
 
 
 def _tiff(octets: tf.Tensor) -> tf.Tensor:
@@ -60,7 +62,7 @@ def _tiff(octets: tf.Tensor) -> tf.Tensor:
         filled = _number(octets, at, 2) == 0xFFFF  # any number of FF may stand before a marker
         return (at + tf.where(filled, tf.constant(1, tf.int64), 2 + _number(octets, at + 2, 2)),)
 
-    (at,) = tf.while_loop(searching, after, [tf.constant(2, tf.int64)])
+    (at,) = tf.while_loop(searching, after, (tf.constant(2, tf.int64),), maximum_iterations=SEGMENTS)
     end = tf.where(is_exif(at), at + 2 + _number(octets, at + 2, 2), 0)
     return _ended(octets[at + 10 : end])
 

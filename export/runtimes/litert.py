@@ -15,7 +15,7 @@ from kgan.quiet import quiet
 
 
 def run(file: Path, inputs: Sequence[Inputs]) -> list[np.ndarray]:
-    """As `Runtime.run` says; a `UserError` where the file is damaged."""
+    """The picture, float32 [H, W, 3], that a `.tflite` draws of each of `inputs`; a `UserError` if it is damaged."""
     try:
         with quiet():
             interpreter = Interpreter(str(file), num_threads=os.cpu_count())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -93,6 +94,13 @@ def test_more_entries_promised_than_there_are() -> None:
     data = jpeg(exif(entry(6), count=65535))
     assert orientation(tf.constant(data)) == 6
     assert_as_pillow(data)
+
+
+def test_a_file_of_nothing_but_segments_keeps_no_server_busy() -> None:
+    data = tf.constant(b"\xff\xd8" + b"\xff" * 10_000_000)
+    start = time.process_time()
+    assert orientation(data) == 1
+    assert time.process_time() - start < 10
 
 
 def test_every_cut_and_many_damages_are_survived() -> None:

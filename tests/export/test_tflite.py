@@ -31,19 +31,19 @@ def test_each_recipe_keeps_the_light_generators_pictures(
     recipe = recipes.get(name)
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(light, SIZE, recipe))
-    measured = measure(path, pictures, light, recipe.floor)
-    assert measured.problems == ()
-    assert measured.psnr is not None and measured.psnr >= recipe.floor
-    assert measured.rank == 4
-    assert set(measured.operations) <= operations.ALLOWED
-    assert not {"MIRROR_PAD", "SHAPE", "PACK", "SQUARED_DIFFERENCE"} & set(measured.operations)
+    measurement = measure(path, pictures, light, recipe.floor)
+    assert measurement.problems == ()
+    assert measurement.psnr is not None and measurement.psnr >= recipe.floor
+    assert measurement.rank == 4
+    assert set(measurement.operations) <= operations.ALLOWED
+    assert not {"MIRROR_PAD", "SHAPE", "PACK", "SQUARED_DIFFERENCE"} & set(measurement.operations)
 
 
 def test_full_generator_keeps_its_pictures(full: keras.Model, pictures: list[np.ndarray], tmp_path: Path) -> None:
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(full, SIZE, recipes.get("float32")))
-    measured = measure(path, pictures, full)
-    assert measured.problems == ()
+    measurement = measure(path, pictures, full)
+    assert measurement.problems == ()
 
 
 def test_float32_file_has_one_static_float_input_and_output_and_all_weights(light: keras.Model) -> None:
@@ -82,8 +82,8 @@ def test_mixed_precision_is_rebuilt_in_float32(policy: str, pictures: list[np.nd
         np.testing.assert_array_equal(variable.numpy(), values[variable.path])
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(model, SIZE, recipes.get("float32")))
-    measured = measure(path, pictures, rebuilt)
-    assert measured.problems == ()
+    measurement = measure(path, pictures, rebuilt)
+    assert measurement.problems == ()
 
 
 class Hue(keras.layers.Layer):
