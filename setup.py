@@ -4,7 +4,8 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-packages = ["kgan", *(f"kgan.{name}" for name in find_packages("kgan")), "kgan.export", "kgan.configs"]
+packages = ["kgan", *(f"kgan.{name}" for name in find_packages("kgan")), "kgan.configs"]
+packages += ["kgan.export", *(f"kgan.export.{name}" for name in find_packages("export"))]
 
 setup(
     name="kgan",

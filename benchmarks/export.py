@@ -12,7 +12,6 @@ import numpy as np
 from benchmarks import alone
 
 SYSTEM = {"light": True, "image_size": 256, "filters": 16}
-RECIPES = ("float32", "float16", "dynamic")
 COLUMNS = {
     "file": "",
     "MB": ".2f",
@@ -43,7 +42,7 @@ def measure(system: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
 
     settings = Settings(**system)
     network, side = build_generator(settings), settings.image_size
-    files = {name: tflite.convert(network, (side, side), recipes.get(name)) for name in RECIPES}
+    files = {name: tflite.convert(network, (side, side), recipe) for name, recipe in recipes.RECIPES.items()}
     picture = np.random.default_rng(0).uniform(-1, 1, (1, side, side, 3)).astype(np.float32)
 
     interpreters = {}

@@ -14,139 +14,133 @@ and so on from N(0, 1).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 
-from kgan.export import tflite, verify
-from kgan.export.recipes import Recipe
-from kgan.export.verify import Measurement
-from kgan.filters.generators import part
+from kgan.export import tracing
+from kgan.export.artefacts import Subject
+from kgan.export.runtimes import Inputs
+from kgan.export.tflite import Convertible
+from kgan.export.tracing import Shapes
+from kgan.export.verify import Check
+from kgan.filters.generators import load_keras, part
 from kgan.quiet import quiet
+from kgan.types import Tensor
 
-Case = dict[str, np.ndarray]  # the inputs of one picture, a row each
+Rows: TypeAlias = dict[str, tuple[int, ...]]  # the shape of a row of each input, by name
 
-PSIS = (1.0, 0.7, 0.5, 0.0)  # of the pictures that files are verified on, in turn
-
-
-def shapes(model: keras.Model, noise: str) -> dict[str, tuple[int, ...]]:
-    """Of a row of each input of `generate`, by name."""
-    found = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
-    return {name: shape for name, shape in found.items() if noise == "input" or not name.startswith("noise")}
+PICTURES = 8  # that files are verified on
+PSIS = (1.0, 0.7, 0.5, 0.0)  # of these pictures, in turn
 
 
-def cases(model: keras.Model, noise: str, count: int, labels: Sequence[np.ndarray]) -> list[Case]:
+def subject(model: Path, noise: str) -> Subject:
+    """What is exported of the generator in a `.keras` file; `noise` as of `kgan.export.export_generator`."""
+    network, card = load_keras(model)
+    rows = input_rows(network, noise)
+    inputs = examples(rows, PICTURES, card.labels.examples() if card.labels else [])
+    expected = draw_each(network, inputs)
+    signatures = {"generate": describe(rows, None), "mix": describe(mixing_rows(network, rows), None)}
+    return Subject(
+        model=model,
+        card=card,
+        inputs=inputs,
+        expected=expected,
+        redraw=lambda path: draw_each(load_keras(path)[0], inputs),
+        convertible=convertible(network, rows),
+        tflite_card=dataclasses.replace(card, export={"inputs": describe(rows, 1), "noise": noise}),
+        save=partial(write, network, rows),
+        checks=lambda: checks(network, inputs, expected),
+        saved_model_card=dataclasses.replace(card, export={"signatures": signatures, "noise": noise}),
+        facts={"size": list(card.size or ()), "noise": noise},
+    )
+
+
+def input_rows(model: keras.Model, noise: str) -> Rows:
+    """What `generate` takes."""
+    rows = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
+    return {name: shape for name, shape in rows.items() if noise == "input" or not name.startswith("noise")}
+
+
+def mixing_rows(model: keras.Model, rows: Rows) -> Rows:
+    """What `mix` takes, where `generate` takes `rows`."""
+    return {**rows, "other": rows["z"], "layers": (part(model, "truncation").layers,)}
+
+
+def batched(rows: Rows, batch: int | None) -> Shapes:
+    """The shapes of so many rows, None for any number."""
+    return {name: (batch, *shape) for name, shape in rows.items()}
+
+
+def describe(rows: Rows, batch: int | None) -> list[dict[str, Any]]:
+    """Inputs for a card."""
+    return [{"name": name, "shape": [batch, *shape], "dtype": "float32"} for name, shape in rows.items()]
+
+
+def examples(rows: Rows, count: int, labels: Sequence[np.ndarray]) -> list[Inputs]:
     """Inputs to verify files on: the z of seeds 0, 1 ..., several psi, all labels in turn."""
-    found = []
+    inputs = []
     for seed in range(count):
         random = np.random.default_rng(seed)
-        case = {name: random.standard_normal((1, *shape), np.float32) for name, shape in shapes(model, noise).items()}
-        case["psi"] = np.full((1, 1), PSIS[seed % len(PSIS)], np.float32)
+        one = {name: random.standard_normal((1, *shape), np.float32) for name, shape in rows.items()}
+        one["psi"] = np.full((1, 1), PSIS[seed % len(PSIS)], np.float32)
         if labels:
-            case["label"] = labels[seed % len(labels)][None]
-        found.append(case)
-    return found
+            one["label"] = labels[seed % len(labels)][None]
+        inputs.append(one)
+    return inputs
 
 
-def draw(model: keras.Model, inputs: dict[str, Any]) -> Any:
+def draw(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
     """Pictures [B, r, r, 3], with the fixed noise where none is given."""
-    given = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-    return model({tensor.name: given.get(tensor.name) for tensor in model.inputs}, training=False)["image"]
+    tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+    return model({tensor.name: tensors.get(tensor.name) for tensor in model.inputs}, training=False)["image"]
 
 
-def mix(model: keras.Model, inputs: dict[str, Any]) -> Any:
+def draw_each(model: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
+    """The picture, float32 [r, r, 3], that Keras draws of each of `inputs`, one at a time."""
+    return [np.asarray(draw(model, each))[0] for each in inputs]
+
+
+def mix(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
     """Pictures [B, r, r, 3] of `z` with the styles of `other` in `layers`."""
     mapping, truncation, synthesis = (part(model, name) for name in ("mapping", "truncation", "synthesis"))
-    given = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
-    label = {"label": given["label"]} if "label" in given else {}
-    own, others = (truncation(mapping({"z": given[z], **label}), given["psi"]) for z in ("z", "other"))
-    share = given["layers"][:, :, None]
-    noise = {tensor.name: given.get(tensor.name) for tensor in synthesis.inputs if tensor.name != "ws"}
+    tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+    label = {"label": tensors["label"]} if "label" in tensors else {}
+    own, others = (truncation(mapping({"z": tensors[z], **label}), tensors["psi"]) for z in ("z", "other"))
+    share = tensors["layers"][:, :, None]
+    noise = {tensor.name: tensors.get(tensor.name) for tensor in synthesis.inputs if tensor.name != "ws"}
     return synthesis({"ws": own + share * (others - own), **noise}, training=False)
 
 
-def _holder(model: keras.Model) -> tf.Module:
-    holder = tf.Module(name="generator")
-    holder.weights = [variable.value for variable in model.variables]
-    return holder
-
-
-def _specs(rows: dict[str, tuple[int, ...]], batch: int | None) -> list[tf.TensorSpec]:
-    return [tf.TensorSpec((batch, *shape), tf.float32, name=name) for name, shape in rows.items()]
-
-
-def convert(model: keras.Model, recipe: Recipe, noise: str) -> bytes:
-    """The bytes of a `.tflite` for one picture; a `UserError` where it cannot be converted."""
-    rows = shapes(model, noise)
-
-    @tf.function(input_signature=_specs(rows, 1), autograph=False)
-    def generate(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": draw(model, dict(zip(rows, given, strict=True)))}
-
-    return tflite.converted(generate, _holder(model), recipe, model.name)
-
-
-def mixing_shapes(model: keras.Model, noise: str) -> dict[str, tuple[int, ...]]:
-    """As `shapes`, of `mix`."""
-    rows, layers = shapes(model, noise), part(model, "truncation").layers
-    return {**rows, "other": rows["z"], "layers": (layers,)}
-
-
-def write(model: keras.Model, folder: Path, noise: str) -> None:
-    """Write the SavedModel of `model` into `folder`."""
-
-    def signature(rows: dict[str, tuple[int, ...]], call: Any) -> Any:
-        def function(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"image": call(model, dict(zip(rows, given, strict=True)))}
-
-        return tf.function(function, autograph=False).get_concrete_function(*_specs(rows, None))
-
-    signatures = {
-        "generate": signature(shapes(model, noise), draw),
-        "mix": signature(mixing_shapes(model, noise), mix),
-    }
+def convertible(model: keras.Model, rows: Rows) -> Convertible:
+    """The generator traced for one picture."""
     with quiet():
-        tf.saved_model.save(_holder(model), str(folder), signatures=signatures)
+        function = tracing.trace(partial(draw, model), batched(rows, 1))
+    return Convertible(model.name, function, tracing.weights(model))
 
 
-def measure_tflite(path: Path, given: Sequence[Case], expected: Sequence[np.ndarray], floor: float) -> Measurement:
-    """Measure a `.tflite` in LiteRT on cases whose pictures, by Keras, are `expected` [r, r, 3]."""
-    known = verify.inspected(path, len(given), floor)
-    if known.problems:
-        return known
+def write(model: keras.Model, rows: Rows, folder: Path) -> None:
+    """Write the SavedModel of a generator, whose `generate` takes `rows`, into `folder`."""
     with quiet():
-        runner = Interpreter(str(path)).get_signature_runner()
-    return verify.judge(known, expected, [runner(**case)["image"][0] for case in given])
+        signatures = {
+            "generate": tracing.trace(partial(draw, model), batched(rows, None)),
+            "mix": tracing.trace(partial(mix, model), batched(mixing_rows(model, rows), None)),
+        }
+        tf.saved_model.save(tracing.weights(model), str(folder), signatures=signatures)
 
 
-def measure_saved_model(
-    folder: Path,
-    model: keras.Model,
-    given: Sequence[Case],
-    expected: Sequence[np.ndarray],
-    floor: float = verify.FLOAT_FLOOR,
-) -> list[Measurement]:
-    """Measure both signatures of a SavedModel; each of `given` is mixed with the one before it."""
-    signatures = tf.saved_model.load(str(folder)).signatures
+def checks(model: keras.Model, inputs: Sequence[Inputs], expected: Sequence[np.ndarray]) -> list[Check]:
+    """Both signatures of a SavedModel; each of `inputs` is mixed with the one before it, in 1, 2 ... layers."""
     layers = part(model, "truncation").layers
-    mixed, wanted = [], []
-    for number, case in enumerate(given):
-        share = (np.arange(layers) < 1 + number % layers).astype(np.float32)[None]
-        mixed.append({**case, "other": given[number - 1]["z"], "layers": share})
-        wanted.append(np.asarray(mix(model, mixed[-1]))[0])
-    sized, measurements = verify.digest(folder), []
-    for name, inputs, pictures in (("generate", given, expected), ("mix", mixed, wanted)):
-        known = Measurement(folder.name, name, *sized, len(given), floor)
-        made = [signatures[name](**{key: tf.constant(row) for key, row in case.items()})["image"][0] for case in inputs]
-        measurements.append(verify.judge(known, pictures, [np.asarray(picture) for picture in made]))
-    return measurements
-
-
-def describe(rows: dict[str, tuple[int, ...]], batch: int | None) -> list[dict[str, Any]]:
-    """Inputs for a card."""
-    return [{"name": name, "shape": [batch, *shape], "dtype": "float32"} for name, shape in rows.items()]
+    shares = [(np.arange(layers) < 1 + number % layers).astype(np.float32)[None] for number in range(len(inputs))]
+    mixed = [{**one, "other": inputs[number - 1]["z"], "layers": shares[number]} for number, one in enumerate(inputs)]
+    return [
+        Check("generate", inputs, expected),
+        Check("mix", mixed, [np.asarray(mix(model, each))[0] for each in mixed]),
+    ]

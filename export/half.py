@@ -25,24 +25,28 @@ def halve(model: Path, output: Path) -> None:
     with zipfile.ZipFile(model) as before, zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as after:
         for name in before.namelist():
             data = before.read(name)
-            after.writestr(name, _halved(data) if name == WEIGHTS else data)
+            after.writestr(name, _in_16_bits(data) if name == WEIGHTS else data)
 
 
-def _halved(data: bytes) -> bytes:
-    """An HDF5 file's bytes, with all attributes."""
+def _in_16_bits(data: bytes) -> bytes:
+    """An HDF5 file with its arrays halved; groups and attributes stay."""
     buffer = io.BytesIO()
     with h5py.File(io.BytesIO(data)) as before, h5py.File(buffer, "w") as after:
 
         def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
-            if isinstance(item, h5py.Dataset):
-                array = item[()]
-                with np.errstate(over="ignore"):
-                    half = array.astype(np.float16) if array.dtype == np.float32 else array
-                made = after.create_dataset(name, data=half if np.isfinite(half).all() else array)
-            else:
-                made = after.require_group(name)
-            made.attrs.update(item.attrs)
+            is_array = isinstance(item, h5py.Dataset)
+            target = after.create_dataset(name, data=_half(item[()])) if is_array else after.require_group(name)
+            target.attrs.update(item.attrs)
 
         after.attrs.update(before.attrs)
         before.visititems(copy)
     return buffer.getvalue()
+
+
+def _half(array: np.ndarray) -> np.ndarray:
+    """float32 as float16 where that holds every value, anything else as it is."""
+    if array.dtype != np.float32:
+        return array
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.isfinite(half).all() else array

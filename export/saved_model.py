@@ -8,8 +8,8 @@
 
 A network that takes a label has the input `label` beside each of these, float32 [B, C], a row a picture.
 H and W are free for a network that is: sides are reflected up to its multiple and cropped back. For a network of a
-fixed size they are that size, and only `serving_bytes` resizes (bicubic, antialiased) there and back. TensorFlow cannot
-read EXIF: `serving_bytes` takes pictures as they are stored; transparency goes on white.
+fixed size they are that size, and only `serving_bytes` resizes (bicubic, antialiased) there and back. It turns a JPEG
+upright as its EXIF says (a PNG's EXIF is not read), and puts transparency on white.
 """
 
 from __future__ import annotations
@@ -20,48 +20,67 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kgan.export import tracing
+from kgan.export.orientation import upright
 from kgan.filters.loading import apply, inputs_of
 from kgan.layers.batch import statistics
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 
 
-def describe(size: tuple[int, int] | None) -> dict[str, Any]:
-    """The signatures for a card: name, shape (None where free) and dtype of each input, which the output shares."""
-    shape = [None, *(size or (None, None)), 3]
-    return {
+def fixed_size(model: keras.Model) -> tuple[int, int] | None:
+    """(height, width) where the network takes only that."""
+    _, height, width, _ = inputs_of(model)["image"]
+    return (height, width) if height and width else None
+
+
+def describe(model: keras.Model) -> dict[str, Any]:
+    """Signatures for a card: name, shape (None where free) and dtype of each input, which the output shares.
+
+    For a network that takes a label, that of every signature too.
+    """
+    shape = [None, *(fixed_size(model) or (None, None)), 3]
+    signatures = {
         "serving_default": {"name": "image", "shape": shape, "dtype": "float32"},
         "serving_uint8": {"name": "image", "shape": shape, "dtype": "uint8"},
         "serving_bytes": {"name": "image_bytes", "shape": [None], "dtype": "string"},
     }
-
-
-def describe_label(width: int | None) -> dict[str, Any]:
-    """The second input of every signature, for a network that takes one."""
-    return {"name": "label", "shape": [None, width], "dtype": "float32"}
+    inputs = inputs_of(model)
+    if "label" not in inputs:
+        return {"signatures": signatures}
+    return {
+        "signatures": signatures,
+        "label": {"name": "label", "shape": [None, inputs["label"][1]], "dtype": "float32"},
+    }
 
 
 class Serving:
-    """The functions behind the signatures; `multiple` and `smallest` are those of the filter's card."""
+    """The functions behind the signatures.
+
+    Args:
+      model: [B, H, W, 3] in [-1, 1] to the same.
+      multiple, smallest: as of the filter's card.
+    """
 
     def __init__(self, model: keras.Model, multiple: int, smallest: int) -> None:
         self.model = model
         self.multiple, self.smallest = multiple, smallest
-        inputs = inputs_of(model)
-        height, width = inputs["image"][1:3]
-        self.size: tuple[int, int] | None = (height, width) if height and width else None
-        self.alone = statistics(model) == "batch"
-        self.label = [tf.TensorSpec(**describe_label(inputs["label"][1]))] if "label" in inputs else []
+        self.size = fixed_size(model)
+        self.one_by_one = statistics(model) == "batch"
 
     def signatures(self) -> dict[str, Any]:
-        """Name to concrete function."""
+        """The concrete function behind each signature, by name."""
         calls = {
             "serving_default": self.translate,
             "serving_uint8": self.translate_uint8,
             "serving_bytes": self.translate_bytes,
         }
-        specs = {name: tf.TensorSpec(**spec) for name, spec in describe(self.size).items()}
-        return {name: tf.function(call).get_concrete_function(specs[name], *self.label) for name, call in calls.items()}
+        card = describe(self.model)
+        label = [tf.TensorSpec(**card["label"])] if "label" in card else []
+        return {
+            name: tf.function(calls[name], autograph=False).get_concrete_function(tf.TensorSpec(**tensor), *label)
+            for name, tensor in card["signatures"].items()
+        }
 
     def translate(self, image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         return {"image": self._translate(image, label)}
@@ -71,24 +90,24 @@ class Serving:
 
     def translate_bytes(self, image_bytes: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         # One at a time: pictures differ in size, and ten at once, the default, would need ten times the memory.
-        given = (image_bytes,) if label is None else (image_bytes, label)
-        encoded = tf.map_fn(lambda one: self._one(*one), given, parallel_iterations=1, fn_output_signature=tf.string)
+        rows = (image_bytes,) if label is None else (image_bytes, label)
+        encoded = tf.map_fn(lambda row: self._file(*row), rows, parallel_iterations=1, fn_output_signature=tf.string)
         return {"image_bytes": encoded}
 
     def _translate(self, image: tf.Tensor, label: tf.Tensor | None) -> tf.Tensor:
-        """Float [B, H, W, 3] to the same, whatever the sides where the network leaves them free."""
+        """[B, H, W, 3] in [-1, 1] to the same, whatever the sides where the network leaves them free."""
         height, width = tf.shape(image)[1], tf.shape(image)[2]
         if not self.size:
             image = tf.gather(image, _reflected(height, self.multiple, self.smallest), axis=1)
             image = tf.gather(image, _reflected(width, self.multiple, self.smallest), axis=2)
-        if self.alone:  # else a picture's normalization, and so the answer, would depend on its company in the batch
-            drawn = tf.map_fn(lambda one: apply(self.model, one[None])[0], image, fn_output_signature=tf.float32)
+        if self.one_by_one:  # else a picture's normalization, and so the answer, would depend on its company
+            result = tf.map_fn(lambda row: apply(self.model, row[None])[0], image, fn_output_signature=tf.float32)
         else:
-            drawn = apply(self.model, image, label)
-        return drawn[:, :height, :width]
+            result = apply(self.model, image, label)
+        return result[:, :height, :width]
 
-    def _one(self, data: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """The bytes of a picture, and its label [C], to those of its translation."""
+    def _file(self, data: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """The bytes of a picture's file, and its label [C], to those of its translation's."""
         label = None if label is None else label[None]
         image = _to_float(_decode(data))[None]
         size = tf.shape(image)[1:3]
@@ -106,10 +125,10 @@ def _reflected(side: tf.Tensor, multiple: int, smallest: int) -> tf.Tensor:
 
 
 def _decode(data: tf.Tensor) -> tf.Tensor:
-    """JPEG or PNG to uint8 [H, W, 3], decoded as accurately as Pillow does."""
+    """JPEG or PNG to uint8 [H, W, 3], decoded as accurately as Pillow does; a JPEG upright as its EXIF says."""
 
     def jpeg() -> tf.Tensor:
-        return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+        return upright(tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"), data)
 
     def png() -> tf.Tensor:
         rgba = tf.cast(tf.io.decode_png(data, channels=4), tf.float32)
@@ -141,8 +160,6 @@ def write(model: keras.Model, folder: str | Path, multiple: int = 4, smallest: i
         no effect for a network of fixed size.
     """
     model = float32_copy(model)
-    # Only the variables are handed over: given the model, TensorFlow would write all of Keras' own functions too.
-    holder = tf.Module(name="generator")
-    holder.weights = [variable.value for variable in model.variables]
     with quiet():
-        tf.saved_model.save(holder, str(folder), signatures=Serving(model, multiple, smallest).signatures())
+        signatures = Serving(model, multiple, smallest).signatures()
+        tf.saved_model.save(tracing.weights(model), str(folder), signatures=signatures)

@@ -1,66 +1,115 @@
-"""A Keras generator as one `.tflite` file: static shape, float32 in and out, the image as the only output."""
+"""A network as one `.tflite` file: static shape, float32 in and out, the image as the only output."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
-from kgan.export.recipes import Recipe
+from kgan.export import tracing
+from kgan.export.runtimes import Inputs
+from kgan.export.tracing import Shapes
 from kgan.filters.loading import apply, inputs_of
 from kgan.precision import float32_copy
 from kgan.quiet import quiet
 
+if TYPE_CHECKING:
+    from kgan.export.recipes import Recipe
 
-def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe) -> bytes:
-    """Convert for pictures of one size.
 
-    Args:
-      model: [B, H, W, 3] in [-1, 1] to the same, or to a dict whose "image" is that; other outputs are left out.
-      size: (height, width) in pixels, multiples of what the network divides.
-      recipe: what to do to the weights.
+@dataclasses.dataclass(frozen=True)
+class Convertible:
+    """A network traced for one picture of one size: what recipes make `.tflite` files of.
 
-    Returns:
-      The bytes of a `.tflite` whose signature `serving_default` takes "image" float32 [1, *size, 3], and where the
-      model has one "label" float32 [1, C], to "image".
-
-    Raises:
-      UserError: the network holds an operation that `.tflite` has no kernel for.
+    Attributes:
+      name: of the network, for errors.
+      function: concrete, from float32 tensors [1, ...] by name to {"image": float32 [1, H, W, 3]}.
+      weights: the variables that it reads.
     """
-    model = float32_copy(model)
-    holder = tf.Module(name="generator")
-    # The variables themselves: handed a Keras 3 model, the converter would silently leave the weights out of the file.
-    holder.weights = [variable.value for variable in model.variables]
 
-    # The batch of 1 is fixed here: left open, it would bring SHAPE, PACK and RESHAPE into the file.
-    specs = [tf.TensorSpec((1, *size, 3), tf.float32, name="image")]
-    if "label" in (inputs := inputs_of(model)):
-        specs.append(tf.TensorSpec((1, inputs["label"][1]), tf.float32, name="label"))
+    name: str
+    function: Any
+    weights: tf.Module
 
-    @tf.function(input_signature=specs)
-    def translate(image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        return {"image": tf.ensure_shape(apply(model, image, label), (1, *size, 3))}
+    def convert(self, optimize: bool = False, weight_types: Sequence[str] = ()) -> bytes:
+        """The bytes of a `.tflite`, by TensorFlow's converter.
 
-    return converted(translate, holder, recipe, model.name)
+        Args:
+          optimize: store the weights in fewer bits.
+          weight_types: the dtypes to choose from, where they are not to be integers of 8 bits.
 
-
-def converted(function: Any, holder: tf.Module, recipe: Recipe, name: str) -> bytes:
-    """A `tf.function` with an input signature, whose variables `holder` has, as the bytes of a `.tflite`; see above."""
-    with quiet():
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], holder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        recipe.configure(converter)
-        try:
-            return bytes(converter.convert())
-        except ConverterError as error:
-            raise UserError(f"{name} cannot be converted to .tflite: {_reason(error)}.") from error
+        Raises:
+          UserError: the network holds an operation that `.tflite` has no kernel for.
+        """
+        with quiet():
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([self.function], self.weights)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+            converter.target_spec.supported_types = [tf.as_dtype(name) for name in weight_types]
+            converter.optimizations = [tf.lite.Optimize.DEFAULT] if optimize else []
+            try:
+                return bytes(converter.convert())
+            except ConverterError as error:
+                raise UserError(f"{self.name} cannot be converted to .tflite: {_reason(error)}.") from error
 
 
 def _reason(error: ConverterError) -> str:
     """The line of the converter's page that names the operations."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "ops:" in line.lower()]
-    return (named or lines or ["the converter gave no reason"])[-1].rstrip(".")
+    operations = [line for line in lines if "ops:" in line.lower()]
+    return (operations or lines or ["the converter gave no reason"])[-1].rstrip(".")
+
+
+def input_shapes(model: keras.Model, size: tuple[int, int]) -> Shapes:
+    """What a filter's `.tflite` takes: one picture of `size` (height, width) and, where the network has one, a label.
+
+    The batch of 1 is fixed: left open, it would bring SHAPE, PACK and RESHAPE into the file.
+    """
+    shapes: Shapes = {"image": (1, *size, 3)}
+    if "label" in (inputs := inputs_of(model)):
+        shapes["label"] = (1, inputs["label"][1])
+    return shapes
+
+
+def describe(shapes: Shapes) -> dict[str, Any]:
+    """Inputs and output for a card."""
+    tensors = {name: {"name": name, "shape": list(shape), "dtype": "float32"} for name, shape in shapes.items()}
+    label = {"label": tensors["label"]} if "label" in tensors else {}
+    return {"input": tensors["image"], "output": tensors["image"], **label}
+
+
+def convertible(model: keras.Model, size: tuple[int, int]) -> Convertible:
+    """A filter in float32, [B, H, W, 3] in [-1, 1] to the same, traced for one picture of `size`.
+
+    Where it returns a dict, its "image" is the picture, and other outputs are left out.
+    """
+    shapes = input_shapes(model, size)
+
+    def draw(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.ensure_shape(apply(model, inputs["image"], inputs.get("label")), shapes["image"])
+
+    with quiet():
+        return Convertible(model.name, tracing.trace(draw, shapes), tracing.weights(model))
+
+
+def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe, calibration: Sequence[Inputs] = ()) -> bytes:
+    """A filter as the bytes of a `.tflite` for pictures of one size.
+
+    Args:
+      model: as of `convertible`, of any precision.
+      size: (height, width) in pixels, multiples of what the network divides.
+      recipe: what to do to the weights.
+      calibration: inputs for recipes that need some.
+
+    Returns:
+      A file whose signature `serving_default` takes "image" float32 [1, *size, 3], and where the model has one "label"
+      float32 [1, C], to "image".
+
+    Raises:
+      UserError: the network holds an operation that `.tflite` has no kernel for.
+    """
+    return recipe.quantize(convertible(float32_copy(model), size), calibration)

@@ -1,7 +1,7 @@
-"""Proof that an exported file computes what the Keras model computes: both run on real pictures, and are compared.
+"""Proof that an exported file computes what the Keras model computes: both run on the same inputs, and are compared.
 
 A file is refused where the PSNR (peak 2, pixels in [-1, 1]) lies under its floor, where it gives a value that is no
-number, and, for `.tflite`, where it holds an operation outside `OPERATIONS` or a tensor of more than four dimensions.
+number, and, for `.tflite`, where phones could not run it: see `kgan.export.operations`.
 """
 
 from __future__ import annotations
@@ -9,32 +9,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from kgan.errors import UserError
-from kgan.filters.loading import load
+from kgan.export import operations
+from kgan.export.runtimes import Inputs, Runtime, litert
 from kgan.pictures import images
-from kgan.quiet import quiet
+from kgan.types import Tensor
 
-# What XNNPACK's delegate takes (xnnpack_delegate.cc), and RESIZE_NEAREST_NEIGHBOR and SQUEEZE, which cost little and
-# GPUs have. TensorFlow's own check of GPU compatibility passes everything, so this list is the gate.
-# fmt: off
-OPERATIONS = frozenset((
-    "ABS", "ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "CEIL", "CONCATENATION", "CONV_2D", "COS", "DEPTHWISE_CONV_2D",
-    "DEPTH_TO_SPACE", "DEQUANTIZE", "DIV", "ELU", "EXP", "EXPAND_DIMS", "FLOOR", "FULLY_CONNECTED", "GELU",
-    "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAXIMUM", "MAX_POOL_2D", "MEAN", "MINIMUM", "MUL", "NEG", "PAD",
-    "PRELU", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "RESIZE_BILINEAR",
-    "RESIZE_NEAREST_NEIGHBOR", "ROUND", "RSQRT", "SIN", "SLICE", "SOFTMAX", "SPACE_TO_DEPTH", "SPLIT", "SQRT",
-    "SQUARE", "SQUARED_DIFFERENCE", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE", "TRANSPOSE_CONV",
-    "GREATER", "POW", "SELECT", "SELECT_V2",  # colorizers need a few; each has a plain kernel
-))
-# fmt: on
-MAXIMUM_RANK = 4
 # Of two roundings to uint8 that agree but for rare ties: one level in 255 off at one value in fifteen still passes.
 ROUNDED_FLOOR = 60.0
 FLOAT_FLOOR = 100.0
@@ -56,6 +41,7 @@ class Measurement:
       operations: of a `.tflite`, how many of each kind.
       rank: of a `.tflite`, the highest number of dimensions of any tensor.
       problems: why the file is refused, as clauses; empty where it holds.
+      runtime: what ran it, a module of `kgan.export.runtimes`, "tensorflow" or "keras".
     """
 
     file: str
@@ -70,6 +56,7 @@ class Measurement:
     operations: dict[str, int] = dataclasses.field(default_factory=dict)
     rank: int | None = None
     problems: tuple[str, ...] = ()
+    runtime: str = "litert"
 
 
 class VerificationError(UserError):
@@ -97,32 +84,13 @@ def digest(path: Path) -> tuple[int, str]:
     return sum(file.stat().st_size for file in files), hashlib.sha256(lines.encode()).hexdigest()
 
 
-def operations(data: bytes) -> tuple[dict[str, int], int]:
-    """Count the operations of a `.tflite` by name, custom and Flex ones by their own; and find the highest rank."""
-    builtin = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-    try:
-        model = schema.Model.GetRootAs(data)
-        names = []
-        for i in range(model.OperatorCodesLength()):
-            code = model.OperatorCodes(i)
-            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # the old field ends at 127
-            custom = number == schema.BuiltinOperator.CUSTOM
-            names.append(code.CustomCode().decode() if custom else builtin.get(number, str(number)))
-        graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
-        counts = Counter(names[g.Operators(i).OpcodeIndex()] for g in graphs for i in range(g.OperatorsLength()))
-        rank = max((g.Tensors(i).ShapeLength() for g in graphs for i in range(g.TensorsLength())), default=0)
-    except Exception as error:  # a damaged file sends the reader anywhere
-        raise UserError("The .tflite file is damaged: its operations cannot be listed.") from error
-    return dict(counts.most_common()), rank
-
-
-def compare(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> tuple[float, float, float]:
+def compare(expected: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> tuple[float, float, float]:
     """(maximum, mean) absolute difference and PSNR in dB at peak 2, over all values of two lists of equal shapes.
 
     Any value that is no finite number gives three NaN.
     """
     difference = np.concatenate(
-        [np.abs(np.float64(a) - np.float64(b)).ravel() for a, b in zip(expected, got, strict=True)]
+        [np.abs(np.float64(a) - np.float64(b)).ravel() for a, b in zip(expected, pictures, strict=True)]
     )
     if not np.isfinite(difference).all():
         return math.nan, math.nan, math.nan
@@ -131,101 +99,82 @@ def compare(expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> tuple[
     return float(difference.max()), float(difference.mean()), psnr
 
 
+def judge(measurement: Measurement, expected: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> Measurement:
+    """`measurement` with the differences, and with a problem where they are too large."""
+    maximum, mean, psnr = compare(expected, pictures)
+    if math.isnan(psnr):
+        return dataclasses.replace(measurement, problems=("it, or the Keras model, gives values that are no numbers",))
+    low = f"its PSNR against Keras is {psnr:.1f} dB, under the floor of {measurement.floor:g} dB"
+    problems = (low,) if psnr < measurement.floor else ()
+    return dataclasses.replace(measurement, max_difference=maximum, mean_difference=mean, psnr=psnr, problems=problems)
+
+
 def measure_tflite(
-    path: Path,
-    pictures: Sequence[np.ndarray],
-    expected: Sequence[np.ndarray],
-    floor: float,
-    labels: Sequence[np.ndarray] = (),
+    path: Path, inputs: Sequence[Inputs], expected: Sequence[np.ndarray], floor: float, runtime: Runtime = litert
 ) -> Measurement:
-    """Measure a `.tflite` in LiteRT.
+    """Measure a `.tflite` in one runtime; a file that phones could not run is not run here either.
 
     Args:
       path: the file.
-      pictures: uint8 [H, W, 3] of the size that the file takes.
-      expected: what Keras makes of each, float32 [H, W, 3].
+      inputs: of each picture.
+      expected: what Keras draws of each, float32 [H, W, 3].
       floor: the least PSNR in dB.
-      labels: of each picture, float32 [C], where the file takes one.
+      runtime: a module of `kgan.export.runtimes`.
     """
-    known = inspected(path, len(pictures), floor)
-    if known.problems:
-        return known
-    with quiet():
-        loaded = load(path)
-    asked = [loaded.asked(label) for label in labels] or [loaded] * len(pictures)
-    made = [drawn(images.to_float(picture)) for drawn, picture in zip(asked, pictures, strict=True)]
-    return judge(known, expected, made)
-
-
-def inspected(path: Path, pictures: int, floor: float) -> Measurement:
-    """What a `.tflite` holds, before it is run on so many pictures: with problems where phones could not run it."""
-    counts, rank = operations(path.read_bytes())
-    problems = []
-    if unknown := sorted(set(counts) - OPERATIONS):
-        hint = ": kgan.layers.ReflectionPadding2D pads without it" if "MIRROR_PAD" in unknown else ""
-        problems.append(f"it holds {', '.join(unknown)}, for which phones have no fast kernel or none at all{hint}")
-    if rank > MAXIMUM_RANK:
-        problems.append(f"it holds a tensor of {rank} dimensions, and GPUs take {MAXIMUM_RANK}")
-    return Measurement(
+    counts, rank = operations.contents(path.read_bytes())
+    measurement = Measurement(
         path.name,
         "serving_default",
         *digest(path),
-        pictures,
+        len(inputs),
         floor,
         operations=counts,
         rank=rank,
-        problems=tuple(problems),
+        problems=operations.obstacles(counts, rank),
+        runtime=runtime.__name__.rpartition(".")[-1],
     )
+    return measurement if measurement.problems else judge(measurement, expected, runtime.run(path, inputs))
 
 
-def measure_saved_model(
-    folder: Path,
-    pictures: Sequence[np.ndarray],
-    expected: Sequence[np.ndarray],
-    labels: Sequence[np.ndarray] = (),
-    floor: float = FLOAT_FLOOR,
-) -> list[Measurement]:
-    """Measure each signature of a SavedModel in TensorFlow; arguments as `measure_tflite`."""
-    import tensorflow as tf
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What a signature of a SavedModel is asked, and what it should answer.
 
-    loaded = tf.saved_model.load(str(folder))
-    signatures = loaded.signatures
-    rounded = [images.to_float(images.to_uint8(image)) for image in expected]
+    Attributes:
+      signature: its name.
+      inputs: of each picture, of the dtypes that the signature takes.
+      expected: what Keras draws of each, float32 [H, W, 3].
+      floor: the least PSNR in dB.
+    """
 
-    def floats(picture: np.ndarray, **label: np.ndarray) -> np.ndarray:
-        return signatures["serving_default"](image=images.to_float(picture)[None], **label)["image"][0].numpy()
+    signature: str
+    inputs: Sequence[Inputs]
+    expected: Sequence[np.ndarray]
+    floor: float = FLOAT_FLOOR
 
-    def pixels(picture: np.ndarray, **label: np.ndarray) -> np.ndarray:
-        return images.to_float(signatures["serving_uint8"](image=picture[None], **label)["image"][0].numpy())
 
-    def encoded(picture: np.ndarray, **label: np.ndarray) -> np.ndarray:
-        data = tf.constant([images.encode(picture)])
-        answer = signatures["serving_bytes"](image_bytes=data, **label)["image_bytes"]
-        return images.to_float(images.decode(answer[0].numpy()))
+def measure_saved_model(folder: Path, checks: Sequence[Check]) -> list[Measurement]:
+    """Measure signatures of a SavedModel in TensorFlow."""
+    import tensorflow as tf  # here: the rest needs none of it
 
-    asked = [{"label": label[None]} for label in labels] or [{}] * len(pictures)
-    ways: dict[str, tuple[Callable[..., np.ndarray], Sequence[np.ndarray], float]] = {
-        "serving_default": (floats, expected, floor),
-        "serving_uint8": (pixels, rounded, min(floor, ROUNDED_FLOOR)),
-        "serving_bytes": (encoded, rounded, min(floor, ROUNDED_FLOOR)),
-    }
-    sized = digest(folder)
+    loaded = tf.saved_model.load(str(folder))  # kept: a signature alone would not keep its variables alive
+    size = digest(folder)
     measurements = []
-    for name, (call, wanted, least) in ways.items():
-        known = Measurement(folder.name, name, *sized, len(pictures), least)
-        made = [call(picture, **label) for picture, label in zip(pictures, asked, strict=True)]
-        measurements.append(judge(known, wanted, made))
+    for check in checks:
+        function = loaded.signatures[check.signature]
+        answers = [function(**{name: tf.constant(row) for name, row in each.items()}) for each in check.inputs]
+        measurement = Measurement(
+            folder.name, check.signature, *size, len(check.inputs), check.floor, runtime="tensorflow"
+        )
+        measurements.append(judge(measurement, check.expected, [_picture(*answer.values()) for answer in answers]))
     return measurements
 
 
-def judge(known: Measurement, expected: Sequence[np.ndarray], got: Sequence[np.ndarray]) -> Measurement:
-    """`known` with the differences, and with a problem where they are too large."""
-    maximum, mean, psnr = compare(expected, got)
-    if math.isnan(psnr):
-        return dataclasses.replace(known, problems=("it, or the Keras model, gives values that are no numbers",))
-    low = f"its PSNR against Keras is {psnr:.1f} dB, under the floor of {known.floor:g} dB"
-    problems = (low,) if psnr < known.floor else ()
-    return dataclasses.replace(known, max_difference=maximum, mean_difference=mean, psnr=psnr, problems=problems)
+def _picture(output: Tensor) -> np.ndarray:
+    """The first picture of a signature's output, as floats where it is uint8 or the bytes of a file."""
+    picture = output[0].numpy()
+    pixels = images.decode(picture) if isinstance(picture, bytes) else picture
+    return images.to_float(pixels) if pixels.dtype == np.uint8 else pixels
 
 
 def table(measurements: Sequence[Measurement]) -> str:

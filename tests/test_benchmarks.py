@@ -15,6 +15,7 @@ import pytest
 from benchmarks import __main__ as main
 from benchmarks import alone, data, export, metrics, straightforward, training
 from kgan.errors import UserError
+from kgan.export import recipes
 from kgan.pretrained import weights
 from kgan.systems import cyclegan, ugatit
 
@@ -127,7 +128,7 @@ def test_export() -> None:
     rows = list(export.rows(TINY, seconds=0.1))
     check(rows, export.COLUMNS)
     assert [(row["file"], row["threads"]) for row in rows] == [
-        (f"{recipe}.tflite", threads) for recipe in ("float32", "float16", "dynamic") for threads in (1, 2)
+        (f"{recipe}.tflite", threads) for recipe in recipes.RECIPES for threads in (1, 2)
     ]
     assert [row["of float32"] for row in rows[:2]] == [1, 1]
     assert [row["of 1 thread"] for row in rows[::2]] == [1, 1, 1]

@@ -4,20 +4,20 @@
 
 writes into exported/:
 
-  generator_ab_float32.tflite   weights as trained
-  generator_ab_float16.tflite   half the size, for GPUs
-  generator_ab_dynamic.tflite   a quarter of the size, the fastest on CPUs
-  generator_ab_half.keras       with --half_keras: the same model with its weights in 16 bits, to keep and to share
-  generator_ab_<recipe>.json    a card for each: shapes, value range, sha256, versions, what the verification found
-  generator_ab_saved_model/     for TensorFlow Serving: pictures as floats, as uint8, or as bytes of JPEG or PNG files
-  verification.json             every file run on real pictures and compared with Keras
+  generator_ab_float32.tflite            weights as trained
+  generator_ab_float16.tflite            half the size, for GPUs
+  generator_ab_dynamic_wi8_afp32.tflite  weights in 8 bits: a quarter of the size, the fastest on CPUs
+  generator_ab_half.keras                with --half_keras: the same model, weights in 16 bits, to keep and to share
+  generator_ab_<recipe>.json             a card for each: shapes, value range, sha256, versions, verification
+  generator_ab_saved_model/              for TensorFlow Serving: pictures as floats, uint8, or JPEG or PNG files
+  verification.json                      every file run on real pictures and compared with Keras
 
 A generator of noise (generator.keras of a StyleGAN run) gives the same files, which take z and psi, the strength of
 truncation; its SavedModel draws (`generate`) and mixes the styles of two z (`mix`).
 
 A .tflite has one fixed size, float32 input and output in [-1, 1], [1, H, W, 3], RGB, and for a model with labels a
 second input `label`, whose numbers the card explains. A file whose pictures differ from Keras' by more than its recipe
-allows (PSNR 100, 60 and 40 dB for float32, float16 and dynamic, peak 2), or that holds operations which phones have no
+allows (PSNR 100, 60 and 40 dB for these three, at peak 2), or that holds operations which phones have no
 kernel for, is not kept, and the command ends with 2.
 """
 
@@ -37,7 +37,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The generator, a .keras file with its .json card beside it.", required=True)
 flags.DEFINE_string("output", None, "The folder to write to.", required=True)
 flags.DEFINE_integer("size", None, "Side in pixels of the .tflite files' pictures. Default: as the model was trained.")
-flags.DEFINE_list("recipes", "float32,float16,dynamic", "Which .tflite files to write.")
+flags.DEFINE_list("recipes", "float32,float16,dynamic_wi8_afp32", "Which .tflite files to write.")
 flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
 flags.DEFINE_bool("half_keras", False, "Write NAME_half.keras too: the .keras file with its weights in 16 bits.")
 flags.DEFINE_enum("noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run.")
@@ -50,14 +50,15 @@ def verification_pictures(folder: str | None) -> list[np.ndarray]:
     """Eight pictures, evenly spaced, from `folder` (all where it holds fewer) or from the embedded test emoji."""
     if folder is None:
         pictures = emoji.load("fluent3d", "test")
-        return [pictures[i] for i in _evenly(len(pictures))]
+        return [pictures[i] for i in _spread(len(pictures))]
     paths = images.find(folder)
     if not paths:
         raise UserError(f"{folder} holds no pictures: files ending in {', '.join(images.SUFFIXES)} were looked for.")
-    return [images.read(paths[i]) for i in _evenly(len(paths))]
+    return [images.read(paths[i]) for i in _spread(len(paths))]
 
 
-def _evenly(count: int) -> list[int]:
+def _spread(count: int) -> list[int]:
+    """The indices of `PICTURES` among `count` pictures, evenly spaced; of all where there are fewer."""
     return sorted({i * count // PICTURES for i in range(PICTURES)})
 
 

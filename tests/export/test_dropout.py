@@ -31,8 +31,8 @@ def test_the_exported_file_holds_the_statistics_that_its_card_names(tmp_path: Pa
     system.generators()["generator"].save(path)
     card.Card(image_size=32, multiple=32, smallest=32, batch_norm=system.batch_norm, dropout=True).write(path)
 
-    measured = export(path, tmp_path / "out", pictures, recipes=["float32"])
-    assert not any(measurement.problems for measurement in measured)
+    measurements = export(path, tmp_path / "out", pictures, recipes=["float32"])
+    assert not any(measurement.problems for measurement in measurements)
     exported = loading.load(tmp_path / "out" / "generator_float32.tflite")
     assert exported.card.batch_norm == statistics and not exported.card.dropout
 
@@ -47,8 +47,7 @@ def test_the_exported_file_holds_the_statistics_that_its_card_names(tmp_path: Pa
     for picture in pictures:
         x = ops.convert_to_tensor(images.to_float(picture)[None])
         official = ops.convert_to_numpy(network({"image": x, **draws}, training=True)["image"])[0]
-        made = exported(images.to_float(picture))
-        close = np.abs(made - official).max() < 1e-3
+        close = np.abs(exported(images.to_float(picture)) - official).max() < 1e-3
         assert close == (statistics == "batch")
 
 
@@ -69,11 +68,11 @@ def test_without_a_card_the_halvings_say_what_sizes_it_takes(tmp_path: Path) -> 
 def test_a_keras_filter_drops_out_where_its_card_says_so(tmp_path: Path) -> None:
     system = Settings(**TINY).create(steps=200, seed=0)
     picture = images.resize(emoji.load("google", "test")[0], (32, 32))
-    made = {}
+    results = {}
     for dropout in (True, False):
         path = tmp_path / f"{dropout}.keras"
         system.generators()["generator"].save(path)
         card.Card(image_size=32, multiple=32, smallest=32, dropout=dropout).write(path)
-        made[dropout] = [loading.load(path)(images.to_float(picture)) for _ in range(2)]
-    np.testing.assert_array_equal(*made[True])
-    assert np.abs(made[True][0] - made[False][0]).max() > 1e-6
+        results[dropout] = [loading.load(path)(images.to_float(picture)) for _ in range(2)]
+    np.testing.assert_array_equal(*results[True])
+    assert np.abs(results[True][0] - results[False][0]).max() > 1e-6

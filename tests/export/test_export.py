@@ -7,22 +7,25 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from helpers.filters import as_inputs, drawn_by_keras
 
 from kgan.errors import UserError
 from kgan.export import export, recipes, verify
+from kgan.export.runtimes import Inputs
+from kgan.export.tflite import Convertible
 from kgan.export.verify import VerificationError
 from kgan.filters import card
-from kgan.filters.loading import keras_runner
 from kgan.labels import Group, Labels, LabelSet
 from kgan.pictures import emoji, images
 from kgan.systems.stargan import Settings, build_generator
 
-NAMES = ["generator_ab_dynamic", "generator_ab_float16", "generator_ab_float32"]
+NAMES = ["generator_ab_dynamic_wi8_afp32", "generator_ab_float16", "generator_ab_float32"]
 
 
 def small(folder: Path, size: int | None = None) -> Path:
@@ -51,14 +54,14 @@ def test_export_writes_files_cards_and_report(light_file: Path, pictures: list[n
         assert read is not None
         assert (read.name, read.system, read.size, read.range) == ("tiny", "ugatit", (32, 40), (-1, 1))
         assert read.training == {"steps": 7}
-        made = read.export
-        assert made["recipe"] == name.split("_")[-1]
-        assert made["file"] == f"{name}.tflite"
-        assert made["bytes"] == len(data)
-        assert made["sha256"] == hashlib.sha256(data).hexdigest()
-        assert made["input"] == made["output"] == {"name": "image", "shape": [1, 32, 40, 3], "dtype": "float32"}
-        assert made["versions"].keys() == {"kgan", "tensorflow", "keras", "ai-edge-litert", "numpy"}
-        assert made["verification"]["serving_default"]["psnr"] >= made["verification"]["serving_default"]["floor"]
+        about = read.export
+        assert about["recipe"] == name.removeprefix("generator_ab_")
+        assert about["file"] == f"{name}.tflite"
+        assert about["bytes"] == len(data)
+        assert about["sha256"] == hashlib.sha256(data).hexdigest()
+        assert about["input"] == about["output"] == {"name": "image", "shape": [1, 32, 40, 3], "dtype": "float32"}
+        assert about["versions"].keys() == {"kgan", "tensorflow", "keras", "ai-edge-litert", "numpy"}
+        assert about["verification"]["serving_default"]["psnr"] >= about["verification"]["serving_default"]["floor"]
     read = card.read(output / "generator_ab_saved_model")
     assert read is not None
     assert read.size is None
@@ -67,10 +70,11 @@ def test_export_writes_files_cards_and_report(light_file: Path, pictures: list[n
     assert report["sha256"] == hashlib.sha256(light_file.read_bytes()).hexdigest()
     assert report["size"] == [32, 40]
     assert [m["file"] for m in report["measurements"]] == [m.file for m in measurements]
+    assert [m["runtime"] for m in report["measurements"]] == ["litert"] * 3 + ["tensorflow"] * 3
     assert report["measurements"][0]["operations"]["CONV_2D"] == 11
 
 
-def test_refused_file_is_not_left_and_the_others_are(
+def test_a_refused_file_is_not_left_and_the_others_are(
     pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small(tmp_path)
@@ -85,6 +89,27 @@ def test_refused_file_is_not_left_and_the_others_are(
     assert len(raised.value.measurements) == 6
     report = json.loads((output / "verification.json").read_text())
     assert ["under" in " ".join(m["problems"]) for m in report["measurements"]] == [False, True, *[False] * 4]
+
+
+def test_a_recipe_that_damages_one_weight_is_refused(
+    pictures: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe may start from the bytes of a float file, as quantizers of files do."""
+    path = small(tmp_path)
+    kernel = keras.saving.load_model(path).get_layer("conv").kernel.numpy().transpose(3, 0, 1, 2).copy()
+    damaged = kernel.copy()
+    damaged[0, 1, 1, 0] += 0.01
+
+    def careless(model: Convertible, calibration: Sequence[Inputs]) -> bytes:
+        data = recipes.float32(model, calibration)
+        assert data.count(kernel.tobytes()) == 1
+        return data.replace(kernel.tobytes(), damaged.tobytes())
+
+    monkeypatch.setitem(recipes.RECIPES, "careless", recipes.Recipe("careless", 100.0, careless))
+    with pytest.raises(VerificationError, match="under the floor of 100 dB"):
+        export(path, tmp_path / "out", pictures, 8, ["float32", "careless"], saved_model=False)
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {"generator_ab_float32.tflite", "generator_ab_float32.json", "verification.json"}
 
 
 def test_size_comes_from_the_model_or_its_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
@@ -149,35 +174,33 @@ def test_a_labelled_model_is_verified_on_every_label(pictures: list[np.ndarray],
     changed = keras.ops.convert_to_numpy(kernel).copy()
     changed[:, :, 3 + 2] += 0.3  # of red hair, which neither other label of pictures 0 and 1 has
     kernel.assign(changed)
-    run = keras_runner(model)
     examples = labels.examples()
-    asked = [examples[i % len(examples)] for i in range(9)]
-    drawn = [images.resize(picture, (32, 32)) for picture in pictures for _ in range(3)]
-    expected = [run(images.to_float(p)[None], x[None])[0] for p, x in zip(drawn, asked, strict=True)]
-    made = tmp_path / "out" / "generator_float32.tflite"
-    (problem,) = verify.measure_tflite(made, drawn, expected, 100, asked).problems
+    inputs = as_inputs(np.repeat(pictures, 3, 0), [examples[i % len(examples)] for i in range(9)])
+    file = tmp_path / "out" / "generator_float32.tflite"
+    (problem,) = verify.measure_tflite(file, inputs, drawn_by_keras(model, inputs), 100).problems
     assert "under the floor of 100 dB" in problem
-    some = [i for i, label in enumerate(asked) if not label[2]]
-    only = [[each[i] for i in some] for each in (drawn, expected, asked)]
-    assert not verify.measure_tflite(made, only[0], only[1], 100, only[2]).problems
+    others = [one for one in inputs if not one["label"][0, 2]]
+    assert 0 < len(others) < 9
+    assert not verify.measure_tflite(file, others, drawn_by_keras(model, others), 100).problems
 
 
 def test_command_exports_and_prints_a_table(tmp_path: Path) -> None:
+    """By version 0.1.0's name of a recipe too."""
     path = small(tmp_path)
     for i, picture in enumerate(emoji.load("google", "test")[:9]):
         images.write(tmp_path / "photos" / f"{i}.png", picture)
     settings = ["--size=32", "--recipes=float32,dynamic", "--nosaved_model", f"--images={tmp_path / 'photos'}"]
     done = command(f"--model={path}", f"--output={tmp_path / 'exported'}", *settings)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines, names = done.stdout.splitlines(), ["float32", "dynamic_wi8_afp32"]
     assert "8 pictures" in lines[0]
     assert lines[1].split()[:4] == ["file", "signature", "MB", "PSNR"]
-    assert [line.split()[0] for line in lines[2:4]] == ["generator_ab_float32.tflite", "generator_ab_dynamic.tflite"]
+    assert [line.split()[0] for line in lines[2:4]] == [f"generator_ab_{name}.tflite" for name in names]
     assert all(line.endswith("ok") for line in lines[2:4])
     assert lines[4] == f"Everything lies in {tmp_path / 'exported'}; the report is verification.json."
     assert "Traceback" not in done.stderr
-    names = [f"generator_ab_{name}{suffix}" for name in ("dynamic", "float32") for suffix in (".json", ".tflite")]
-    assert sorted(p.name for p in (tmp_path / "exported").iterdir()) == [*names, "verification.json"]
+    files = {f"generator_ab_{name}{suffix}" for name in names for suffix in (".json", ".tflite")}
+    assert {path.name for path in (tmp_path / "exported").iterdir()} == {*files, "verification.json"}
 
 
 def test_command_says_mistakes_in_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from helpers.small_generator import LABELS, written
 
-from kgan.export import export_generator, recipes
+from kgan.export import export_generator, recipes, verify
 from kgan.export import generators as exporting
 from kgan.filters import card, generators
 from kgan.filters.generators import Generator
@@ -32,9 +32,9 @@ def generator(path: Path) -> Generator:
 @pytest.fixture(scope="module")
 def exported(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
-    measured = export_generator(path, folder)
-    assert [m.signature for m in measured] == ["serving_default"] * 3 + ["generate", "mix"]
-    assert all(m.psnr is not None and m.psnr >= m.floor and m.pictures == 8 for m in measured)
+    measurements = export_generator(path, folder)
+    assert [m.signature for m in measurements] == ["serving_default"] * 3 + ["generate", "mix"]
+    assert all(m.psnr is not None and m.psnr >= m.floor and m.pictures == 8 for m in measurements)
     return folder
 
 
@@ -54,18 +54,18 @@ def test_psi_and_z_are_inputs_and_the_noise_is_not(exported: Path, generator: Ge
     assert set(run.get_input_details()) == {"z", "psi"}
     z = generator.z([5])
     for psi in (1.0, 0.2):
-        made = run(z=z, psi=np.full((1, 1), psi, np.float32))["image"]
-        np.testing.assert_allclose(made, generator([5], psi), atol=1e-4)
-        np.testing.assert_array_equal(made, run(z=z, psi=np.full((1, 1), psi, np.float32))["image"])
+        picture = run(z=z, psi=np.full((1, 1), psi, np.float32))["image"]
+        np.testing.assert_allclose(picture, generator([5], psi), atol=1e-4)
+        np.testing.assert_array_equal(picture, run(z=z, psi=np.full((1, 1), psi, np.float32))["image"])
 
 
 def test_the_signatures_of_the_saved_model(exported: Path, generator: Generator) -> None:
     loaded = tf.saved_model.load(str(exported / "generator_saved_model"))
     assert set(loaded.signatures) == {"generate", "mix"}
     psi = tf.constant([[0.7], [1.0], [0.0]])
-    made = loaded.signatures["generate"](z=tf.constant(generator.z([1, 2, 3])), psi=psi)["image"]
-    assert made.shape == (3, 16, 16, 3)
-    np.testing.assert_allclose(made[1], generator([2])[0], atol=1e-4)
+    pictures = loaded.signatures["generate"](z=tf.constant(generator.z([1, 2, 3])), psi=psi)["image"]
+    assert pictures.shape == (3, 16, 16, 3)
+    np.testing.assert_allclose(pictures[1], generator([2])[0], atol=1e-4)
 
     layers = np.array([[1, 1, 0, 0, 0, 0], [0] * 6, [1] * 6], np.float32)
     rows, columns = (generator.z(seeds) for seeds in ([1, 2, 3], [4, 5, 6]))
@@ -81,8 +81,8 @@ def test_the_signatures_of_the_saved_model(exported: Path, generator: Generator)
 
 def test_noise_and_labels_as_inputs(tmp_path: Path) -> None:
     path = written(tmp_path, LABELS)
-    measured = export_generator(path, tmp_path / "out", ["float32"], noise="input", half_keras=True)
-    assert [m.signature for m in measured] == ["serving_default", "generate", "mix", "keras"]
+    measurements = export_generator(path, tmp_path / "out", ["float32"], noise="input", half_keras=True)
+    assert [m.signature for m in measurements] == ["serving_default", "generate", "mix", "keras"]
     assert generators.load(tmp_path / "out" / "generator_half.keras").card.labels == LABELS
     about = card.read(tmp_path / "out" / "generator_float32.tflite")
     assert about is not None and about.labels == LABELS
@@ -94,19 +94,19 @@ def test_noise_and_labels_as_inputs(tmp_path: Path) -> None:
     noise = {name: np.ones((1, *shape), np.float32) for name, shape in generator.noise_shapes.items()}
     for hair in ("red", "blue"):
         label = LABELS.vector(f"hair={hair}")[None]
-        made = run(z=generator.z([1]), psi=np.ones((1, 1), np.float32), label=label, **noise)["image"]
+        picture = run(z=generator.z([1]), psi=np.ones((1, 1), np.float32), label=label, **noise)["image"]
         expected = generator.draw(generator.ws(generator.w(generator.z([1]), label)), noise)
-        np.testing.assert_allclose(made, expected, atol=1e-4)
+        np.testing.assert_allclose(picture, expected, atol=1e-4)
 
 
 def test_a_file_that_computes_something_else_is_refused(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = exporting.draw
-    monkeypatch.setattr(exporting, "draw", lambda model, inputs: real(model, inputs) + 0.1)
+    subject = exporting.subject(path, "constant")
+    draw = exporting.draw
+    monkeypatch.setattr(exporting, "draw", lambda model, inputs: draw(model, inputs) + 0.1)
     network, _ = generators.load_keras(path)
-    given = exporting.cases(network, "constant", 2, [])
-    expected = [np.asarray(real(network, case))[0] for case in given]
-    (tmp_path / "x.tflite").write_bytes(exporting.convert(network, recipes.get("float32"), "constant"))
-    (problem,) = exporting.measure_tflite(tmp_path / "x.tflite", given, expected, 100.0).problems
+    brighter = exporting.convertible(network, exporting.input_rows(network, "constant"))
+    (tmp_path / "x.tflite").write_bytes(brighter.convert())
+    (problem,) = verify.measure_tflite(tmp_path / "x.tflite", subject.inputs, subject.expected, 100.0).problems
     assert "its PSNR against Keras is 26.0 dB, under the floor of 100 dB" in problem

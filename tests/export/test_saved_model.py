@@ -11,9 +11,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.filters import as_inputs, drawn_by_keras
 from PIL import Image
 
-from kgan.export import saved_model, verify
+from kgan.export import filters, saved_model, verify
 from kgan.filters.card import Card
 from kgan.filters.loading import Filter, keras_runner
 from kgan.pictures import images
@@ -80,13 +81,13 @@ def test_measurements_hold_for_both_kinds(
     light: keras.Model, full: keras.Model, light_folder: Path, full_folder: Path, pictures: list[np.ndarray]
 ) -> None:
     for model, folder in ((light, light_folder), (full, full_folder)):
-        run = keras_runner(model)
-        expected = [run(images.to_float(picture)[None])[0] for picture in pictures]
-        measured = verify.measure_saved_model(folder, pictures, expected)
-        assert [m.signature for m in measured] == ["serving_default", "serving_uint8", "serving_bytes"]
-        assert [m.problems for m in measured] == [(), (), ()]
-        swapped = verify.measure_saved_model(folder, pictures, expected[::-1])
-        assert all("under the floor" in m.problems[0] for m in swapped)
+        inputs = as_inputs(pictures)
+        expected = drawn_by_keras(model, inputs)
+        measurements = verify.measure_saved_model(folder, filters.checks(pictures, inputs, expected))
+        assert [m.signature for m in measurements] == ["serving_default", "serving_uint8", "serving_bytes"]
+        assert [m.problems for m in measurements] == [(), (), ()]
+        swapped = verify.measure_saved_model(folder, filters.checks(pictures, inputs, expected[::-1]))
+        assert len(swapped) == 3 and all("under the floor" in m.problems[0] for m in swapped)
 
 
 def test_batches_of_any_size_equal_the_filter(light: keras.Model, served: Signatures, photo: np.ndarray) -> None:
@@ -108,24 +109,28 @@ def test_tiny_pictures_are_reflected_as_by_the_filter(
     assert difference(answer, Filter(keras_runner(light), Card(multiple=4))(tiny)) <= 1
 
 
-def test_bytes_of_png_jpeg_grey_and_transparent_pictures(
+def test_bytes_of_png_jpeg_grey_transparent_and_sideways_pictures(
     light: keras.Model, served: Signatures, photo: np.ndarray
 ) -> None:
     picture = Image.fromarray(photo)
     transparent = picture.copy()
     transparent.putalpha(Image.linear_gradient("L").resize(picture.size))
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
     files = []
     for image, kind, settings in (
         (picture, "PNG", {}),
         (picture, "JPEG", {"quality": 95, "subsampling": 0}),
         (picture.resize((40, 24)).convert("L"), "PNG", {}),
         (transparent, "PNG", {}),
+        (picture, "JPEG", {"quality": 95, "subsampling": 0, "exif": sideways}),
     ):
         buffer = io.BytesIO()
         image.save(buffer, kind, **settings)
         files.append(buffer.getvalue())
     answers = served["serving_bytes"](image_bytes=tf.constant(files))["image_bytes"].numpy()
     picture_filter = Filter(keras_runner(light), Card(multiple=4))
+    assert images.decode(files[-1]).shape == (22, 29, 3)
     for file, answer in zip(files, answers, strict=True):
         assert answer.startswith(b"\x89PNG")
         # Two decoders may round a pixel differently, and the network magnifies that.

@@ -9,42 +9,41 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from helpers.filters import as_inputs, drawn_by_keras
 
 from kgan.errors import UserError
-from kgan.export import recipes, tflite, verify
-from kgan.filters.loading import keras_runner
+from kgan.export import operations, recipes, tflite, verify
 from kgan.layers import InstanceNormalization, ReflectionPadding2D
-from kgan.pictures import images
 from kgan.precision import float32_copy
 
 SIZE = (32, 32)
 
 
-def expected(model: keras.Model, pictures: list[np.ndarray]) -> list[np.ndarray]:
-    run = keras_runner(model)
-    return [run(images.to_float(picture)[None])[0] for picture in pictures]
+def measure(path: Path, pictures: list[np.ndarray], reference: keras.Model, floor: float = 100) -> verify.Measurement:
+    inputs = as_inputs(pictures)
+    return verify.measure_tflite(path, inputs, drawn_by_keras(reference, inputs), floor)
 
 
-@pytest.mark.parametrize("name", ["float32", "float16", "dynamic"])
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_each_recipe_keeps_the_light_generators_pictures(
     name: str, light: keras.Model, pictures: list[np.ndarray], tmp_path: Path
 ) -> None:
     recipe = recipes.get(name)
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(light, SIZE, recipe))
-    measured = verify.measure_tflite(path, pictures, expected(light, pictures), recipe.floor)
-    assert measured.problems == ()
-    assert measured.psnr is not None and measured.psnr >= recipe.floor
-    assert measured.rank == 4
-    assert set(measured.operations) <= verify.OPERATIONS
-    assert not {"MIRROR_PAD", "SHAPE", "PACK", "SQUARED_DIFFERENCE"} & set(measured.operations)
+    measurement = measure(path, pictures, light, recipe.floor)
+    assert measurement.problems == ()
+    assert measurement.psnr is not None and measurement.psnr >= recipe.floor
+    assert measurement.rank == 4
+    assert set(measurement.operations) <= operations.ALLOWED
+    assert not {"MIRROR_PAD", "SHAPE", "PACK", "SQUARED_DIFFERENCE"} & set(measurement.operations)
 
 
 def test_full_generator_keeps_its_pictures(full: keras.Model, pictures: list[np.ndarray], tmp_path: Path) -> None:
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(full, SIZE, recipes.get("float32")))
-    measured = verify.measure_tflite(path, pictures, expected(full, pictures), 100)
-    assert measured.problems == ()
+    measurement = measure(path, pictures, full)
+    assert measurement.problems == ()
 
 
 def test_float32_file_has_one_static_float_input_and_output_and_all_weights(light: keras.Model) -> None:
@@ -63,7 +62,7 @@ def test_float32_file_has_one_static_float_input_and_output_and_all_weights(ligh
 def test_recipes_shrink_the_file() -> None:
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(64, 5), keras.layers.Conv2DTranspose(3, 5)])
     sizes = {name: len(tflite.convert(model, (8, 8), recipe)) for name, recipe in recipes.RECIPES.items()}
-    assert sizes["dynamic"] < 0.75 * sizes["float16"] < 0.75 * 0.75 * sizes["float32"]
+    assert sizes["dynamic_wi8_afp32"] < 0.75 * sizes["float16"] < 0.75 * 0.75 * sizes["float32"]
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -83,8 +82,8 @@ def test_mixed_precision_is_rebuilt_in_float32(policy: str, pictures: list[np.nd
         np.testing.assert_array_equal(variable.numpy(), values[variable.path])
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(model, SIZE, recipes.get("float32")))
-    measured = verify.measure_tflite(path, pictures, expected(rebuilt, pictures), 100)
-    assert measured.problems == ()
+    measurement = measure(path, pictures, rebuilt)
+    assert measurement.problems == ()
 
 
 class Hue(keras.layers.Layer):
@@ -104,6 +103,10 @@ def test_operation_without_a_kernel_is_named_and_nothing_is_printed(capfd: pytes
     assert printed.err == ""
 
 
+def test_a_recipe_by_its_former_name() -> None:
+    assert recipes.get("dynamic") is recipes.RECIPES["dynamic_wi8_afp32"]
+
+
 def test_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(UserError, match="no export recipe 'int4': choose from float32, float16, dynamic"):
+    with pytest.raises(UserError, match="no export recipe 'int4': choose from float32, float16, dynamic_wi8_afp32"):
         recipes.get("int4")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.filters import as_inputs, drawn_by_keras
 
 from kgan.errors import UserError
 from kgan.export import recipes, tflite, verify
+from kgan.export.runtimes import litert
 from kgan.export.verify import Measurement, VerificationError
-from kgan.filters.loading import keras_runner
-from kgan.pictures import images
 from kgan.quiet import quiet
 
 
@@ -27,8 +28,9 @@ def measure(data: bytes, folder: Path, reference: keras.Model | None = None, flo
     path = folder / "filter.tflite"
     path.write_bytes(data)
     picture = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
-    run = keras_runner(reference) if reference else np.zeros_like
-    return verify.measure_tflite(path, [picture], [run(images.to_float(picture)[None])[0]], floor)
+    inputs = as_inputs([picture])
+    expected = drawn_by_keras(reference, inputs) if reference else [np.zeros((8, 8, 3), np.float32)]
+    return verify.measure_tflite(path, inputs, expected, floor)
 
 
 def with_flex(model: keras.Model) -> bytes:
@@ -64,10 +66,10 @@ def test_flex_operation_is_named_and_the_file_not_run(tmp_path: Path) -> None:
         def call(self, inputs: tf.Tensor) -> tf.Tensor:
             return tf.image.adjust_hue(inputs, 0.1)
 
-    measured = measure(with_flex(net(Hue())), tmp_path)
-    assert "FlexAdjustHue" in measured.operations
-    assert measured.psnr is None
-    assert "FlexAdjustHue" in measured.problems[0]
+    measurement = measure(with_flex(net(Hue())), tmp_path)
+    assert "FlexAdjustHue" in measurement.operations
+    assert measurement.psnr is None
+    assert "FlexAdjustHue" in measurement.problems[0]
 
 
 def test_mirror_padding_is_refused_with_its_cure(tmp_path: Path) -> None:
@@ -84,9 +86,9 @@ def test_mirror_padding_is_refused_with_its_cure(tmp_path: Path) -> None:
 def test_five_dimensions_are_refused(tmp_path: Path) -> None:
     layers = keras.layers
     model = net(layers.Reshape((2, 4, 8, 3)), layers.Permute((2, 1, 3, 4)), layers.Reshape((8, 8, 3)))
-    measured = measure(tflite.convert(model, (8, 8), recipes.get("float32")), tmp_path)
-    assert measured.rank == 5
-    assert measured.problems == ("it holds a tensor of 5 dimensions, and GPUs take 4",)
+    measurement = measure(tflite.convert(model, (8, 8), recipes.get("float32")), tmp_path)
+    assert measurement.rank == 5
+    assert measurement.problems == ("it holds a tensor of 5 dimensions, and GPUs take 4",)
 
 
 @pytest.mark.parametrize("damage", [0.01, np.nan])
@@ -100,6 +102,20 @@ def test_wrong_weights_are_caught(damage: float, tmp_path: Path) -> None:
     broken[0, 1, 1, 0] += damage
     (problem,) = measure(good.replace(kernel.tobytes(), broken.tobytes()), tmp_path, model).problems
     assert ("no numbers" if np.isnan(damage) else "under the floor of 100 dB") in problem
+
+
+def test_the_runtime_draws_and_is_named(tmp_path: Path) -> None:
+    model = net(keras.layers.Conv2D(3, 3, padding="same"))
+    path = tmp_path / "filter.tflite"
+    path.write_bytes(tflite.convert(model, (8, 8), recipes.get("float32")))
+    inputs = as_inputs([np.arange(192, dtype=np.uint8).reshape(8, 8, 3)])
+    expected = drawn_by_keras(model, inputs)
+    brighter = ModuleType("kgan.export.runtimes.brighter")
+    brighter.run = lambda file, inputs: [picture + 0.02 for picture in litert.run(file, inputs)]  # type: ignore[attr-defined]
+    measurement = verify.measure_tflite(path, inputs, expected, 40, brighter)
+    assert measurement.runtime == "brighter"
+    assert measurement.psnr == pytest.approx(10 * np.log10(4 / 0.02**2), abs=1e-3)  # 40 dB
+    assert verify.measure_tflite(path, inputs, expected, 100).runtime == "litert"
 
 
 def test_damaged_file_is_a_users_error(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,11 @@ def test_each_has_a_card_and_draws(name: str) -> None:
         pictures = np.stack([loaded(picture) for picture in grey])
     assert pictures.shape == (2, size, size, 3)
     assert np.isfinite(pictures.astype(float)).all() and np.abs(pictures[0] - pictures[1].astype(float)).max() > 0
+
+
+@pytest.mark.parametrize("name", included.names())
+def test_a_card_names_the_settings_that_there_are(name: str) -> None:
+    about = card.read(included.FOLDER / f"{name}.keras")
+    assert about is not None
+    settings = importlib.import_module(f"kgan.systems.{about.system}").Settings
+    assert set(about.training["config"]["system"]) == {field.name for field in dataclasses.fields(settings)}

@@ -1,0 +1,20 @@
+"""Where exported files run: a module for each runtime, all with the same `run(file, inputs) -> pictures`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+Inputs: TypeAlias = dict[str, np.ndarray]  # of one picture, by name, each [1, ...]
+
+
+class Runtime(Protocol):
+    """What such a module is."""
+
+    __name__: str
+
+    def run(self, file: Path, inputs: Sequence[Inputs]) -> list[np.ndarray]:
+        """The picture, float32 [H, W, 3], that the `.tflite` file draws of each of `inputs`."""
