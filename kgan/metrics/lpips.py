@@ -28,8 +28,7 @@ def load(path: str | Path | None = None) -> keras.Model:
     Raises:
       UserError: the weights are missing or others.
     """
-    with np.load(weights.find(vgg16.NAME, vgg16.SHA256, path)) as arrays:
-        return build({name: arrays[name] for name in arrays.files})
+    return build(weights.load(vgg16.NAME, vgg16.SHA256, path))
 
 
 def build(arrays: dict[str, np.ndarray]) -> keras.Model:

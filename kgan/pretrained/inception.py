@@ -16,8 +16,7 @@ from keras import layers
 
 from kgan.pretrained import resizing, weights
 
-NAME = "fid_inception_2015.npz"
-SHA256 = "6aff3d75b1ffc89e727e2f6ca8c6ff15ee5fc60b6c4e1de40221936fea1324ff"
+NAME, SHA256 = weights.INCEPTION
 SIZE = (299, 299)
 FEATURES = 2048
 BATCH = 16
@@ -32,8 +31,8 @@ def load(path: str | Path | None = None) -> keras.Model:
     Raises:
       UserError: the weights are missing or others.
     """
-    with np.load(weights.find(NAME, SHA256, path)) as arrays:
-        return build({name.removeprefix("net.layers."): arrays[name] for name in arrays.files})
+    arrays = weights.load(NAME, SHA256, path)
+    return build({name.removeprefix("net.layers."): array for name, array in arrays.items()})
 
 
 def build(arrays: dict[str, np.ndarray]) -> keras.Model:

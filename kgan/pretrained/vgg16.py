@@ -12,8 +12,7 @@ from keras import layers, ops
 
 from kgan.pretrained import weights
 
-NAME = "lpips_vgg16.npz"
-SHA256 = "37e07f9d3b4e9e7a5461f4161267c9f2807b0923f6d2683835dbed5f8c44c9f0"
+NAME, SHA256 = weights.VGG16
 SMALLEST = 16  # pixels a side, of which the last of four pools leaves one
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # before each of the five taps
 
@@ -23,8 +22,7 @@ def load_maps(taps: tuple[int, ...], path: str | Path | None = None) -> keras.Mo
 
     Each pixel's features have the length one.
     """
-    with np.load(weights.find(NAME, SHA256, path)) as arrays:
-        picture, outputs = maps(arrays, max(taps) + 1)
+    picture, outputs = maps(weights.load(NAME, SHA256, path), max(taps) + 1)
     return keras.Model(picture, [outputs[tap] for tap in taps], name="vgg16", trainable=False)
 
 
