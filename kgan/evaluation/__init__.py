@@ -115,7 +115,7 @@ def evaluate(
         latents = Latents(metrics, count, crop, seed, labelled, weights_path)
         results = [
             {"name": side.name, "count": len(side), "sizes": side.sizes}
-            | measures.distances(side)
+            | measures.distances(side, inputs)
             | measures.likeness(side)
             | measures.flicker(side, inputs)
             | measures.diversity(side)

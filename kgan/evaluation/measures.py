@@ -62,8 +62,8 @@ class Measures:
         if set(metrics) & set(OF_LPIPS):
             self._lpips, self.networks["lpips"] = _lpips(weights_path)
 
-    def distances(self, side: Pictures) -> Row:
-        """FID, KID, precision and recall of the whole set."""
+    def distances(self, side: Pictures, inputs: Pictures | None) -> Row:
+        """FID, KID, precision and recall of the whole set; where there are `inputs`, also the mean of KID to both."""
         row: Row = {}
         if self.real is None or not set(self.metrics) & set(OF_FEATURES):
             return row
@@ -72,6 +72,8 @@ class Measures:
             row["fid"] = fid.distance(self._gaussian_of_real, _gaussian(x))
         if "kid" in self.metrics:
             row["kid"] = 100 * kid.distance(x, y)
+            if inputs:
+                row["kid_mean"] = (row["kid"] + 100 * kid.distance(x, self._features(inputs))) / 2
             mean, deviation = kid.over_subsets(x, y, SUBSETS, self.seed)
             size = kid.subset_size(len(x), len(y))
             row["kid_subsets"] = {"mean": 100 * mean, "deviation": 100 * deviation, "size": size}

@@ -8,7 +8,9 @@ from typing import Any
 HOW = {
     "fid": "Frechet distance of the Gaussians of Inception features",
     "kid": "100 times the unbiased estimate with the kernel (x.y / 2048 + 1)^3 of Inception features, over all "
-    "pictures; of subsets: 100 pairs of 1000 pictures, or of half of the smaller set where that is less",
+    "pictures; of subsets: 100 pairs of 1000 pictures, or of half of the smaller set where that is less; mean with "
+    "inputs: the mean of KID to the reference and KID to the inputs, which U-GAT-IT's paper prints as KID (the same "
+    "estimate, which for a set and itself is a little below zero)",
     "precision_recall": "k-NN manifolds, k = 3, in Inception features (the paper's are VGG16's fc2)",
     "lpips_diversity": "mean LPIPS (version 0.1, VGG16) of neighbours in a random circle of the set's pictures, 1000 "
     "pairs at most; centred squares at 128 x 128",
@@ -31,6 +33,7 @@ TITLES = {
     "fid": "FID",
     "kid": "KID x 100",
     "kid_subsets": "of subsets",
+    "kid_mean": "mean with inputs",
     "precision": "precision",
     "recall": "recall",
     "lpips_diversity": "diversity",

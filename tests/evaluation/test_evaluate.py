@@ -85,6 +85,31 @@ def test_a_perfect_filter_is_at_no_distance_and_none_is_at_a_large_one(
     assert rows["no filter"]["fid"] == pytest.approx(np.square(before.mean(0) - after.mean(0)).sum(), rel=1e-6)
 
 
+def test_kid_to_the_reference_and_its_mean_with_kid_to_the_inputs(
+    tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two colours in each set, 0 and 3, 6 and 6: the kernel of (r, r, r) and (s, s, s) is (r s + 1)^3."""
+    for name, levels in (("inputs", (0, 3)), ("real", (6, 6))):
+        for i, level in enumerate(levels):
+            images.write(tmp_path / name / f"{i}.png", np.full((8, 8, 3), level, np.uint8))
+    loads(monkeypatch, lambda pixels: pixels + np.float32(12 / 255))  # of [-1, 1]: six grey levels more, 6 and 9
+    arguments = {"models": ["m"], "metrics": ["kid"], "cache": tmp_path / "cache"}
+    untouched, model = evaluate(tmp_path / "real", source=tmp_path / "inputs", **arguments)["results"]
+    real, inputs, among = 37**3, 1, {"untouched": 1, "model": 55**3}  # of pairs of different pictures
+    to_real = {"untouched": (1 + 19**3) / 2, "model": (37**3 + 55**3) / 2}
+    to_inputs = {"untouched": (1 + 1 + 1 + 10**3) / 4, "model": (1 + 1 + 19**3 + 28**3) / 4}
+    for name, row in (("untouched", untouched), ("model", model)):
+        kid = among[name] + real - 2 * to_real[name]
+        assert row["kid"] == pytest.approx(100 * kid, rel=1e-6)
+        kid_to_inputs = among[name] + inputs - 2 * to_inputs[name]
+        assert row["kid_mean"] == pytest.approx(100 * (kid + kid_to_inputs) / 2, rel=1e-6)
+    assert 2 * untouched["kid_mean"] - untouched["kid"] == pytest.approx(-100 * 499.5)  # a set and itself: below zero
+    (alone,) = evaluate(tmp_path / "real", [tmp_path / "inputs"], metrics=["kid"], cache=tmp_path / "cache")["results"]
+    assert alone["kid"] == untouched["kid"] and "kid_mean" not in alone
+    lines = table([untouched, alone]).splitlines()
+    assert lines[0].split("  ")[-1] == "mean with inputs" and len(lines[2].split()) < len(lines[1].split())
+
+
 def test_a_model_gets_the_centred_square_at_the_size_of_its_card(
     tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
