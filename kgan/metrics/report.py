@@ -1,4 +1,4 @@
-"""What is said about the measures: how each is defined, and the table that people read."""
+"""How each measure is defined, in words, and the table of results that people read."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ TITLES = {
     "separability_z": "separability z",
     "separability_w": "separability w",
 }
-# 3 for others
+# Decimals in the table, 3 for others.
 DIGITS = {"fid": 2, "psnr": 2, "l1": 2, "flicker": 2, "ppl_zfull": 1, "ppl_zend": 1, "ppl_wfull": 1, "ppl_wend": 1}
 HIGHER = {"precision_recall": "precision and recall", "ssim": "SSIM", "psnr": "PSNR"}
 
 
 def better(metrics: Sequence[str]) -> str:
-    """Which figures are good, in words."""
+    """Says of which measures a high figure is good, and of which a low one."""
     higher = [HIGHER[metric] for metric in metrics if metric in HIGHER]
-    said = "lower is better" + (f" but for {', '.join(higher)}, where higher is" if higher else "")
-    return f"{said}; diversity should be the reference's" if "lpips_diversity" in metrics else said
+    text = "lower is better" + (f" but for {', '.join(higher)}, where higher is" if higher else "")
+    return f"{text}; diversity should be the reference's" if "lpips_diversity" in metrics else text
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """The results as aligned text, without the columns of what was not measured."""
+    """The results in aligned columns, one for each measure that any of the rows has."""
     measured = [key for key in TITLES if any(key in row for row in rows)]
     lines = [["", "pictures", *(TITLES[key] for key in measured)]]
     lines += [[row["name"], str(row["count"]), *(_cell(row, key) for key in measured)] for row in rows]
@@ -77,6 +77,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(row: dict[str, Any], key: str) -> str:
+    """The figure `key` of a row as text: empty where the row has none, inf where it is null."""
     if key not in row:
         return ""
     if key == "kid_subsets":

@@ -40,7 +40,7 @@ def test_classifiers_are_taught_by_labelled_pictures(tmp_path: Path) -> None:
         images.write(tmp_path / "images" / f"{i}.png", picture.astype(np.uint8))
         rows.append(f"{i}.png,{'dark' if dark else 'bright'},{'red' if i < 20 else 'blue'}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
-    found = latents.taught(tmp_path, 16, colours)
+    found = latents.teach(tmp_path, 16, colours)
     assert [each.name for each in found] == ["hair=bright", "hair=dark"]
     assert all(each.accuracy == 1 and each.balanced == 1 for each in found)
     bright = latents.features(np.full((1, 16, 16, 3), 0.5, np.float32), colours)
@@ -78,9 +78,9 @@ def test_a_generator_beside_a_folder(tmp_path: Path, shared: Path, monkeypatch: 
 
 def test_drawn_pictures_are_those_of_the_seeds(tmp_path: Path) -> None:
     generator = generators.load(written(tmp_path))
-    drawn = latents.drawn(generator, "g", 3, None, tmp_path / "out")
-    assert len(drawn) == 3 and drawn.made
-    np.testing.assert_allclose(drawn.read(2), images.to_uint8(generator([2]))[0], atol=1)
+    pictures = latents.draw_set(generator, "g", 3, None, tmp_path / "out")
+    assert len(pictures) == 3 and pictures.by_model
+    np.testing.assert_allclose(pictures.read(2), images.to_uint8(generator([2]))[0], atol=1)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_only_the_surer_half_counts() -> None:
     logits = np.where(np.arange(200) % 2, 5.0, 0.1) * np.sign(latents[:, 0])
     logits[::2] *= -1
     assert separability(latents, logits[:, None])[0] == pytest.approx(1)
-    assert separability(latents, logits[:, None], kept=1.0)[0] > 1.5
+    assert separability(latents, logits[:, None], share=1.0)[0] > 1.5
 
 
 def test_an_attribute_that_all_or_none_have_tells_nothing_new() -> None:
