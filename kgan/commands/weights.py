@@ -38,8 +38,10 @@ def main() -> None:
     tensors = originals.read(_FROM.value) if _FROM.value else None
     names = _ONLY.value or (list(originals.ORIGINALS) if tensors is None else originals.held(tensors))
     if not names:
-        known = "; ".join(f"{original.file} is made of {original.others}" for original in originals.ORIGINALS.values())
-        raise UserError(f"There are no weights in --from={','.join(_FROM.value)} that kgan uses: {known}.")
+        sources = "; ".join(
+            f"{original.file} is made of {original.others}" for original in originals.ORIGINALS.values()
+        )
+        raise UserError(f"There are no weights in --from={','.join(_FROM.value)} that kgan uses: {sources}.")
     for name in names:
         file, sha256, package, *_ = originals.ORIGINALS[name]
         try:

@@ -126,7 +126,7 @@ def evaluate(
         if real and "lpips_diversity" in metrics:
             row = {"name": REFERENCE, "count": len(real), "sizes": real.sizes}
             results.append(row | measures.diversity(dataclasses.replace(real, name=REFERENCE)))
-    given = [pictures for pictures in (real, inputs, *folders) if pictures]
+    on_disk = [pictures for pictures in (real, inputs, *folders) if pictures]
     return {
         "protocol": {
             "measures": {metric: report.HOW[metric] for metric in metrics},
@@ -140,12 +140,12 @@ def evaluate(
             "seed": seed,
             "versions": _versions(),
         },
-        "folders": [_summary(pictures) for pictures in given],
+        "folders": [_summary(pictures) for pictures in on_disk],
         "results": results,
         "warnings": [
             *_about_counts(sides, real, metrics),
             *_about_sizes(sides, real),
-            *_about_colours(given),
+            *_about_colours(on_disk),
             *latents.about_classifiers(),
         ],
     }

@@ -101,10 +101,10 @@ class Latents:
         for seeds in _batches(self.count, "separability"):
             z = generator.z(seeds)
             w = generator.w(z)
-            seen = features(generator.draw(generator.ws(w)), network)
+            x = features(generator.draw(generator.ws(w)), network)
             latents["z"].append(z)
             latents["w"].append(w)
-            logits.append(np.stack([each.logits(seen) for each in classifiers], -1))
+            logits.append(np.stack([each.logits(x) for each in classifiers], -1))
         truth = np.concatenate(logits)
         scores = {space: separability.separability(np.concatenate(x), truth) for space, x in latents.items()}
         attributes = {
@@ -152,10 +152,10 @@ def teach(root: str | Path, size: int, network: Network) -> list[separability.Cl
     reader = Labelled(root=str(root), enlarge=1.0, flip=False).open(size, BATCH, 1, 0)
     labels = reader.labels
     count = sum(len(pictures) for pictures in reader.train.values())
-    seen, rows = [], []
+    inputs, rows = [], []
     for number in tqdm(range(count // BATCH), "labelled pictures", unit="batch"):
         batch = reader.batch(number)
-        seen.append(features(images.to_float(batch["image"]), network))
+        inputs.append(features(images.to_float(batch["image"]), network))
         rows.append((batch["label"][:, : labels.classes], batch["known"]))
     label, known = (np.concatenate(each) for each in zip(*rows, strict=True))
     names = [
@@ -163,7 +163,7 @@ def teach(root: str | Path, size: int, network: Network) -> list[separability.Cl
         for place in labels.places()
         for value in place.group.values
     ]
-    return separability.classifiers(np.concatenate(seen), label, known, names)
+    return separability.classifiers(np.concatenate(inputs), label, known, names)
 
 
 def _batches(count: int, what: str) -> Iterable[range]:

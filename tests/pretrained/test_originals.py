@@ -158,8 +158,8 @@ def test_pytorch_fid_s_names(shared: Path) -> None:
     assert theirs["Mixed_6b.branch7x7_2.conv.weight"].shape[2:] == (1, 7)
     assert theirs["Mixed_7b.branch3x3_2b.conv.weight"].shape[2:] == (3, 1)
     assert theirs["Mixed_7a.branch7x7x3_4.conv.weight"].shape[2:] == (3, 3)
-    made = originals._inception_of_pytorch_fid(theirs)
-    assert files.digest(made) == ORIGINALS["inception"].sha256
+    ours = originals._inception_of_pytorch_fid(theirs)
+    assert files.digest(ours) == ORIGINALS["inception"].sha256
 
 
 def test_torchvision_s_and_lpips_names(shared: Path, tmp_path: Path) -> None:
