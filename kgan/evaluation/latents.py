@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from kgan import files
 from kgan.errors import UserError
-from kgan.evaluation.sets import PictureSet
+from kgan.evaluation.sets import PictureSet, write
 from kgan.filters.generators import BATCH, Generator
 from kgan.metrics import path_length, separability
 from kgan.pictures import images
@@ -26,16 +24,12 @@ Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float [B, H, W, 3] to 
 
 def draw_set(generator: Generator, name: str, count: int, label: np.ndarray | None, folder: Path) -> PictureSet:
     """A generator's pictures of seeds 0 to count - 1, without truncation, as PNG files in `folder`."""
-    paths, digest = [], hashlib.sha256()
-    for seeds in _batches(count, f"{name}: pictures"):
-        for seed, picture in zip(seeds, generator(seeds, 1.0, label), strict=True):
-            data = images.encode(images.to_uint8(picture))
-            digest.update(hashlib.sha256(data).digest())
-            paths.append(folder / f"{seed:08d}.png")
-            files.write_bytes(paths[-1], data)
-    shapes = [(generator.image_size, generator.image_size)] * count
-    names = [path.stem for path in paths]
-    return PictureSet(name, paths, names, shapes, [], {"colour": count}, digest.hexdigest(), by_model=True)
+
+    def pictures() -> Iterator[np.ndarray]:
+        for seeds in _batches(count, f"{name}: pictures"):
+            yield from map(images.to_uint8, generator(seeds, 1.0, label))
+
+    return write(name, [f"{seed:08d}" for seed in range(count)], pictures(), folder)
 
 
 class Latents:

@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from kgan import files
 from kgan.errors import UserError
 from kgan.filters.loading import Filter
 from kgan.pictures import images
@@ -130,16 +129,26 @@ def translate(filters: Sequence[Filter], name: str, inputs: PictureSet, folder: 
       filters: one filter, asked for each of several labels, which the inputs get in turn.
       name: the set's.
     """
-    shape = filters[0].size or (filters[0].card.image_size, filters[0].card.image_size)
-    paths, digest = [], hashlib.sha256()
-    for number in inputs.each(f"through {name}"):
-        picture = images.resize(images.center_square(inputs.read(number)), shape)
-        data = images.encode(filters[number % len(filters)](picture))
+    size = filters[0].size or (filters[0].card.image_size, filters[0].card.image_size)
+
+    def outputs() -> Iterator[np.ndarray]:
+        for number in inputs.each(f"through {name}"):
+            yield filters[number % len(filters)](images.resize(images.center_square(inputs.read(number)), size))
+
+    return write(name, inputs.names, outputs(), folder)
+
+
+def write(name: str, names: list[str], pictures: Iterable[np.ndarray], folder: Path) -> PictureSet:
+    """The set of what a model makes, uint8 [H, W, 3] each, as PNG files in `folder`; arguments as its attributes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, shapes, digest = [], [], hashlib.sha256()
+    for number, picture in enumerate(pictures):
+        data = images.encode(picture)
         digest.update(hashlib.sha256(data).digest())
+        shapes.append((picture.shape[0], picture.shape[1]))
         paths.append(folder / f"{number:08d}.png")
-        files.write_bytes(paths[-1], data)
-    shapes = [shape] * len(paths)
-    return PictureSet(name, paths, inputs.names, shapes, [], {"colour": len(paths)}, digest.hexdigest(), by_model=True)
+        paths[-1].write_bytes(data)
+    return PictureSet(name, paths, names, shapes, [], {"colour": len(paths)}, digest.hexdigest(), by_model=True)
 
 
 def partners(pictures: PictureSet, others: PictureSet, metrics: Sequence[str]) -> list[int]:

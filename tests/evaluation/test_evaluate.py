@@ -124,6 +124,17 @@ def test_a_model_gets_the_centred_square_at_the_size_of_its_card(
     assert inception_shapes[6:] == [(8, 24, 3)] * 2
 
 
+def test_an_included_model_has_its_name_in_the_report(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths: list[Path] = []
+    monkeypatch.setattr(evaluation, "find", lambda name: tmp_path / f"{name}.keras")
+    monkeypatch.setattr(evaluation, "load", lambda path: paths.append(path) or Filter(np.negative, Card(image_size=8)))
+    report = evaluate(folders[1], (), ["anime"], folders[0], cache=tmp_path / "cache")
+    assert [row["name"] for row in report["results"]] == ["no filter", "anime"]
+    assert paths == [tmp_path / "anime.keras"]
+
+
 def test_filters_with_labels_draw_one_of_them_or_several_in_turn(
     folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
