@@ -124,14 +124,15 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} cannot be read: {error}") from error
     except Exception as error:  # whatever bytes that mean nothing lead to
         raise UserError(
-            f"{path} cannot be read: it is damaged, or no checkpoint of PyTorch. ({type(error).__name__}: {error})"
+            f"{path} cannot be read: it is damaged, or no checkpoint of PyTorch ({type(error).__name__}: "
+            f"{str(error)[:LONGEST]})."
         ) from error
 
 
 def _read_zip(path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        if len(set(names)) < len(names):
+        names = set(archive.namelist())
+        if len(names) < len(archive.namelist()):
             raise UserError("two of its parts have the same name.")
         pickles = [name for name in names if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -156,9 +157,9 @@ def _read_zip(path: Path) -> dict[str, np.ndarray]:
             if f"{folder}data/{key}" not in names:
                 raise UserError(f"the numbers of its storage {key} are missing.")
             buffers[key] = part(f"{folder}data/{key}")
-            if len(buffers[key]) != storage.count * storage.dtype.itemsize:
-                raise UserError(f"its storage {key} holds {len(buffers[key])} bytes and should hold {storage.count} "
-                                f"numbers of {storage.dtype.itemsize}.")  # fmt: skip
+            size = storage.count * storage.dtype.itemsize
+            if len(buffers[key]) != size:
+                raise UserError(f"its storage {key} holds {len(buffers[key])} bytes and should hold {size}.")
     return _arrays(content, program.instructions, buffers, path.stat().st_size)
 
 
@@ -176,7 +177,7 @@ def _read_stream(path: Path) -> dict[str, np.ndarray]:
         content = program.run()
         keys = program.run()
         for key in keys:
-            storage = program.storages.pop(key)  # each once
+            storage = program.storages.pop(_text(key))  # each once
             (count,) = struct.unpack("<q", stream.read(8))
             size = count * storage.dtype.itemsize
             if count != storage.count or size > len(stream) - stream.tell():
@@ -279,7 +280,7 @@ class Program:
                 case "GLOBAL":
                     stack.append(_known(argument.replace(" ", ".")))
                 case "STACK_GLOBAL":
-                    name, module = stack.pop(), stack.pop()
+                    name, module = _text(stack.pop()), _text(stack.pop())
                     stack.append(_known(f"{module}.{name}"))
                 case "REDUCE" | "NEWOBJ":
                     arguments, function = stack.pop(), stack.pop()
@@ -294,11 +295,11 @@ class Program:
         (content,) = stack
         return content
 
-    def _storage(self, kind: str, storage: str, key: str, location: str, count: int, view: Any = None) -> Storage:
+    def _storage(self, kind: Any, storage: Any, key: Any, location: Any, count: Any, view: Any = None) -> Storage:
         """The numbers that a persistent id stands for, of which a view of the legacy form takes a part."""
-        if kind != "storage" or not isinstance(key, str) or not isinstance(count, int) or count < 0:
+        if kind != "storage" or not isinstance(count, int) or count < 0:
             raise UserError("its pickle refers to what is no storage.")
-        whole = Storage(key, np.dtype(STORAGES[storage]), count)
+        whole = Storage(_text(key), np.dtype(STORAGES[_text(storage)]), count)
         if self.storages.setdefault(key, whole) != whole:
             raise UserError(f"its storage {key} has two sizes or types.")
         if view is None:
@@ -309,20 +310,26 @@ class Program:
         return Storage(key, whole.dtype, size, start)
 
 
+def _text(value: Any) -> str:
+    """`value`, if it is a name; else a `UserError`. Tuples within tuples would be hashed and printed to the bottom."""
+    if not isinstance(value, str) or len(value) > LONGEST:
+        raise UserError("something in it has no name that one can read.")
+    return value
+
+
 def _known(name: str) -> Global:
     """The name of something that tensors are made of; a `UserError` for any other."""
-    if name in NAMES or (name.startswith(MODULE) and len(name) <= LONGEST):
-        return Global(name)
+    if name in NAMES or name.startswith(MODULE):
+        return Global(_text(name))
     raise UserError(f"its pickle calls {name[:LONGEST]}, and what a file calls is not executed here.")
 
 
 def _filled(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
     """`target` with keys and values in turns, each key once."""
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if not isinstance(key, str | int):  # a tuple within a tuple within ... would be hashed to the bottom
-            raise UserError("a key in it is neither text nor a number.")
+        key = key if isinstance(key, int) else _text(key)
         if key in target:
-            raise UserError(f"it has {str(key)[:80]} twice.")
+            raise UserError(f"it has {key} twice.")
         target[key] = value
     return target
 
@@ -372,7 +379,7 @@ def _built(target: Any, state: Any) -> Any:
         steps = [prod(sides[:axis]) for axis in range(len(sides))]
         target.strides = tuple(steps if in_columns else steps[::-1])
     elif isinstance(target, np.dtype):
-        return target.newbyteorder(state[1])
+        return target.newbyteorder("big" if state[1] == ">" else "little")
     return target  # an OrderedDict's state is _metadata, of no use here
 
 
@@ -401,12 +408,13 @@ def _walk(content: Any, most: int) -> Iterator[tuple[str, Tensor]]:
     while places:
         name, value = places.pop()
         if isinstance(value, Tensor):
-            yield name, value
+            yield _text(name), value
             continue
         below = _below(value)
         most -= len(below)
-        if most < 0 or len(name) > LONGEST:
+        if most < 0:
             raise UserError("its pickle holds the same things within each other.")
+        _text(name)  # else names of names would grow without end
         places += [(f"{name}.{key}" if name else str(key), each) for key, each in reversed(below)]
 
 

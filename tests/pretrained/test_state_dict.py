@@ -113,7 +113,7 @@ def test_transposed_and_shifted_tensors(tmp_path: Path) -> None:
         ({"w": tensor(storage("0", "Float", 6), 0, (1 << 40,), (0,))}, "its tensor w of 1099511627776 numbers is"),
         ({"w": tensor(storage("0", "Float", 6), 0, (-1,), (1,))}, "the shape of a tensor in it is none"),
         ({"w": tensor(storage("0", "Float", 6), 5, (2,), (-1,))}, "the shape of a tensor in it is none"),
-        ({"w": tensor(storage("0", "Float", 7), 0, (6,), (1,))}, "its storage 0 holds 24 bytes and should hold 7"),
+        ({"w": tensor(storage("0", "Float", 7), 0, (6,), (1,))}, "its storage 0 holds 24 bytes and should hold 28"),
         ({"w": tensor(storage("9", "Float", 6), 0, (6,), (1,))}, "the numbers of its storage 9 are missing"),
         ({"w": tensor(storage("0", "BFloat16", 6), 0, (6,), (1,))}, "torch.BFloat16Storage"),
         (
@@ -122,7 +122,11 @@ def test_transposed_and_shifted_tensors(tmp_path: Path) -> None:
         ),
         ({"w": Call(Name("torch._utils", "_rebuild_tensor_v2"), (7, 0, (1,), (1,)))}, "damaged"),
         (Raw(b"}(X\x01\x00\x00\x00wK\x01X\x01\x00\x00\x00wK\x02u"), "it has w twice"),
-        ({("a", "b"): 1}, "a key in it is neither text nor a number"),
+        ({("a", "b"): 1}, "has no name that one can read"),
+        ({"a" * 501: 1}, "has no name that one can read"),
+        (Raw(b"})" + b"\x85" * 300_000 + b"K\x01s"), "has no name that one can read"),  # hashing it would crash
+        (Raw(b"(X\x07\x00\x00\x00storage)" + b"\x85" * 300_000 + b"X\x01\x00\x00\x000NK\x01tQ"), "has no name that"),
+        (Raw(b")q\x00" + b"0h\x00h\x00\x86q\x00" * 60 + b"h\x00\x93"), "has no name that"),
         ({"step": 3}, "there are no tensors in it"),
         (Raw(b"}q\x00(X\x01\x00\x00\x00ah\x00u"), "the same things within each other"),  # a dict in itself
         (Raw(b"]q\x00" + b"0](h\x00h\x00eq\x00" * 60), "the same things within each other"),  # 2^60 places
