@@ -1,4 +1,4 @@
-"""Get the weights of the networks that measure pictures: Inception for FID and KID, VGG16 for LPIPS and One-sided.
+"""Get the networks that measuring needs: Inception for FID and KID, VGG16 for LPIPS and One-sided.
 
   kgan weights
   kgan weights --only=inception --output=weights

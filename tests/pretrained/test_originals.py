@@ -83,6 +83,12 @@ def test_the_command_downloads_converts_and_then_leaves_it(
     assert run() == 0 and weights.find("tiny.npz", files.digest(ROW)) == path
 
 
+def test_no_engine_starts() -> None:
+    code = "import sys, kgan.commands.weights; print(sorted({'tensorflow', 'keras', 'torch'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_files_that_are_there_are_taken(
     tiny: Path, tmp_path: Path, run: Run, capfd: pytest.CaptureFixture[str]
 ) -> None:
