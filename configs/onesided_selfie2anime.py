@@ -5,7 +5,7 @@
     kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/onesided
         --config.training.init_from=runs/small
 
-VGG16's weights (lpips_vgg16.npz) must lie in ~/.cache/kgan or in $KGAN_WEIGHTS. The first, at 64 px, takes 20 minutes,
+VGG16's weights (lpips_vgg16.npz) come with the command kgan weights. The first, at 64 px, takes 20 minutes,
 the second 56 (one core of an AMD EPYC, bfloat16). Expect faces that keep their shape, with flat skin, harder lines
 and darker, larger eyes, and a KID x 100 near 17.5 where no filter has 23: docs/selfie2anime.md has what else was tried.
 """

@@ -18,6 +18,7 @@ MODULES = {
     "translate": "kgan.commands.translate",
     "generate": "kgan.commands.generate",
     "evaluate": "kgan.commands.evaluate",
+    "weights": "kgan.commands.weights",
     "export": "kgan.commands.export",
     "demo": "kgan.commands.demo",
 }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kgan.errors import UserError
 
@@ -75,6 +78,16 @@ def locked(folder: str | Path) -> Iterator[None]:
         except OSError:
             raise UserError(f"Another process is at work in {folder}: stop it, or choose another folder.") from None
         yield
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """sha256 of names, types, shapes and numbers, however a file orders, dates or compresses them."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.data if array.size else b"")
+    return total.hexdigest()
 
 
 def sweep(folder: str | Path, name: str | None = None) -> None:

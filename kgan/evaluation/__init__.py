@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from kgan.errors import UserError
-from kgan.evaluation.latents import OF_LATENTS, Latents, drawn
+from kgan.evaluation.latents import OF_LATENTS, Latents, draw_set
 from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
-from kgan.evaluation.sets import Pictures, inspect, partners, translated
+from kgan.evaluation.sets import PictureSet, inspect, partners, translate
 from kgan.filters import card as cards
 from kgan.filters import generators
 from kgan.filters.included import find
@@ -58,19 +58,20 @@ def evaluate(
       reference: folder of real pictures, such as the filter should make; for measures of pairs each has the name of
         its input. Diversity and flicker do without.
       generated: folders of finished pictures.
-      models: filters, as `kgan.load` takes them, which need `source`; or generators, whose card says that they are.
-      source: folder of pictures for the models; for flicker, of the frames before the filter.
+      models: names of included filters, paths of filters as `kgan.load` takes them, which need `source`, or paths of
+        generators with a card that says so.
+      source: folder of pictures for the filters; for flicker, of the frames before the filter.
       metrics: some of METRICS.
       resize: "clean" or "legacy", see `kgan.pretrained.resizing`.
-      seed: of KID's subsets and of diversity's pairs.
-      weights_path: of the networks, see `kgan.pretrained.weights.find`.
-      cache: features and diversity of folders stay here, by the content of their files.
-      sheet: a picture to write, of the first inputs and what each model makes of them.
+      seed: fixes KID's subsets and diversity's pairs.
+      weights_path: the networks' weights or their folder, see `kgan.pretrained.weights.find`.
+      cache: folder that keeps features and diversity of pictures, by the content of their files.
+      sheet: where to write a picture of the first inputs and what each model makes of them.
       label: what filters and generators with labels draw, such as "hair=blonde"; filters take several, separated by ;
         in turn.
-      count: pictures that a generator draws, without truncation, and steps of its path lengths.
-      crop: of path lengths, see `kgan.metrics.path_length`.
-      labelled: folder of labelled pictures, of whose attributes separability is measured.
+      count: how many pictures a generator draws, without truncation, and how many steps its path lengths take.
+      crop: what path lengths look at, see `kgan.metrics.path_length`.
+      labelled: folder of labelled pictures, whose attributes separability measures.
 
     Returns:
       {"protocol", "folders", "results", "warnings"}, fit for JSON.
@@ -79,53 +80,53 @@ def evaluate(
       UserError: settings that do not fit each other, a missing folder, model or weights, fewer than two readable
         pictures in a folder, pictures that do not pair.
     """
-    models = [find(model) for model in models]
-    made_of_noise = [model for model in models if (card := cards.read(model)) and card.kind == "generator"]
-    models = [model for model in models if model not in made_of_noise]
-    _check(reference, [*generated, *made_of_noise], models, source, metrics, resize)
-    _check_latents(made_of_noise, metrics, crop, count, labelled)
+    paths = {str(model): find(model) for model in models}
+    generator_paths = {name: path for name, path in paths.items() if _draws_noise(path)}
+    filter_paths = {name: path for name, path in paths.items() if name not in generator_paths}
+    _check(reference, [*generated, *generator_paths], [*filter_paths], source, metrics, resize)
+    _check_latents([*generator_paths], metrics, crop, count, labelled)
     real = inspect(reference) if reference else None
     inputs = inspect(source) if source else None
-    finished = [inspect(folder) for folder in generated]
-    _check_pairs(real, inputs, finished, metrics)
+    folders = [inspect(folder) for folder in generated]
+    _check_pairs(real, inputs, folders, metrics)
     from kgan import engine  # here: mistakes are told before an engine starts
 
     engine.exactly()
-    filters = {str(model): _asked(load(model), label) for model in models}
-    drawing = {str(model): generators.load(model) for model in made_of_noise}
-    asked = {name: generator.label(label) for name, generator in drawing.items()}
+    filters = {name: _for_each_label(load(path), label) for name, path in filter_paths.items()}
+    drawing = {name: generators.load(path) for name, path in generator_paths.items()}
+    labels = {name: generator.label(label) for name, generator in drawing.items()}
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder)
         measures = Measures(metrics, real, resize, seed, weights_path, cache.expanduser() / "features", temporary)
-        sides = []
-        if inputs:
-            sides = [dataclasses.replace(inputs, name=NO_FILTER)]
-            for number, (name, asked_filters) in enumerate(filters.items()):
-                sides.append(translated(asked_filters, name, inputs, temporary / str(number)))
-        if sheet and filters:
-            images.write(sheet, _sheet(sides))
-        sides += finished
-        of_noise = [
-            drawn(each, name, count, asked[name], temporary / f"noise{number}")
-            for number, (name, each) in enumerate(drawing.items())
+        translations = [
+            translate(labelled_filters, name, inputs, temporary / str(number))
+            for number, (name, labelled_filters) in enumerate(filters.items())
+            if inputs
         ]
-        sides += of_noise
-        if sheet and of_noise and not filters:
-            images.write(sheet, _rows(of_noise))
+        drawings = [
+            draw_set(generator, name, count, labels[name], temporary / f"noise{number}")
+            for number, (name, generator) in enumerate(drawing.items())
+        ]
+        if sheet and inputs and translations:
+            images.write(sheet, _sheet(inputs, translations))
+        elif sheet and drawings:
+            images.write(sheet, _rows(drawings))
+        unfiltered = [dataclasses.replace(inputs, name=NO_FILTER)] if inputs else []
+        sides = [*unfiltered, *translations, *folders, *drawings]
         latents = Latents(metrics, count, crop, seed, labelled, weights_path)
         results = [
             {"name": side.name, "count": len(side), "sizes": side.sizes}
-            | measures.distances(side)
+            | measures.distances(side, inputs)
             | measures.likeness(side)
             | measures.flicker(side, inputs)
             | measures.diversity(side)
-            | (latents.measure(drawing[side.name], asked[side.name]) if side.name in drawing else {})
+            | (latents.measure(drawing[side.name], labels[side.name]) if side.name in drawing else {})
             for side in sides
         ]
         if real and "lpips_diversity" in metrics:
             row = {"name": REFERENCE, "count": len(real), "sizes": real.sizes}
             results.append(row | measures.diversity(dataclasses.replace(real, name=REFERENCE)))
-    folders = [pictures for pictures in (real, inputs, *finished) if pictures]
+    on_disk = [pictures for pictures in (real, inputs, *folders) if pictures]
     return {
         "protocol": {
             "measures": {metric: report.HOW[metric] for metric in metrics},
@@ -139,19 +140,25 @@ def evaluate(
             "seed": seed,
             "versions": _versions(),
         },
-        "folders": [_summary(pictures) for pictures in folders],
+        "folders": [_summary(pictures) for pictures in on_disk],
         "results": results,
         "warnings": [
             *_about_counts(sides, real, metrics),
             *_about_sizes(sides, real),
-            *_about_colours(folders),
+            *_about_colours(on_disk),
             *latents.about_classifiers(),
         ],
     }
 
 
-def _asked(picture_filter: Filter, label: str | None) -> list[Filter]:
-    """The filter once for each of the labels."""
+def _draws_noise(model: str | Path) -> bool:
+    """Whether the model's card says that it draws pictures of noise, not of pictures."""
+    card = cards.read(model)
+    return card is not None and card.kind == "generator"
+
+
+def _for_each_label(picture_filter: Filter, label: str | None) -> list[Filter]:
+    """The filter once for each of the labels between semicolons."""
     return [picture_filter.asked(each) for each in (label.split(";") if label else [None])]
 
 
@@ -163,6 +170,7 @@ def _check(
     metrics: Sequence[str],
     resize: str,
 ) -> None:
+    """A `UserError` for settings of `evaluate` that do not fit each other."""
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise UserError(f"--metrics={','.join(unknown)} is unknown: it takes some of {', '.join(METRICS)}.")
@@ -180,10 +188,11 @@ def _check(
 
 
 def _check_latents(
-    made_of_noise: Sequence[str | Path], metrics: Sequence[str], crop: str, count: int, labelled: str | Path | None
+    models: Sequence[str], metrics: Sequence[str], crop: str, count: int, labelled: str | Path | None
 ) -> None:
+    """A `UserError` for settings that measures of latents of the generators `models` cannot work with."""
     latent = [metric for metric in metrics if metric in OF_LATENTS]
-    if latent and not made_of_noise:
+    if latent and not models:
         raise UserError(f"--metrics={latent[0]} measures generators: name one in --model, with its card beside it.")
     if "separability" in metrics and not labelled:
         raise UserError("--metrics=separability needs --labelled=FOLDER: labels.csv, and beside it the folder images.")
@@ -194,30 +203,29 @@ def _check_latents(
 
 
 def _check_pairs(
-    real: Pictures | None, inputs: Pictures | None, finished: Sequence[Pictures], metrics: Sequence[str]
+    real: PictureSet | None, inputs: PictureSet | None, folders: Sequence[PictureSet], metrics: Sequence[str]
 ) -> None:
     """A `UserError` before hours of work, where pictures that should pair do not."""
     of_pairs = [metric for metric in metrics if metric in OF_PAIRS]
-    for pictures in (*([inputs] if inputs else []), *finished):
+    for pictures in (*([inputs] if inputs else []), *folders):
         if real and of_pairs:
             partners(pictures, real, of_pairs)
         if inputs and "flicker" in metrics:
             partners(pictures, inputs, ["flicker"])
 
 
-def _sheet(sides: Sequence[Pictures]) -> np.ndarray:
-    """Inputs in the first column, and what each filter makes of them beside it."""
-    inputs, *made = sides
-    side = max(max(pictures.shapes[0]) for pictures in made)
+def _sheet(inputs: PictureSet, translations: Sequence[PictureSet]) -> np.ndarray:
+    """A picture of the first inputs in a column, and of what each filter makes of them beside it."""
+    side = max(max(pictures.shapes[0]) for pictures in translations)
     rows = []
     for number in range(min(ON_SHEET, len(inputs))):
-        row = [images.center_square(inputs.read(number)), *(pictures.read(number) for pictures in made)]
+        row = [images.center_square(inputs.read(number)), *(pictures.read(number) for pictures in translations)]
         rows.append([images.resize(picture, (side, side)) for picture in row])
-    return images.grid(rows, ["input", *(Path(pictures.name).stem for pictures in made)])
+    return images.grid(rows, ["input", *(Path(pictures.name).stem for pictures in translations)])
 
 
-def _rows(sides: Sequence[Pictures]) -> np.ndarray:
-    """The first pictures of each generator in a row."""
+def _rows(sides: Sequence[PictureSet]) -> np.ndarray:
+    """A picture with a row for each generator, of its first pictures."""
     side = max(max(pictures.shapes[0]) for pictures in sides)
     return images.grid(
         [
@@ -227,7 +235,8 @@ def _rows(sides: Sequence[Pictures]) -> np.ndarray:
     )
 
 
-def _about_counts(sides: Sequence[Pictures], real: Pictures | None, metrics: Sequence[str]) -> Iterator[str]:
+def _about_counts(sides: Sequence[PictureSet], real: PictureSet | None, metrics: Sequence[str]) -> Iterator[str]:
+    """Warnings about measures that depend on how many pictures there are."""
     least = min(len(pictures) for pictures in (*sides, real) if pictures)
     if "fid" in metrics and least < DIMENSIONS:
         yield (
@@ -243,7 +252,8 @@ def _about_counts(sides: Sequence[Pictures], real: Pictures | None, metrics: Seq
         yield "The rows have different counts: their FID, precision and recall do not compare."
 
 
-def _about_sizes(sides: Sequence[Pictures], real: Pictures | None) -> Iterator[str]:
+def _about_sizes(sides: Sequence[PictureSet], real: PictureSet | None) -> Iterator[str]:
+    """A warning for each set whose pictures are of other sizes than the reference's."""
     for side in sides:
         if real and set(side.sizes) != set(real.sizes):
             yield (
@@ -252,7 +262,8 @@ def _about_sizes(sides: Sequence[Pictures], real: Pictures | None) -> Iterator[s
             )
 
 
-def _about_colours(folders: Sequence[Pictures]) -> Iterator[str]:
+def _about_colours(folders: Sequence[PictureSet]) -> Iterator[str]:
+    """Warnings about folders with greyscale or transparent pictures."""
     for pictures in folders:
         grey, clear = pictures.colours.get("greyscale", 0), pictures.colours.get("with transparency", 0)
         if grey:
@@ -262,11 +273,12 @@ def _about_colours(folders: Sequence[Pictures]) -> Iterator[str]:
 
 
 def _shown(sizes: dict[str, int]) -> str:
+    """The size that all pictures have, or how many sizes there are."""
     return next(iter(sizes)) if len(sizes) == 1 else f"{len(sizes)} sizes"
 
 
-def _summary(pictures: Pictures) -> dict[str, Any]:
-    """What the report says of a folder, in which every picture may have a size of its own."""
+def _summary(pictures: PictureSet) -> dict[str, Any]:
+    """What the report says of a folder; of sizes the five most frequent, as every picture may have its own."""
     sizes = dict(Counter(pictures.sizes).most_common(5))
     left = len(pictures) - sum(sizes.values())
     return {
@@ -281,5 +293,6 @@ def _summary(pictures: Pictures) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
+    """The versions of Python and of the packages that figures depend on."""
     packages = ("kgan", "keras", "numpy", "pillow")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from kgan import files
 from kgan.errors import UserError
-from kgan.evaluation.sets import Pictures
+from kgan.evaluation.sets import PictureSet, write
 from kgan.filters.generators import BATCH, Generator
 from kgan.metrics import path_length, separability
 from kgan.pictures import images
@@ -24,22 +22,21 @@ GRID = 16  # squares a side whose colours are features
 Network = Callable[[np.ndarray], Sequence[np.ndarray]]  # float [B, H, W, 3] to maps [B, h, w, c]
 
 
-def drawn(generator: Generator, name: str, count: int, label: np.ndarray | None, folder: Path) -> Pictures:
-    """The pictures of seeds 0 to count - 1 without truncation, as PNG files in `folder`."""
-    paths, digest = [], hashlib.sha256()
-    for seeds in _batches(count, f"{name}: pictures"):
-        for seed, picture in zip(seeds, generator(seeds, 1.0, label), strict=True):
-            data = images.encode(images.to_uint8(picture))
-            digest.update(hashlib.sha256(data).digest())
-            paths.append(folder / f"{seed:08d}.png")
-            files.write_bytes(paths[-1], data)
-    shapes = [(generator.image_size, generator.image_size)] * count
-    names = [path.stem for path in paths]
-    return Pictures(name, paths, names, shapes, [], {"colour": count}, digest.hexdigest(), made=True)
+def draw_set(generator: Generator, name: str, count: int, label: np.ndarray | None, folder: Path) -> PictureSet:
+    """A generator's pictures of seeds 0 to count - 1, without truncation, as PNG files in `folder`."""
+
+    def pictures() -> Iterator[np.ndarray]:
+        for seeds in _batches(count, f"{name}: pictures"):
+            yield from map(images.to_uint8, generator(seeds, 1.0, label))
+
+    return write(name, [f"{seed:08d}" for seed in range(count)], pictures(), folder)
 
 
 class Latents:
-    """The measures among `metrics` that look at latents; arguments as of `kgan.evaluation.evaluate`."""
+    """The measures among `metrics` that look at a generator's latents: path lengths and separability.
+
+    The arguments are those of `kgan.evaluation.evaluate`.
+    """
 
     def __init__(
         self,
@@ -58,11 +55,12 @@ class Latents:
             self._lpips = lpips.load(weights_path)
 
     def measure(self, generator: Generator, label: np.ndarray | None) -> dict[str, Any]:
-        """What a generator's row gains."""
+        """Figures for a generator's row; its pictures have the vector `label` where it takes labels."""
         separable = self._separability(generator) if "separability" in self.metrics else {}
         return self._path_lengths(generator, label) | separable
 
     def _path_lengths(self, generator: Generator, label: np.ndarray | None) -> dict[str, float]:
+        """Perceptual path lengths in the spaces that `metrics` name."""
         from kgan.metrics import lpips
 
         def mapping(z: np.ndarray) -> np.ndarray:
@@ -74,33 +72,33 @@ class Latents:
         def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             return lpips.distance(self._lpips, a, b)
 
-        found, half = {}, BATCH // 2
+        figures, half = {}, BATCH // 2
         for metric in (metric for metric in self.metrics if metric in PATHS):
             space, sampling = PATHS[metric]
             pairs = path_length.steps(mapping, generator.latent_size, self.count, space, sampling, half, self.seed)
             bar = tqdm(pairs, metric, total=-(-self.count // half), unit="batch")
-            found[metric] = path_length.trimmed_mean(path_length.lengths(draw, distance, bar, self.crop))
-        return found
+            figures[metric] = path_length.trimmed_mean(path_length.lengths(draw, distance, bar, self.crop))
+        return figures
 
     def _separability(self, generator: Generator) -> dict[str, Any]:
-        """Scores in z and w, and each attribute's classifier and entropies, of the pictures of seeds 0, 1, ..."""
+        """Separability in z and in w by the pictures of seeds 0, 1, ...; and each attribute's part in it."""
         if generator.label_size:
             raise UserError("Separability asks what latents alone tell: it is not for generators that take a label.")
         if generator.image_size < GRID:
             raise UserError(f"Separability needs {GRID} pixels a side, and {generator.card.name} draws fewer.")
         network, size = self._lpips.predict_on_batch, generator.image_size
         if size not in self._classifiers:
-            self._classifiers[size] = taught(self.labelled or "", size, network)
+            self._classifiers[size] = teach(self.labelled or "", size, network)
         classifiers = self._classifiers[size]
         latents: dict[str, list[np.ndarray]] = {"z": [], "w": []}
         logits = []
         for seeds in _batches(self.count, "separability"):
             z = generator.z(seeds)
             w = generator.w(z)
-            seen = features(generator.draw(generator.ws(w)), network)
+            x = features(generator.draw(generator.ws(w)), network)
             latents["z"].append(z)
             latents["w"].append(w)
-            logits.append(np.stack([each.logits(seen) for each in classifiers], -1))
+            logits.append(np.stack([each.logits(x) for each in classifiers], -1))
         truth = np.concatenate(logits)
         scores = {space: separability.separability(np.concatenate(x), truth) for space, x in latents.items()}
         attributes = {
@@ -115,7 +113,7 @@ class Latents:
         return {**{f"separability_{space}": score for space, (score, _) in scores.items()}, "attributes": attributes}
 
     def about_classifiers(self) -> Iterable[str]:
-        """A sentence for each size: what separability took for the truth."""
+        """Sentences that say how far the classifiers are right, whose word separability takes."""
         for size, classifiers in self._classifiers.items():
             told = ", ".join(f"{c.name} {c.accuracy:.1%} ({c.balanced:.1%})" for c in classifiers)
             yield (
@@ -125,23 +123,33 @@ class Latents:
 
 
 def features(pictures: np.ndarray, network: Network) -> np.ndarray:
-    """float [B, H, W, 3] in [-1, 1] to [B, F]: the colours of 16 x 16 squares, and the means of LPIPS' maps."""
+    """What a classifier sees of pictures [B, H, W, 3] in [-1, 1], [B, F]: the mean colours of 16 x 16 squares, and the
+    means of LPIPS' maps.
+    """
     height, width = pictures.shape[1] // GRID, pictures.shape[2] // GRID
     squares = pictures[:, : height * GRID, : width * GRID].reshape(-1, GRID, height, GRID, width, 3).mean(axis=(2, 4))
     return np.concatenate([squares.reshape(len(pictures), -1), *(m.mean(axis=(1, 2)) for m in network(pictures))], -1)
 
 
-def taught(root: str | Path, size: int, network: Network) -> list[separability.Classifier]:
-    """A classifier for each attribute of the pictures in `root` (labels.csv beside a folder `images`) at `size` px."""
+def teach(root: str | Path, size: int, network: Network) -> list[separability.Classifier]:
+    """Classifiers of the attributes of labelled pictures, seen at `size` px.
+
+    Args:
+      root: folder with labels.csv and a folder `images`.
+      network: LPIPS'.
+
+    Raises:
+      UserError: there are no such pictures, or too few.
+    """
     from kgan.data import Labelled
 
     reader = Labelled(root=str(root), enlarge=1.0, flip=False).open(size, BATCH, 1, 0)
     labels = reader.labels
     count = sum(len(pictures) for pictures in reader.train.values())
-    seen, rows = [], []
+    inputs, rows = [], []
     for number in tqdm(range(count // BATCH), "labelled pictures", unit="batch"):
         batch = reader.batch(number)
-        seen.append(features(images.to_float(batch["image"]), network))
+        inputs.append(features(images.to_float(batch["image"]), network))
         rows.append((batch["label"][:, : labels.classes], batch["known"]))
     label, known = (np.concatenate(each) for each in zip(*rows, strict=True))
     names = [
@@ -149,9 +157,10 @@ def taught(root: str | Path, size: int, network: Network) -> list[separability.C
         for place in labels.places()
         for value in place.group.values
     ]
-    return separability.classifiers(np.concatenate(seen), label, known, names)
+    return separability.classifiers(np.concatenate(inputs), label, known, names)
 
 
 def _batches(count: int, what: str) -> Iterable[range]:
+    """The numbers 0 to count - 1 in batches of at most BATCH, with a progress bar."""
     starts = tqdm(range(0, count, BATCH), what, unit="batch")
     return (range(start, min(count, start + BATCH)) for start in starts)

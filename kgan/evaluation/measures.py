@@ -9,61 +9,67 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kgan import files
-from kgan.evaluation.sets import Pictures, partners
+from kgan.evaluation.sets import PictureSet, partners
 from kgan.metrics import fid, kid, similarity
 from kgan.metrics.flicker import flicker
 from kgan.metrics.precision_recall import precision_recall
 from kgan.pictures import images
 from kgan.quiet import quiet
 
+if TYPE_CHECKING:
+    import keras
+
 OF_FEATURES = ("fid", "kid", "precision_recall")
 OF_PAIRS = ("ssim", "psnr", "l1", "lpips")
 OF_LPIPS = ("lpips", "lpips_diversity")
 DIMENSIONS = 2048
-BLOCK = 1024
+BLOCK = 1024  # pictures whose features become float64 at a time
 SUBSETS = 100
-DIVERSE = (128, 128)  # pixels
-PAIRS = 1000
+DIVERSE = (128, 128)  # pixels at which diversity compares
+PAIRS = 1000  # of pictures, for diversity
 
 Extract = Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]  # pictures of any size to features [b, 2048]
 Row = dict[str, Any]  # a part of a row of the table
 
 
 class Measures:
-    """Those of `metrics`, against `real` where they compare.
+    """The measures `metrics` of sets of pictures, each against the set `real` where it compares.
 
     Args:
-      metrics, resize, seed: as of `kgan.evaluation.evaluate`.
-      weights_path: of the networks, of which only those are loaded that `metrics` need.
-      kept, temporary: folders for features and diversity, by content: of pictures that were there, and of those that a
-        model made.
+      metrics, resize, seed, weights_path: as for `kgan.evaluation.evaluate`; only those networks are loaded that
+        `metrics` need.
+      cache: folder that keeps features and diversity of users' pictures, by their content.
+      temporary: folder for the same of pictures that models made.
+
+    Attributes:
+      networks: what the report says of each network.
     """
 
     def __init__(
         self,
         metrics: Sequence[str],
-        real: Pictures | None,
+        real: PictureSet | None,
         resize: str,
         seed: int,
         weights_path: str | Path | None,
-        kept: Path,
+        cache: Path,
         temporary: Path,
     ) -> None:
         self.metrics, self.real, self.resize, self.seed = metrics, real, resize, seed
-        self.kept, self.temporary = _writable(kept) or temporary, temporary
-        self.networks: dict[str, dict[str, str]] = {}  # what the report says of them
+        self.cache, self.temporary = _writable(cache) or temporary, temporary
+        self.networks: dict[str, dict[str, str]] = {}
         if set(metrics) & set(OF_FEATURES):
             self._extract, self.networks["features"] = _inception(resize, weights_path)
         if set(metrics) & set(OF_LPIPS):
             self._lpips, self.networks["lpips"] = _lpips(weights_path)
 
-    def distances(self, side: Pictures) -> Row:
-        """FID, KID, precision and recall of the whole set."""
+    def distances(self, side: PictureSet, inputs: PictureSet | None) -> Row:
+        """FID, KID, precision and recall of a set; where there are `inputs`, the mean of KID to both sets too."""
         row: Row = {}
         if self.real is None or not set(self.metrics) & set(OF_FEATURES):
             return row
@@ -72,6 +78,8 @@ class Measures:
             row["fid"] = fid.distance(self._gaussian_of_real, _gaussian(x))
         if "kid" in self.metrics:
             row["kid"] = 100 * kid.distance(x, y)
+            if inputs:
+                row["kid_mean"] = (row["kid"] + 100 * kid.distance(x, self._features(inputs))) / 2
             mean, deviation = kid.over_subsets(x, y, SUBSETS, self.seed)
             size = kid.subset_size(len(x), len(y))
             row["kid_subsets"] = {"mean": 100 * mean, "deviation": 100 * deviation, "size": size}
@@ -79,37 +87,36 @@ class Measures:
             row["precision"], row["recall"] = precision_recall(y, x)
         return row
 
-    def likeness(self, side: Pictures) -> Row:
-        """SSIM, PSNR, L1 and LPIPS of each picture to its partner in `real`, and of these the mean."""
-        found: dict[str, list[float]] = {metric: [] for metric in self.metrics if metric in OF_PAIRS}
-        if self.real is None or not found:
+    def likeness(self, side: PictureSet) -> Row:
+        """The means of SSIM, PSNR, L1 and LPIPS over the set's pictures and their partners in `real`."""
+        values: dict[str, list[float]] = {metric: [] for metric in self.metrics if metric in OF_PAIRS}
+        if self.real is None or not values:
             return {}
-        partner = partners(side, self.real, list(found))
+        partner = partners(side, self.real, list(values))
         for number in side.each("pairs"):
-            wanted = self.real.read(partner[number])
-            wanted = images.center_square(wanted) if side.made else wanted
-            given = images.resize(side.read(number), wanted.shape[:2])
-            for metric, values in found.items():
-                values.append(
-                    self._difference(given, wanted) if metric == "lpips" else SIMILARITY[metric](given, wanted)
-                )
-        means = {metric: float(np.mean(values)) for metric, values in found.items()}
+            target = self.real.read(partner[number])
+            target = images.center_square(target) if side.by_model else target
+            picture = images.resize(side.read(number), target.shape[:2])
+            for metric in values:
+                compare = self._lpips_of if metric == "lpips" else SIMILARITY[metric]
+                values[metric].append(compare(picture, target))
+        means = {metric: float(np.mean(each)) for metric, each in values.items()}
         return {metric: mean if math.isfinite(mean) else None for metric, mean in means.items()}
 
-    def flicker(self, side: Pictures, inputs: Pictures | None) -> Row:
-        """Of frames made of `inputs`, in the order of their names."""
+    def flicker(self, side: PictureSet, inputs: PictureSet | None) -> Row:
+        """Flicker of a set of frames made of the frames `inputs`, in the order of their names."""
         if inputs is None or "flicker" not in self.metrics:
             return {}
         partner = partners(side, inputs, ["flicker"])
 
         def frame(number: int) -> tuple[np.ndarray, np.ndarray]:
             before, after = inputs.read(partner[number]), side.read(number)
-            return images.resize(images.center_square(before) if side.made else before, after.shape[:2]), after
+            return images.resize(images.center_square(before) if side.by_model else before, after.shape[:2]), after
 
         return {"flicker": float(np.mean(list(flicker(map(frame, side.each("frames", side.in_order()))))))}
 
-    def diversity(self, side: Pictures) -> Row:
-        """Mean LPIPS of pictures of the set to each other."""
+    def diversity(self, side: PictureSet) -> Row:
+        """Diversity, the mean LPIPS of a set's pictures to each other, and of how many pairs it is the mean."""
         if "lpips_diversity" not in self.metrics:
             return {}
         from kgan.metrics import lpips
@@ -124,28 +131,30 @@ class Measures:
         values = self._stored(blocks, side, "diversity", str(self.seed), *self.networks["lpips"].values())
         return {"lpips_diversity": float(np.mean(values)), "lpips_pairs": len(values)}
 
-    def _difference(self, x: np.ndarray, y: np.ndarray) -> float:
+    def _lpips_of(self, x: np.ndarray, y: np.ndarray) -> float:
+        """LPIPS of two pictures, uint8 [H, W, 3]."""
         from kgan.metrics import lpips
 
         return float(lpips.distance(self._lpips, *(images.to_float(picture)[None] for picture in (x, y)))[0])
 
     @cached_property
     def _gaussian_of_real(self) -> fid.Gaussian:
+        """The Gaussian of the reference's features, which every row needs."""
         assert self.real is not None
         return _gaussian(self._features(self.real))
 
-    def _features(self, side: Pictures) -> np.ndarray:
-        """[n, 2048]; a file seen as an array."""
+    def _features(self, side: PictureSet) -> np.ndarray:
+        """The features [n, 2048] of a set, as an array that stays on disk."""
 
         def blocks() -> Iterator[np.ndarray]:
             return self._extract(map(side.read, side.each("features")))
 
         return self._stored(blocks, side, self.resize, *self.networks["features"].values()).reshape(-1, DIMENSIONS)
 
-    def _stored(self, blocks: Callable[[], Iterable[np.ndarray]], side: Pictures, *key: str) -> np.ndarray:
-        """float32 [...]: what was computed of these very pictures before, or else of `blocks`, and stays on disk."""
+    def _stored(self, blocks: Callable[[], Iterable[np.ndarray]], side: PictureSet, *key: str) -> np.ndarray:
+        """The float32 numbers that `blocks` computes of a set, on disk: computed once for each content and `key`."""
         name = hashlib.sha256(" ".join([side.sha256, *key]).encode()).hexdigest()
-        file = (self.temporary if side.made else self.kept) / f"{name}.f32"
+        file = (self.temporary if side.by_model else self.cache) / f"{name}.f32"
         if not file.is_file():
             with files.replacing(file) as temporary, temporary.open("wb") as stream:
                 for block in blocks():
@@ -157,6 +166,7 @@ SIMILARITY = {"ssim": similarity.ssim, "psnr": similarity.psnr, "l1": similarity
 
 
 def _gaussian(features: np.ndarray) -> fid.Gaussian:
+    """The Gaussian of features [n, 2048], read from disk in blocks."""
     return fid.gaussian(features[start : start + BLOCK] for start in range(0, len(features), BLOCK))
 
 
@@ -173,7 +183,7 @@ def _inception(resize: str, path: str | Path | None) -> tuple[Extract, dict[str,
     return extract, {"network": network.name, "sha256": inception.SHA256, "backend": inception.keras.backend.backend()}
 
 
-def _lpips(path: str | Path | None) -> tuple[Any, dict[str, str]]:
+def _lpips(path: str | Path | None) -> tuple[keras.Model, dict[str, str]]:
     """LPIPS' network, and what the report says of it."""
     with quiet():
         from kgan.metrics import lpips
@@ -184,6 +194,7 @@ def _lpips(path: str | Path | None) -> tuple[Any, dict[str, str]]:
 
 
 def _writable(folder: Path) -> Path | None:
+    """The folder, made where it is missing; None, once that is said, where nothing can be written to it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -16,24 +16,24 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from kgan import files
 from kgan.errors import UserError
 from kgan.filters.loading import Filter
 from kgan.pictures import images
 
 
 @dataclass
-class Pictures:
-    """A set of pictures under the `name` that it has in the table, each decoded once to see that it can be.
+class PictureSet:
+    """The readable pictures of a folder, sorted by path.
 
     Attributes:
-      paths: of the readable ones, sorted.
-      names: by which they pair with others, without suffix.
+      name: what the set is called in the table.
+      paths: where the pictures lie.
+      names: the files' names without suffix, by which pictures pair with those of another set.
       shapes: (height, width) of each.
-      broken: a sentence for each of the others.
+      broken: a sentence for each file that could not be read.
       colours: how many are in "colour", in "greyscale" and "with transparency".
-      sha256: of the readable files' bytes, in this order and whatever their names.
-      made: whether a model made them, of the centred squares of other pictures.
+      sha256: over the contents of the files in their order, whatever their names.
+      by_model: whether a model made the pictures, of the centred squares of others.
     """
 
     name: str
@@ -43,25 +43,26 @@ class Pictures:
     broken: list[str]
     colours: dict[str, int]
     sha256: str
-    made: bool = False
+    by_model: bool = False
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many there are of each "height x width"."""
+        """How many pictures there are of each "height x width"."""
         return dict(Counter(f"{height} x {width}" for height, width in self.shapes))
 
     def read(self, number: int) -> np.ndarray:
+        """The picture of this number, uint8 [H, W, 3]."""
         return images.read(self.paths[number])
 
     def each(self, what: str, order: Iterable[int] | None = None) -> Iterator[int]:
-        """Their numbers, or those of `order`, with a progress bar."""
+        """The pictures' numbers, all or those of `order`, with a progress bar that says `what` is done."""
         return iter(tqdm(list(range(len(self)) if order is None else order), f"{self.name}: {what}", unit="picture"))
 
     def in_order(self) -> list[int]:
-        """The numbers in the order of the names, in which frame10 follows frame9."""
+        """The pictures' numbers in the order of their names, in which frame10 follows frame9."""
 
         def key(number: int) -> list[tuple[int, str]]:
             parts = re.findall(r"\d+|\D+", self.names[number])
@@ -70,8 +71,15 @@ class Pictures:
         return sorted(range(len(self)), key=key)
 
 
-def inspect(folder: str | Path, name: str = "") -> Pictures:
-    """Decode and hash every picture of a folder; a `UserError` where fewer than two can be read."""
+def inspect(folder: str | Path, name: str = "") -> PictureSet:
+    """Decode and hash every picture of a folder.
+
+    Args:
+      name: the set's; default: the folder's path.
+
+    Raises:
+      UserError: fewer than two can be read.
+    """
     paths = images.find(folder)
 
     def look(path: Path) -> tuple[bytes, tuple[int, int], str] | str:
@@ -84,8 +92,8 @@ def inspect(folder: str | Path, name: str = "") -> Pictures:
 
     with ThreadPoolExecutor() as pool:
         looks = list(zip(paths, pool.map(look, paths), strict=True))
-    broken = [found for _, found in looks if isinstance(found, str)]
-    readable = {path: found for path, found in looks if not isinstance(found, str)}
+    broken = [look for _, look in looks if isinstance(look, str)]
+    readable = {path: look for path, look in looks if not isinstance(look, str)}
     if len(readable) < 2:
         raise UserError(
             f"{folder} holds {len(readable) or 'no'} readable picture{'s' * (not readable)}"
@@ -95,7 +103,7 @@ def inspect(folder: str | Path, name: str = "") -> Pictures:
     for sentence in broken:
         print(f"Skipped. {sentence}", file=sys.stderr)
     digests, shapes, colours = zip(*readable.values(), strict=True)
-    return Pictures(
+    return PictureSet(
         name=name or str(folder),
         paths=list(readable),
         names=[path.stem for path in readable],
@@ -107,32 +115,47 @@ def inspect(folder: str | Path, name: str = "") -> Pictures:
 
 
 def _colours(data: bytes) -> str:
-    with Image.open(BytesIO(data)) as opened:
-        if "A" in opened.getbands() or "transparency" in opened.info:
+    """The kind of a picture's colours, one of those that `PictureSet.colours` counts."""
+    with Image.open(BytesIO(data)) as image:
+        if "A" in image.getbands() or "transparency" in image.info:
             return "with transparency"
-        return "greyscale" if len(opened.getbands()) == 1 and opened.mode != "P" else "colour"
+        return "greyscale" if len(image.getbands()) == 1 and image.mode != "P" else "colour"
 
 
-def translated(filters: Sequence[Filter], name: str, inputs: Pictures, folder: Path) -> Pictures:
-    """What a filter makes of the centred square of each input at the size of its card, as PNG files in `folder`.
+def translate(filters: Sequence[Filter], name: str, inputs: PictureSet, folder: Path) -> PictureSet:
+    """What a filter makes of the centred square of each input, at the size of its card, as PNG files in `folder`.
 
-    `filters` are the same one, asked for different labels, which the inputs get in turn.
+    Args:
+      filters: one filter, asked for each of several labels, which the inputs get in turn.
+      name: the set's.
     """
-    shape = filters[0].size or (filters[0].card.image_size, filters[0].card.image_size)
-    paths, digest = [], hashlib.sha256()
-    for number in inputs.each(f"through {name}"):
-        picture = images.resize(images.center_square(inputs.read(number)), shape)
-        made = filters[number % len(filters)](picture)
-        data = images.encode(made)
+    size = filters[0].size or (filters[0].card.image_size, filters[0].card.image_size)
+
+    def outputs() -> Iterator[np.ndarray]:
+        for number in inputs.each(f"through {name}"):
+            yield filters[number % len(filters)](images.resize(images.center_square(inputs.read(number)), size))
+
+    return write(name, inputs.names, outputs(), folder)
+
+
+def write(name: str, names: list[str], pictures: Iterable[np.ndarray], folder: Path) -> PictureSet:
+    """The set of what a model makes, uint8 [H, W, 3] each, as PNG files in `folder`; arguments as its attributes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, shapes, digest = [], [], hashlib.sha256()
+    for number, picture in enumerate(pictures):
+        data = images.encode(picture)
         digest.update(hashlib.sha256(data).digest())
+        shapes.append((picture.shape[0], picture.shape[1]))
         paths.append(folder / f"{number:08d}.png")
-        files.write_bytes(paths[-1], data)
-    shapes = [shape] * len(paths)
-    return Pictures(name, paths, inputs.names, shapes, [], {"colour": len(paths)}, digest.hexdigest(), made=True)
+        paths[-1].write_bytes(data)
+    return PictureSet(name, paths, names, shapes, [], {"colour": len(paths)}, digest.hexdigest(), by_model=True)
 
 
-def partners(pictures: Pictures, others: Pictures, metrics: Sequence[str]) -> list[int]:
-    """For each of `pictures` the number of the one in `others` that has its name, whatever the suffix.
+def partners(pictures: PictureSet, others: PictureSet, metrics: Sequence[str]) -> list[int]:
+    """The number of the picture in `others` that has the same name, whatever the suffix, for each of `pictures`.
+
+    Args:
+      metrics: for which they should pair, named in errors.
 
     Raises:
       UserError: a picture of either has no partner, two, or one of another aspect.
@@ -146,20 +169,22 @@ def partners(pictures: Pictures, others: Pictures, metrics: Sequence[str]) -> li
             f"{compare}, but {pictures.name} has {len(mine)}, {others.name} {len(theirs)}, and {len(alone)} stand "
             f"alone: {', '.join(alone[:3])}{' ...' if len(alone) > 3 else ''}."
         )
-    found = [theirs[name] for name in mine]
-    for name, (height, width), number in zip(mine, pictures.shapes, found, strict=True):
-        high, wide = others.shapes[number]
-        if not pictures.made and abs(height * wide - width * high) > max(high, wide):  # by more than a pixel
+    numbers = [theirs[name] for name in mine]
+    for name, (height, width), number in zip(mine, pictures.shapes, numbers, strict=True):
+        their_height, their_width = others.shapes[number]
+        difference = abs(height * their_width - width * their_height)
+        if not pictures.by_model and difference > max(their_height, their_width):  # by more than a pixel
             raise UserError(
-                f"{compare} pixel by pixel, but {name} is {height} x {width} in {pictures.name} and {high} x {wide} in "
-                f"{others.name}: cut both alike."
+                f"{compare} pixel by pixel, but {name} is {height} x {width} in {pictures.name} and {their_height} x "
+                f"{their_width} in {others.name}: cut both alike."
             )
-    return found
+    return numbers
 
 
-def _by_name(pictures: Pictures, compare: str) -> dict[str, int]:
-    found = {name: number for number, name in enumerate(pictures.names)}
-    if len(found) < len(pictures):
+def _by_name(pictures: PictureSet, compare: str) -> dict[str, int]:
+    """The pictures' numbers by their names; a `UserError` that begins with `compare` where two have the same."""
+    numbers = {name: number for number, name in enumerate(pictures.names)}
+    if len(numbers) < len(pictures):
         name = Counter(pictures.names).most_common(1)[0][0]
         raise UserError(f"{compare}, but {pictures.name} has more than one called {name}: leave one.")
-    return found
+    return numbers

@@ -15,11 +15,12 @@ from kgan.errors import UserError
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What FID knows of a set of `count` rows, in float64.
+    """Mean and covariance of a set of rows [count, d], all that FID knows of it, in float64.
 
     Attributes:
+      count: the number of rows.
       mean: [d].
-      factor: R [r, d] with R^T R = the covariance (divided by count - 1), where r is at most `count` and at most d.
+      factor: R [r, d], where R^T R is the covariance (divided by count - 1), and r at most `count` and at most d.
     """
 
     count: int
@@ -28,7 +29,7 @@ class Gaussian:
 
 
 def gaussian(blocks: Iterable[np.ndarray]) -> Gaussian:
-    """Mean and covariance of rows that come in blocks [b, d]; memory does not grow with their number.
+    """The Gaussian of rows that come in blocks [b, d]; memory does not grow with their number.
 
     Each block is centred on its own before it joins the others (Chan et al. 1979), so that large means lose no digits.
 
@@ -51,12 +52,12 @@ def gaussian(blocks: Iterable[np.ndarray]) -> Gaussian:
 
 
 def _shortened(factor: np.ndarray) -> np.ndarray:
-    """The same R^T R from at most as many rows as columns."""
+    """A factor of the same R^T R that has no more rows than columns."""
     return np.asarray(np.linalg.qr(factor, mode="r")) if len(factor) > factor.shape[1] else factor
 
 
 def distance(a: Gaussian, b: Gaussian) -> float:
-    """FID of two sets.
+    """FID of two sets: the squared distance of the means, and what the covariances add.
 
     The root of C1 C2, which is not symmetric and below full rank has no stable root, is never taken: its trace is the
     sum of the singular values of R1 R2^T. They are real, few where a set is small, and need no covariance.

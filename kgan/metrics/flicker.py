@@ -22,7 +22,10 @@ from kgan.errors import UserError
 
 
 def flicker(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[float]:
-    """Of each two neighbours among `frames`, pairs of input and output, all uint8 [H, W, 3]; in grey levels, 0 to 255.
+    """The flicker between each frame and the next, in grey levels from 0 to 255.
+
+    Args:
+      frames: pairs of input and output, all uint8 [H, W, 3].
 
     Raises:
       UserError: the frames are not all of one size.
@@ -38,11 +41,11 @@ def flicker(frames: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[float]:
 
 
 def _change(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """[H, W], the mean of the three channels."""
+    """How much each pixel changes, [H, W]: the mean of its three channels' differences."""
     return np.abs(x.astype(np.float32) - y).mean(axis=-1)
 
 
 def _spread(change: np.ndarray) -> np.ndarray:
-    """The largest of each pixel [H, W] and its eight neighbours."""
+    """The largest change [H, W] among each pixel and its eight neighbours."""
     padded = np.pad(change, 1, mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).max(axis=(2, 3))

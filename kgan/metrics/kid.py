@@ -15,7 +15,10 @@ BLOCK = 2048
 
 
 def distance(x: np.ndarray, y: np.ndarray) -> float:
-    """KID of features x [m, d] and y [n, d], over all pairs; the field quotes 100 times as much.
+    """KID of features x [m, d] and y [n, d], over all pairs; papers print 100 times as much.
+
+    The estimate takes x and y as drawn independently. Of a set and itself, whose equal rows meet in the last term only,
+    it is below zero: by 2 / n of how much larger the kernel of a row with itself is, on average, than with another.
 
     Raises:
       UserError: there are fewer than two rows on one side.
@@ -51,6 +54,7 @@ def over_subsets(x: np.ndarray, y: np.ndarray, count: int = 100, seed: int = 0) 
 
 
 def _kernel(dots: np.ndarray, dimensions: int) -> np.ndarray:
+    """(x.y / d + 1)^3 of the dot products x.y."""
     return (dots / dimensions + 1) ** 3
 
 
@@ -66,5 +70,6 @@ def _between(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _blocks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows in blocks of BLOCK, as float64."""
     for start in range(0, len(x), BLOCK):
         yield np.asarray(x[start : start + BLOCK], np.float64)

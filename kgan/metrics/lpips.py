@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,28 +16,29 @@ from keras import layers
 
 from kgan.errors import UserError
 from kgan.pretrained import vgg16, weights
+from kgan.types import Tensor
 
 
 def load(path: str | Path | None = None) -> keras.Model:
     """The network, float32 [B, H, W, 3] in [-1, 1] to five maps [B, h, w, c], for the functions below.
 
     Args:
-      path: of lpips_vgg16.npz or its folder; by default as `weights.find` looks for it.
+      path: the file lpips_vgg16.npz or its folder; by default `weights.find` looks for it.
 
     Raises:
-      UserError: the weights are missing or others.
+      UserError: the weights are missing, damaged or others.
     """
-    with np.load(weights.find(vgg16.NAME, vgg16.SHA256, path)) as arrays:
-        return build({name: arrays[name] for name in arrays.files})
+    return build(weights.load(vgg16.NAME, vgg16.SHA256, path))
 
 
 def build(arrays: dict[str, np.ndarray]) -> keras.Model:
-    """The network with the weights `arrays`: 13 convolutions' kernels [3, 3, in, out] and biases, five of [1, 1, c, 1].
+    """The network with the weights `arrays`: kernels [3, 3, in, out] and biases of VGG16's 13 convolutions, and kernels
+    [1, 1, c, 1] of five linear layers.
 
-    The five linear layers stand, as their square roots, before the difference that is squared: in a picture's own maps.
+    A linear layer weights the squared differences of two maps; its square root weights each map by itself.
     """
 
-    def linear(x: Any, number: int) -> Any:
+    def linear(x: Tensor, number: int) -> Tensor:
         layer = layers.DepthwiseConv2D(1, use_bias=False, dtype="float32", name=f"linear_{number}")
         x = layer(x)
         layer.set_weights([np.sqrt(arrays[f"NetLinLayer_{number}.Conv_0.kernel"])])
@@ -49,7 +49,7 @@ def build(arrays: dict[str, np.ndarray]) -> keras.Model:
     return keras.Model(picture, weighted, name="lpips_vgg16", trainable=False)
 
 
-def distance(network: keras.Model, x: Any, y: Any) -> np.ndarray:
+def distance(network: keras.Model, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """LPIPS [B], float32, of each picture of x [B, H, W, 3] to that of y; float in [-1, 1].
 
     Raises:
@@ -65,9 +65,10 @@ def neighbours(network: keras.Model, pictures: Iterable[np.ndarray]) -> Iterator
 
 
 def circle(count: int, most: int, seed: int = 0) -> np.ndarray:
-    """A random order of `count` pictures, the first once more at its end, cut to `most` pairs of neighbours.
+    """A random order of `count` pictures that ends with its first, cut to `most` pairs of neighbours.
 
-    Their mean LPIPS is an unbiased estimate of that of all pairs, and needs each picture's maps once: "diversity".
+    The neighbours' mean LPIPS ("diversity") is an unbiased estimate of that of all pairs, and needs each picture's maps
+    once.
 
     Raises:
       UserError: there are fewer than two.
@@ -78,14 +79,16 @@ def circle(count: int, most: int, seed: int = 0) -> np.ndarray:
     return (np.append(order, order[0]) if count > 2 else order)[: most + 1]
 
 
-def _maps(network: keras.Model, x: Any) -> list[np.ndarray]:
+def _maps(network: keras.Model, x: np.ndarray) -> list[np.ndarray]:
+    """The weighted maps of pictures [B, H, W, 3]: five arrays [B, h, w, c]."""
     if min(x.shape[1:3]) < vgg16.SMALLEST:
         raise UserError(f"LPIPS needs {vgg16.SMALLEST} pixels a side, got pictures of {x.shape[1]} x {x.shape[2]}.")
     # In a strategy's scope the rows come once from each of its devices.
-    return [np.asarray(found)[: len(x)] for found in network.predict_on_batch(x)]
+    return [np.asarray(rows)[: len(x)] for rows in network.predict_on_batch(x)]
 
 
 def _between(a: list[np.ndarray], b: list[np.ndarray]) -> np.ndarray:
+    """LPIPS [B] of pictures with the maps `a` to those with the maps `b`."""
     if a[0].shape != b[0].shape:
         (*_, height, width, _), (*_, height_b, width_b, _) = a[0].shape, b[0].shape
         raise UserError(f"LPIPS compares pictures of one size, not {height} x {width} with {height_b} x {width_b}.")

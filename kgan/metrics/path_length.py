@@ -18,12 +18,12 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """On the line from a to b [..., W], the shares t [...] of the way."""
+    """Points on the lines from a to b [..., W], after the shares t [...] of the way."""
     return a + (b - a) * t[..., None]
 
 
 def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """On the great circle between the directions of a and b [..., Z], the shares t [...] of the way: of length one."""
+    """Points of length one on the great circles from a to b [..., Z], after the shares t [...] of the way."""
     a, b = _unit(a), _unit(b)
     along = np.sum(a * b, axis=-1, keepdims=True)
     angle = t[..., None] * np.arccos(np.clip(along, -1, 1))
@@ -31,6 +31,7 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
+    """x [..., Z] brought to length one."""
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
@@ -48,7 +49,9 @@ def steps(
 
     Args:
       mapping: z [b, Z] to w [b, W].
-      space: in which the paths lie, "z" or "w"; sampling: "full" or "end".
+      latent_size: Z.
+      space: where the paths lie, "z" or "w".
+      sampling: "full" for steps anywhere on the path, "end" for steps at its beginning.
       epsilon: the step's share of the path.
     """
     if space not in ("z", "w") or sampling not in ("full", "end"):
@@ -78,25 +81,25 @@ def lengths(
 
     Args:
       draw: w [b, W] to pictures [b, r, r, 3] in [-1, 1], without truncation and always with the same noise.
-      distance: of two batches of pictures, [b].
-      crop: "face": rows 3/8 to 7/8 and columns 2/8 to 6/8, where FFHQ's faces are; "none".
+      distance: LPIPS [b] of two batches of pictures.
+      crop: "face" for rows 3/8 to 7/8 and columns 2/8 to 6/8, where FFHQ's faces are; "none" for whole pictures.
     """
-    found = []
+    values = []
     for first, second in pairs:
-        made = draw(np.concatenate([first, second]))  # in one batch, so that both are computed alike
-        a, b = np.split(reduced(cropped(made) if crop == "face" else made), 2)
-        found.append(np.asarray(distance(a, b), np.float64) / epsilon**2)
-    return np.concatenate(found)
+        pictures = draw(np.concatenate([first, second]))  # in one batch, so that both are computed alike
+        a, b = np.split(reduced(cropped(pictures) if crop == "face" else pictures), 2)
+        values.append(np.asarray(distance(a, b), np.float64) / epsilon**2)
+    return np.concatenate(values)
 
 
 def cropped(pictures: np.ndarray) -> np.ndarray:
-    """[B, r, r, 3] to [B, r/2, r/2, 3]: the face of a portrait that is cut as FFHQ's are."""
+    """The faces [B, r/2, r/2, 3] of portraits [B, r, r, 3] that are cut as FFHQ's are."""
     eighth = pictures.shape[1] // 8
     return pictures[:, 3 * eighth : 7 * eighth, 2 * eighth : 6 * eighth]
 
 
 def reduced(pictures: np.ndarray) -> np.ndarray:
-    """[B, r, r, 3] by means of blocks to 256 px a side, where it is larger."""
+    """Pictures [B, r, r, 3] of at most 256 px a side, larger ones by the means of blocks."""
     factor = pictures.shape[1] // LARGEST
     if factor <= 1:
         return pictures
@@ -105,6 +108,6 @@ def reduced(pictures: np.ndarray) -> np.ndarray:
 
 
 def trimmed_mean(values: np.ndarray) -> float:
-    """Of those between the 1st and the 99th percentile, both of which are values that occur and count."""
+    """The mean of the values from the 1st to the 99th percentile, both of which are values that occur."""
     low, high = np.percentile(values, 1, method="lower"), np.percentile(values, 99, method="higher")
     return float(np.mean(values[(low <= values) & (values <= high)]))

@@ -1,4 +1,4 @@
-"""What is said about the measures: how each is defined, and the table that people read."""
+"""How each measure is defined, in words, and the table of results that people read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 HOW = {
     "fid": "Frechet distance of the Gaussians of Inception features",
     "kid": "100 times the unbiased estimate with the kernel (x.y / 2048 + 1)^3 of Inception features, over all "
-    "pictures; of subsets: 100 pairs of 1000 pictures, or of half of the smaller set where that is less",
+    "pictures; of subsets: 100 pairs of 1000 pictures, or of half of the smaller set where that is less; mean with "
+    "inputs: the mean of KID to the reference and KID to the inputs, which U-GAT-IT's paper prints as KID (the same "
+    "estimate, which for a set and itself is a little below zero)",
     "precision_recall": "k-NN manifolds, k = 3, in Inception features (the paper's are VGG16's fc2)",
     "lpips_diversity": "mean LPIPS (version 0.1, VGG16) of neighbours in a random circle of the set's pictures, 1000 "
     "pairs at most; centred squares at 128 x 128",
@@ -31,6 +33,7 @@ TITLES = {
     "fid": "FID",
     "kid": "KID x 100",
     "kid_subsets": "of subsets",
+    "kid_mean": "mean with inputs",
     "precision": "precision",
     "recall": "recall",
     "lpips_diversity": "diversity",
@@ -46,20 +49,20 @@ TITLES = {
     "separability_z": "separability z",
     "separability_w": "separability w",
 }
-# 3 for others
+# Decimals in the table, 3 for others.
 DIGITS = {"fid": 2, "psnr": 2, "l1": 2, "flicker": 2, "ppl_zfull": 1, "ppl_zend": 1, "ppl_wfull": 1, "ppl_wend": 1}
 HIGHER = {"precision_recall": "precision and recall", "ssim": "SSIM", "psnr": "PSNR"}
 
 
 def better(metrics: Sequence[str]) -> str:
-    """Which figures are good, in words."""
+    """Says of which measures a high figure is good, and of which a low one."""
     higher = [HIGHER[metric] for metric in metrics if metric in HIGHER]
-    said = "lower is better" + (f" but for {', '.join(higher)}, where higher is" if higher else "")
-    return f"{said}; diversity should be the reference's" if "lpips_diversity" in metrics else said
+    text = "lower is better" + (f" but for {', '.join(higher)}, where higher is" if higher else "")
+    return f"{text}; diversity should be the reference's" if "lpips_diversity" in metrics else text
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """The results as aligned text, without the columns of what was not measured."""
+    """The results in aligned columns, one for each measure that any of the rows has."""
     measured = [key for key in TITLES if any(key in row for row in rows)]
     lines = [["", "pictures", *(TITLES[key] for key in measured)]]
     lines += [[row["name"], str(row["count"]), *(_cell(row, key) for key in measured)] for row in rows]
@@ -74,6 +77,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(row: dict[str, Any], key: str) -> str:
+    """The figure `key` of a row as text: empty where the row has none, inf where it is null."""
     if key not in row:
         return ""
     if key == "kid_subsets":

@@ -17,7 +17,7 @@ from kgan.errors import UserError
 
 LEAST = 200  # pictures that have an attribute, and as many without: fewer teach no classifier
 HELD_BACK = 5  # every fifth picture measures a classifier's accuracy
-KEPT = 0.5
+SURER = 0.5  # share of the pictures, of which classifiers are surest
 
 
 @dataclass
@@ -25,10 +25,10 @@ class Classifier:
     """Whether a picture has an attribute, by logistic regression on features.
 
     Attributes:
-      name: of the attribute.
-      pictures: that have it, of all that taught.
-      accuracy: on pictures held back; balanced: the mean of its accuracies on those with and those without, since most
-        attributes are rare.
+      name: the attribute's.
+      pictures: how many of the pictures that it learned from have the attribute.
+      accuracy: its share of right answers on pictures held back.
+      balanced: the mean of its accuracies on those with and those without the attribute, as most attributes are rare.
     """
 
     name: str
@@ -46,25 +46,28 @@ class Classifier:
 def classifiers(
     features: np.ndarray, labels: np.ndarray, known: np.ndarray, names: list[str], least: int = LEAST
 ) -> list[Classifier]:
-    """One against the rest, for each attribute that `least` pictures have and as many have not.
+    """A classifier for each attribute that at least `least` pictures have and as many have not.
 
     Args:
       features: [N, F], of any scale.
-      labels, known: [N, A], 1 where the attribute is there, and where that is known.
+      labels: [N, A], 1 where the picture has the attribute.
+      known: [N, A], 1 where that is known.
+      names: the attributes'.
 
     Raises:
       UserError: no attribute has enough pictures, or scikit-learn is missing.
     """
-    found = []
+    results = []
     for name, label, sure in zip(names, labels.T > 0, known.T > 0, strict=True):
         if min((label & sure).sum(), (~label & sure).sum()) >= least:
-            found.append(_taught(name, features[sure], label[sure]))
-    if not found:
+            results.append(_teach(name, features[sure], label[sure]))
+    if not results:
         raise UserError(f"No attribute has {least} pictures and {least} without it: there is nothing to separate.")
-    return found
+    return results
 
 
-def _taught(name: str, features: np.ndarray, label: np.ndarray) -> Classifier:
+def _teach(name: str, features: np.ndarray, label: np.ndarray) -> Classifier:
+    """The classifier of one attribute, from four of five pictures; the fifth measures it."""
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = (features - mean) / deviation
     test = np.arange(len(x)) % HELD_BACK == 0
@@ -77,24 +80,24 @@ def _taught(name: str, features: np.ndarray, label: np.ndarray) -> Classifier:
     return Classifier(name, int(label.sum()), float(right.mean()), float(balanced), weights, bias)
 
 
-def separability(latents: np.ndarray, logits: np.ndarray, kept: float = KEPT) -> tuple[float, np.ndarray]:
-    """The score, and of each attribute the conditional entropy in bits, in [0, 1].
+def separability(latents: np.ndarray, logits: np.ndarray, share: float = SURER) -> tuple[float, np.ndarray]:
+    """The score, and the conditional entropy [A] of each attribute in bits, from 0 to 1.
 
     Args:
       latents: [N, W].
-      logits: [N, A], classifiers' on the pictures of these latents.
-      kept: share of the pictures, the surest, that the SVM sees and is judged by.
+      logits: [N, A], what the classifiers say of the pictures of these latents.
+      share: of the pictures, the surest, that the SVM learns from and is judged by.
     """
     entropies = []
     for each in logits.T:
-        sure = np.argsort(-np.abs(each), kind="stable")[: max(1, round(kept * len(each)))]
+        sure = np.argsort(-np.abs(each), kind="stable")[: max(1, round(share * len(each)))]
         truth = each[sure] > 0
-        entropies.append(conditional_entropy(_separated(latents[sure], truth), truth))
+        entropies.append(conditional_entropy(_sides(latents[sure], truth), truth))
     return float(2 ** np.sum(entropies)), np.array(entropies)
 
 
-def _separated(latents: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """On which side of a linear SVM's plane each latent lies: bool [N]."""
+def _sides(latents: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The side of a linear SVM's plane on which each latent lies: bool [N], as near `truth` as a plane can."""
     if truth.all() or not truth.any():
         return truth  # nothing to tell apart
     x = latents.astype(np.float64)
@@ -103,15 +106,16 @@ def _separated(latents: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.asarray(machine.fit(x, truth).predict(x), bool)
 
 
-def conditional_entropy(given: np.ndarray, truth: np.ndarray) -> float:
-    """H(truth | given) in bits, of two bool [N]."""
-    table = np.array([[np.mean((given == x) & (truth == y)) for y in (False, True)] for x in (False, True)])
+def conditional_entropy(side: np.ndarray, truth: np.ndarray) -> float:
+    """H(truth | side) in bits, of two bool [N]: what remains to be known of `truth` for one who knows `side`."""
+    table = np.array([[np.mean((side == x) & (truth == y)) for y in (False, True)] for x in (False, True)])
     share = table.sum(axis=1, keepdims=True)
     inside = table > 0
     return float(-np.sum(table[inside] * np.log2((table / np.where(share > 0, share, 1))[inside])))
 
 
 def _sklearn(part: str) -> Any:
+    """A module of scikit-learn; a `UserError` where it is not installed."""
     try:
         import sklearn.linear_model
         import sklearn.svm

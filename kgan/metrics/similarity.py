@@ -55,6 +55,7 @@ def l1(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _check(x: np.ndarray, y: np.ndarray) -> None:
+    """A `UserError` where the pictures differ in shape."""
     if x.shape != y.shape:
         raise UserError(
             f"Pictures compare pixel by pixel at one size only, not {x.shape[0]} x {x.shape[1]} with {y.shape[0]} x "

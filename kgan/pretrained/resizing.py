@@ -32,7 +32,7 @@ def legacy(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _neighbours(length: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each of `size` pixels: the two of `length` pixels that it lies between, and how far it is from the first."""
+    """The two of `length` pixels between which each of `size` pixels lies, and how far it is from the first: [size]."""
     at = np.arange(size, dtype=np.float32) * np.float32(length / size)
     low = at.astype(np.int64)
     return low, np.minimum(low + 1, length - 1), at - low.astype(np.float32)

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
 from kgan.pretrained import weights
+from kgan.types import Tensor
 
-NAME = "lpips_vgg16.npz"
-SHA256 = "37e07f9d3b4e9e7a5461f4161267c9f2807b0923f6d2683835dbed5f8c44c9f0"
+NAME, SHA256 = weights.VGG16
 SMALLEST = 16  # pixels a side, of which the last of four pools leaves one
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # before each of the five taps
 
 
 def load_maps(taps: tuple[int, ...], path: str | Path | None = None) -> keras.Model:
-    """float32 [B, H, W, 3] in [-1, 1] to the maps of `taps`, 0 to 4 for relu1_2 to relu5_3.
+    """The network, float32 [B, H, W, 3] in [-1, 1] to the maps of `taps`: 0 is relu1_2 [B, H, W, 64], 1 relu2_2
+    [B, H/2, W/2, 128], 2 relu3_3 [B, H/4, W/4, 256], 3 relu4_3 [B, H/8, W/8, 512], 4 relu5_3 [B, H/16, W/16, 512].
 
     Each pixel's features have the length one.
+
+    Args:
+      path: the file lpips_vgg16.npz or its folder; by default `weights.find` looks for it.
+
+    Raises:
+      UserError: the weights are missing, damaged or others.
     """
-    with np.load(weights.find(NAME, SHA256, path)) as arrays:
-        picture, outputs = maps(arrays, max(taps) + 1)
+    picture, outputs = maps(weights.load(NAME, SHA256, path), max(taps) + 1)
     return keras.Model(picture, [outputs[tap] for tap in taps], name="vgg16", trainable=False)
 
 
-def maps(arrays: Mapping[str, np.ndarray], taps: int) -> tuple[Any, list[Any]]:
-    """Its input and the maps of the first `taps` taps, of length one at each pixel."""
+def maps(arrays: Mapping[str, np.ndarray], taps: int) -> tuple[Tensor, list[Tensor]]:
+    """The network's input, and the maps of the first `taps` taps, with features of length one at each pixel."""
 
-    def conv(x: Any, number: int) -> Any:
+    def conv(x: Tensor, number: int) -> Tensor:
         kernel, bias = (arrays[f"VGG16_0.Conv_{number}.{part}"] for part in ("kernel", "bias"))
         layer = layers.Conv2D(
             kernel.shape[-1], 3, padding="same", activation="relu", dtype="float32", name=f"conv_{number}"

@@ -3,7 +3,7 @@
 Not a published system, but the ideas of one: in place of CycleGAN's way back, VGG16's features of the picture and of
 what is drawn of it must agree, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018). Half of the networks, a third of the
 work. The discriminator is spectrally normalized (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) and judges
-small and large patches by two heads. VGG16's weights, lpips_vgg16.npz, must lie in ~/.cache/kgan or $KGAN_WEIGHTS.
+small and large patches by two heads. VGG16's weights, lpips_vgg16.npz, come with the command kgan weights.
 """
 
 import dataclasses

@@ -5,7 +5,6 @@ The file also holds a JSON text `about`: step, sha256 over all arrays, the run's
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import zipfile
@@ -23,7 +22,7 @@ _NAME = re.compile(r"checkpoint-(\d+)\.npz")
 def save(folder: str | Path, step: int, arrays: dict[str, np.ndarray], about: dict[str, Any], keep: int) -> Path:
     """Write `folder`/checkpoint-{step}.npz, and remove all but the newest `keep`; returns its path."""
     path = Path(folder) / f"checkpoint-{step:08d}.npz"
-    about = {**about, "step": step, "sha256": digest(arrays)}
+    about = {**about, "step": step, "sha256": files.digest(arrays)}
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
     for old in paths(folder)[:-keep] if keep else []:
@@ -56,19 +55,9 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         about: dict[str, Any] = json.loads(str(arrays.pop("about")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"The checkpoint {path} cannot be read ({error}). {remedy}") from error
-    if digest(arrays) != about.get("sha256"):
+    if files.digest(arrays) != about.get("sha256"):
         raise UserError(f"The checkpoint {path} is damaged: its contents do not match their checksum. {remedy}")
     return arrays, about
-
-
-def digest(arrays: dict[str, np.ndarray]) -> str:
-    """The sha256 of arrays by name: of their names, types, shapes and bytes."""
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        total.update(array.data if array.size else b"")
-    return total.hexdigest()
 
 
 def check_fit(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str) -> None:

@@ -26,13 +26,13 @@ from kgan.labels import Group, Labels, LabelSet
 from kgan.metrics.report import better, table
 from kgan.pictures import images
 
-Seen = list[tuple[int, ...]]
+Shapes = list[tuple[int, ...]]
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+def inception_shapes(monkeypatch: pytest.MonkeyPatch) -> Shapes:
     """Features are the mean colour; the shapes of the pictures that they were computed of are collected here."""
-    shapes: Seen = []
+    shapes: Shapes = []
 
     def network(resize: str, path: object) -> tuple[measures.Extract, dict[str, str]]:
         def extract(pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -70,7 +70,7 @@ def loads(
 
 
 def test_a_perfect_filter_is_at_no_distance_and_none_is_at_a_large_one(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads(monkeypatch)
     source, reference = folders
@@ -85,22 +85,58 @@ def test_a_perfect_filter_is_at_no_distance_and_none_is_at_a_large_one(
     assert rows["no filter"]["fid"] == pytest.approx(np.square(before.mean(0) - after.mean(0)).sum(), rel=1e-6)
 
 
+def test_kid_to_the_reference_and_its_mean_with_kid_to_the_inputs(
+    tmp_path: Path, inception_shapes: Shapes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two colours in each set, 0 and 3, 6 and 6: the kernel of (r, r, r) and (s, s, s) is (r s + 1)^3."""
+    for name, levels in (("inputs", (0, 3)), ("real", (6, 6))):
+        for i, level in enumerate(levels):
+            images.write(tmp_path / name / f"{i}.png", np.full((8, 8, 3), level, np.uint8))
+    loads(monkeypatch, lambda pixels: pixels + np.float32(12 / 255))  # of [-1, 1]: six grey levels more, 6 and 9
+    arguments = {"models": ["m"], "metrics": ["kid"], "cache": tmp_path / "cache"}
+    untouched, model = evaluate(tmp_path / "real", source=tmp_path / "inputs", **arguments)["results"]
+    real, inputs, among = 37**3, 1, {"untouched": 1, "model": 55**3}  # of pairs of different pictures
+    to_real = {"untouched": (1 + 19**3) / 2, "model": (37**3 + 55**3) / 2}
+    to_inputs = {"untouched": (1 + 1 + 1 + 10**3) / 4, "model": (1 + 1 + 19**3 + 28**3) / 4}
+    for name, row in (("untouched", untouched), ("model", model)):
+        kid = among[name] + real - 2 * to_real[name]
+        assert row["kid"] == pytest.approx(100 * kid, rel=1e-6)
+        kid_to_inputs = among[name] + inputs - 2 * to_inputs[name]
+        assert row["kid_mean"] == pytest.approx(100 * (kid + kid_to_inputs) / 2, rel=1e-6)
+    assert 2 * untouched["kid_mean"] - untouched["kid"] == pytest.approx(-100 * 499.5)  # a set and itself: below zero
+    (alone,) = evaluate(tmp_path / "real", [tmp_path / "inputs"], metrics=["kid"], cache=tmp_path / "cache")["results"]
+    assert alone["kid"] == untouched["kid"] and "kid_mean" not in alone
+    lines = table([untouched, alone]).splitlines()
+    assert lines[0].split("  ")[-1] == "mean with inputs" and len(lines[2].split()) < len(lines[1].split())
+
+
 def test_a_model_gets_the_centred_square_at_the_size_of_its_card(
-    tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, inception_shapes: Shapes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, reference = fill(tmp_path / "a", 0, 2, (8, 20)), fill(tmp_path / "b", 1, 2, (12, 12))
     loads(monkeypatch, image_size=16)
     report = evaluate(reference, (), ["m"], source, cache=tmp_path / "cache")
-    assert seen == [(8, 20, 3)] * 2 + [(12, 12, 3)] * 2 + [(16, 16, 3)] * 2
+    assert inception_shapes == [(8, 20, 3)] * 2 + [(12, 12, 3)] * 2 + [(16, 16, 3)] * 2
     assert [row["sizes"] for row in report["results"]] == [{"8 x 20": 2}, {"16 x 16": 2}]
     assert any("m has pictures of 16 x 16 pixels, the reference of 12 x 12" in text for text in report["warnings"])
     loads(monkeypatch, image_size=16, size=(8, 24))
     evaluate(reference, (), ["m"], source, cache=tmp_path / "cache")
-    assert seen[6:] == [(8, 24, 3)] * 2
+    assert inception_shapes[6:] == [(8, 24, 3)] * 2
+
+
+def test_an_included_model_has_its_name_in_the_report(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths: list[Path] = []
+    monkeypatch.setattr(evaluation, "find", lambda name: tmp_path / f"{name}.keras")
+    monkeypatch.setattr(evaluation, "load", lambda path: paths.append(path) or Filter(np.negative, Card(image_size=8)))
+    report = evaluate(folders[1], (), ["anime"], folders[0], cache=tmp_path / "cache")
+    assert [row["name"] for row in report["results"]] == ["no filter", "anime"]
+    assert paths == [tmp_path / "anime.keras"]
 
 
 def test_filters_with_labels_draw_one_of_them_or_several_in_turn(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = Labels((LabelSet("", (Group("sign", ("plus", "minus")),)),))
     loads(monkeypatch, lambda pixels, label: pixels * (label[0, 0] - label[0, 1]), 2, labels=labels)
@@ -117,34 +153,34 @@ def test_filters_with_labels_draw_one_of_them_or_several_in_turn(
 
 
 def test_features_of_a_folder_are_computed_once_for_each_content(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path
 ) -> None:
     source, reference = folders
     first = evaluate(reference, [source], cache=tmp_path / "cache")
-    assert len(seen) == 12
+    assert len(inception_shapes) == 12
     (reference / "0.png").rename(reference / "00.png")  # same order, same content
     again = evaluate(reference, [source], cache=tmp_path / "cache")
-    assert len(seen) == 12 and again["results"] == first["results"]
+    assert len(inception_shapes) == 12 and again["results"] == first["results"]
     evaluate(reference, [source], resize="legacy", cache=tmp_path / "cache")
-    assert len(seen) == 24
+    assert len(inception_shapes) == 24
     images.write(reference / "1.png", np.zeros((8, 8, 3), np.uint8))
     assert evaluate(reference, [source], cache=tmp_path / "cache")["results"] != first["results"]
-    assert len(seen) == 30
+    assert len(inception_shapes) == 30
     assert not [path for path in (tmp_path / "cache/features").iterdir() if path.suffix != ".f32"]
 
 
 def test_features_of_what_a_model_made_are_not_kept(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads(monkeypatch)
     evaluate(folders[1], (), ["m", "n"], folders[0], cache=tmp_path / "cache")  # two that make the same
-    assert len(seen) == 18 and len(list((tmp_path / "cache/features").iterdir())) == 2
+    assert len(inception_shapes) == 18 and len(list((tmp_path / "cache/features").iterdir())) == 2
     evaluate(folders[1], (), ["m"], folders[0], cache=tmp_path / "cache")
-    assert len(seen) == 24
+    assert len(inception_shapes) == 24
 
 
 def test_nothing_is_kept_of_a_run_that_ends_early(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(*arguments: object) -> np.ndarray:
         raise KeyboardInterrupt
@@ -156,7 +192,7 @@ def test_nothing_is_kept_of_a_run_that_ends_early(
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     assert evaluate(folders[1], [folders[0]], cache=tmp_path / "file")["results"]
@@ -164,7 +200,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 def test_broken_pictures_are_named_and_others_of_any_kind_read(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, reference = folders
     for mode in ("L", "RGBA", "P"):
@@ -176,25 +212,27 @@ def test_broken_pictures_are_named_and_others_of_any_kind_read(
     assert [len(folder["skipped"]) for folder in report["folders"]] == [0, 1]
     assert report["folders"][1]["kinds"] == {".png": 9}
     assert report["folders"][1]["colours"] == {"colour": 7, "greyscale": 1, "with transparency": 1}
-    for said in ("dark holds 1 in greyscale", "dark holds 1 with transparency: they were laid on white"):
-        assert any(said in text for text in report["warnings"]), said
+    for sentence in ("dark holds 1 in greyscale", "dark holds 1 with transparency: they were laid on white"):
+        assert any(sentence in text for text in report["warnings"]), sentence
 
 
-def test_few_pictures_and_unequal_counts_are_said_to_mislead(tmp_path: Path, seen: Seen, monkeypatch: Any) -> None:
+def test_few_pictures_and_unequal_counts_are_said_to_mislead(
+    tmp_path: Path, inception_shapes: Shapes, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(evaluation, "DIMENSIONS", 3)
     few, many, reference = (
         fill(tmp_path / name, i, count) for i, (name, count) in enumerate([("a", 2), ("b", 9), ("r", 9)])
     )
-    said = "\n".join(evaluate(reference, [few, many], cache=tmp_path / "cache")["warnings"])
-    assert "FID of 2 pictures is biased upward" in said and "different counts" in said
+    warnings = "\n".join(evaluate(reference, [few, many], cache=tmp_path / "cache")["warnings"])
+    assert "FID of 2 pictures is biased upward" in warnings and "different counts" in warnings
     assert not evaluate(reference, [many], cache=tmp_path / "cache")["warnings"]
     assert not evaluate(reference, [few, many], metrics=["kid"], cache=tmp_path / "cache")["warnings"]
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> Seen:
+def lpips_shapes(monkeypatch: pytest.MonkeyPatch) -> Shapes:
     """LPIPS is the squared difference of all three channels; the shapes of the pictures that it saw."""
-    shapes: Seen = []
+    shapes: Shapes = []
 
     class Network:
         def predict_on_batch(self, batch: np.ndarray) -> list[np.ndarray]:
@@ -213,7 +251,7 @@ def plain(folder: Path, **pictures: int) -> Path:
 
 
 def test_pairs_are_found_by_name_and_their_measures_are_means(
-    tmp_path: Path, looked: Seen, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lpips_shapes: Shapes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Differences of 51 (0.4 of the range [-1, 1]) and 0 grey levels; PSNR is 20 log10 5 and infinite."""
     source, reference = (plain(tmp_path / name) for name in "ab")
@@ -234,7 +272,7 @@ def test_pairs_are_found_by_name_and_their_measures_are_means(
         "ssim": 1,
         "lpips": 0,
     }
-    assert set(looked) == {(1, 20, 20, 3)}  # the model's 32 x 32 too
+    assert set(lpips_shapes) == {(1, 20, 20, 3)}  # the model's 32 x 32 too
     images.write(reference / "x.webp", np.full((20, 20, 3), 204, np.uint8))
     report = evaluate(reference, [source], metrics=["psnr"], cache=tmp_path / "cache")
     assert report["results"][0]["psnr"] == pytest.approx(20 * np.log10(5))
@@ -255,14 +293,14 @@ def test_pictures_that_do_not_pair_are_refused(tmp_path: Path) -> None:
     ab, abc, ac = (plain(tmp_path / names, **dict.fromkeys(names, 9)) for names in ("ab", "abc", "ac"))
     images.write(plain(tmp_path / "twice", a=9) / "a.jpg", np.zeros((20, 20, 3), np.uint8))
     images.write(plain(tmp_path / "wide", a=9) / "b.png", np.zeros((20, 30, 3), np.uint8))
-    for folder, other, said in [
+    for folder, other, sentence in [
         (ab, abc, r"ab has 2, .*abc 3, and 1 stand alone: c is in .*abc only\."),
         (abc, ac, "abc has 3, .*ac 2, and 1 stand alone: b is in .*abc only"),
         (ab, ac, r"and 2 stand alone: b is in .*ab only, c is in .*ac only\."),
         (tmp_path / "twice", ac, "twice has more than one called a: leave one"),
         (tmp_path / "wide", ab, "b is 20 x 30 in .*wide and 20 x 20 in .*ab: cut both alike"),
     ]:
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=sentence):
             evaluate(other, [folder], metrics=["ssim"])
         with pytest.raises(UserError, match=r"--metrics=flicker compares pictures of the same name"):
             evaluate(None, [folder], (), other, metrics=["flicker"])
@@ -288,7 +326,7 @@ def test_frames_meet_their_own_inputs_whatever_the_suffix(tmp_path: Path) -> Non
     assert evaluate(None, [tmp_path / "b"], (), tmp_path / "a", ["flicker"])["results"][1]["flicker"] == 0
 
 
-def test_diversity_is_that_of_pairs_beside_the_reference(tmp_path: Path, looked: Seen) -> None:
+def test_diversity_is_that_of_pairs_beside_the_reference(tmp_path: Path, lpips_shapes: Shapes) -> None:
     """Three pictures in a circle are all pairs: differences of 51, 51 and 102 levels, 0.4, 0.4 and 0.8."""
     varied, same = plain(tmp_path / "varied", a=0, b=51, c=102), plain(tmp_path / "same", a=7, b=7)
     report = evaluate(varied, [same], metrics=["lpips_diversity"], cache=tmp_path / "cache")
@@ -296,17 +334,17 @@ def test_diversity_is_that_of_pairs_beside_the_reference(tmp_path: Path, looked:
     assert [row["lpips_pairs"] for row in report["results"]] == [1, 3]
     assert report["results"][0]["lpips_diversity"] == 0
     assert report["results"][1]["lpips_diversity"] == pytest.approx(3 * (0.16 + 0.16 + 0.64) / 3, rel=1e-5)
-    assert looked == [(1, 128, 128, 3)] * 6  # each picture once, and the circle's first again
+    assert lpips_shapes == [(1, 128, 128, 3)] * 6  # each picture once, and the circle's first again
     assert (
         evaluate(varied, [same], metrics=["lpips_diversity"], cache=tmp_path / "cache")["results"] == report["results"]
     )
-    assert len(looked) == 6
+    assert len(lpips_shapes) == 6
     alone = evaluate(None, [varied], metrics=["lpips_diversity"], seed=1, cache=tmp_path / "cache")["results"]
-    assert len(alone) == 1 and len(looked) == 10
+    assert len(alone) == 1 and len(lpips_shapes) == 10
 
 
 def test_precision_and_recall_stand_in_the_table_with_a_warning(
-    tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, inception_shapes: Shapes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, far = fill(tmp_path / "real", 0, 6), fill(tmp_path / "far", 0, 6, low=150)
     report = evaluate(real, [real, far], metrics=["precision_recall"], cache=tmp_path / "cache")
@@ -323,7 +361,7 @@ def test_what_cannot_be_measured_is_refused(folders: tuple[Path, Path], tmp_path
     empty, one, broken = tmp_path / "empty", fill(tmp_path / "one", 0, 1), fill(tmp_path / "broken", 0, 1)
     empty.mkdir()
     (broken / "torn.png").write_bytes(b"torn")
-    for arguments, said in [
+    for arguments, sentence in [
         ({"generated": [empty]}, "empty holds no readable pictures: "),
         ({"generated": [one]}, "one holds 1 readable picture: "),
         ({"generated": [broken]}, "broken holds 1 readable picture, and 1 broken: "),
@@ -338,7 +376,7 @@ def test_what_cannot_be_measured_is_refused(folders: tuple[Path, Path], tmp_path
         ({"source": source, "weights_path": tmp_path, "metrics": ["lpips"]}, "weights lpips_vgg16.npz are missing"),
         ({"generated": [source], "metrics": ["flicker"]}, "--metrics=flicker needs --input=FOLDER"),
     ]:
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=sentence):
             evaluate(reference, cache=tmp_path / "cache", **arguments)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="--reference=FOLDER is missing: the real pictures that ssim compares with"):
         evaluate(None, [source], metrics=["flicker", "ssim"], source=source, cache=tmp_path / "cache")
@@ -351,7 +389,11 @@ def run(*arguments: str) -> None:
 
 
 def test_the_command_prints_a_table_and_writes_the_report(
-    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path],
+    inception_shapes: Shapes,
+    tmp_path: Path,
+    monkeypatch: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     loads(monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -371,14 +413,14 @@ def test_the_command_prints_a_table_and_writes_the_report(
     sheet = images.read(output.with_suffix(".png"))  # six rows of input, m, n below a line of titles
     assert sheet.shape == (14 + 6 * 10 + 2, 3 * 10 + 2, 3)
     np.testing.assert_array_equal(sheet[20, 16], 255 - sheet[20, 6])
-    for mistake, said in [
+    for mistake, sentence in [
         (arguments[:2], "--reference=FOLDER is missing: the real pictures that fid compares with"),
         ([*arguments[:3], f"--output={tmp_path}"], "is a folder: name a file"),
         ([*arguments, "--resize=bilinear"], "--resize=bilinear: value should be one of <clean|legacy>"),
     ]:
         with pytest.raises(SystemExit, match="2"):
             run(*mistake)
-        assert said in capsys.readouterr().err
+        assert sentence in capsys.readouterr().err
 
 
 def test_the_line_above_the_table_says_what_is_good() -> None:

@@ -23,11 +23,11 @@ def colours(pictures: np.ndarray) -> list[np.ndarray]:
 def test_features_are_colours_of_squares_and_means_of_maps() -> None:
     x = np.zeros((2, 32, 32, 3), np.float32)
     x[0, :2, 2:4] = 1
-    found = latents.features(x, colours)
-    assert found.shape == (2, 16 * 16 * 3 + 3)
-    assert found[0, :9].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]
-    np.testing.assert_allclose(found[0, -3:], 4 / 1024)
-    assert not found[1].any()
+    rows = latents.features(x, colours)
+    assert rows.shape == (2, 16 * 16 * 3 + 3)
+    assert rows[0, :9].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0]
+    np.testing.assert_allclose(rows[0, -3:], 4 / 1024)
+    assert not rows[1].any()
 
 
 def test_classifiers_are_taught_by_labelled_pictures(tmp_path: Path) -> None:
@@ -40,11 +40,11 @@ def test_classifiers_are_taught_by_labelled_pictures(tmp_path: Path) -> None:
         images.write(tmp_path / "images" / f"{i}.png", picture.astype(np.uint8))
         rows.append(f"{i}.png,{'dark' if dark else 'bright'},{'red' if i < 20 else 'blue'}")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
-    found = latents.taught(tmp_path, 16, colours)
-    assert [each.name for each in found] == ["hair=bright", "hair=dark"]
-    assert all(each.accuracy == 1 and each.balanced == 1 for each in found)
+    classifiers = latents.teach(tmp_path, 16, colours)
+    assert [each.name for each in classifiers] == ["hair=bright", "hair=dark"]
+    assert all(each.accuracy == 1 and each.balanced == 1 for each in classifiers)
     bright = latents.features(np.full((1, 16, 16, 3), 0.5, np.float32), colours)
-    assert found[1].logits(bright) < 0 < found[0].logits(bright)
+    assert classifiers[1].logits(bright) < 0 < classifiers[0].logits(bright)
 
 
 def test_a_generator_beside_a_folder(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def test_a_generator_beside_a_folder(tmp_path: Path, shared: Path, monkeypatch: 
     for i in range(3):
         images.write(real / f"{i}.png", np.random.default_rng(i).integers(0, 256, (16, 16, 3)).astype(np.uint8))
     sheet = tmp_path / "sheet.png"
-    found = evaluate(
+    report = evaluate(
         real,
         models=[path],
         metrics=["kid", "ppl_wend", "ppl_zfull"],
@@ -69,18 +69,18 @@ def test_a_generator_beside_a_folder(tmp_path: Path, shared: Path, monkeypatch: 
         sheet=sheet,
         count=6,
     )
-    (row,) = found["results"]
+    (row,) = report["results"]
     assert row["name"] == str(path) and row["count"] == 6 and row["sizes"] == {"16 x 16": 6}
     assert row["kid"] > 0 and row["ppl_wend"] > 0 and row["ppl_zfull"] > 0
-    assert found["protocol"]["generators"].startswith("seeds 0 to 5, no truncation")
+    assert report["protocol"]["generators"].startswith("seeds 0 to 5, no truncation")
     assert sheet.is_file()
 
 
 def test_drawn_pictures_are_those_of_the_seeds(tmp_path: Path) -> None:
     generator = generators.load(written(tmp_path))
-    drawn = latents.drawn(generator, "g", 3, None, tmp_path / "out")
-    assert len(drawn) == 3 and drawn.made
-    np.testing.assert_allclose(drawn.read(2), images.to_uint8(generator([2]))[0], atol=1)
+    pictures = latents.draw_set(generator, "g", 3, None, tmp_path / "out")
+    assert len(pictures) == 3 and pictures.by_model
+    np.testing.assert_allclose(pictures.read(2), images.to_uint8(generator([2]))[0], atol=1)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ def rotation(dimensions: int) -> np.ndarray:
     return np.linalg.qr(rows(dimensions, dimensions, seed=9))[0]
 
 
-def covariance(found: fid.Gaussian) -> np.ndarray:
-    return found.factor.T @ found.factor
+def covariance(gaussian: fid.Gaussian) -> np.ndarray:
+    return gaussian.factor.T @ gaussian.factor
 
 
 def normal(mean: np.ndarray, covariance: np.ndarray) -> fid.Gaussian:
@@ -27,18 +27,20 @@ def normal(mean: np.ndarray, covariance: np.ndarray) -> fid.Gaussian:
 
 
 def test_four_points_by_hand() -> None:
-    found = fid.gaussian([np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 4.0], [2.0, 4.0]])])
-    np.testing.assert_allclose(found.mean, [1, 2])
-    np.testing.assert_allclose(covariance(found), np.diag([4 / 3, 16 / 3]), atol=1e-15)
+    result = fid.gaussian([np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 4.0], [2.0, 4.0]])])
+    np.testing.assert_allclose(result.mean, [1, 2])
+    np.testing.assert_allclose(covariance(result), np.diag([4 / 3, 16 / 3]), atol=1e-15)
 
 
 def test_blocks_of_any_size_give_the_covariance_of_all_rows_even_far_from_zero() -> None:
     x = rows(50, 6).astype(np.float32) + np.float32(1000)
     for cuts in ([], [1, 2, 2, 30], list(range(50))):
-        found = fid.gaussian(np.split(x, cuts))
-        np.testing.assert_allclose(found.mean, x.astype(np.float64).mean(axis=0), rtol=1e-14)
-        assert found.count == 50 and found.factor.shape == (6, 6)
-        np.testing.assert_allclose(covariance(found), np.cov(x.astype(np.float64), rowvar=False), rtol=1e-9, atol=1e-12)
+        result = fid.gaussian(np.split(x, cuts))
+        np.testing.assert_allclose(result.mean, x.astype(np.float64).mean(axis=0), rtol=1e-14)
+        assert result.count == 50 and result.factor.shape == (6, 6)
+        np.testing.assert_allclose(
+            covariance(result), np.cov(x.astype(np.float64), rowvar=False), rtol=1e-9, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("count", [300, 20, 2])
@@ -70,8 +72,8 @@ def test_covariances_that_do_not_commute() -> None:
     """In two dimensions tr (AB)^(1/2) = sqrt(tr AB + 2 sqrt(det AB)), as the eigenvalues of AB are positive."""
     a, b = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -2.0], [-2.0, 1.0]])
     root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a @ b)))
-    found = fid.distance(normal(np.zeros(2), a), normal(np.array([1.0, 2.0]), b))
-    assert found == pytest.approx(5 + 5 + 6 - 2 * root, rel=1e-12)
+    result = fid.distance(normal(np.zeros(2), a), normal(np.array([1.0, 2.0]), b))
+    assert result == pytest.approx(5 + 5 + 6 - 2 * root, rel=1e-12)
 
 
 def test_one_picture_has_no_covariance() -> None:

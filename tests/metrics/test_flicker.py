@@ -69,9 +69,9 @@ def test_a_spot_is_excused_by_a_change_beside_it_and_not_by_one_further_off() ->
     after[4, 4] = 90
 
     def spot(row: int, column: int, level: int) -> float:
-        made = np.zeros_like(after)
-        made[row, column] = level
-        return next(flicker([(before, before), (after, made)])) * 81
+        changed = np.zeros_like(after)
+        changed[row, column] = level
+        return next(flicker([(before, before), (after, changed)])) * 81
 
     assert spot(4, 4, 90) == spot(3, 5, 90) == spot(5, 4, 60) == 0
     assert spot(4, 6, 90) == pytest.approx(90)

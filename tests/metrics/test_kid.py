@@ -27,6 +27,12 @@ def test_four_rows_in_the_head() -> None:
     assert kid.distance(x, y) == pytest.approx(1 + 8 - 2 * (1 + 1 + 3.375 + 3.375) / 4)
 
 
+def test_a_set_and_itself() -> None:
+    """2 / n times the kernel's mean of different rows (1, twice) less that of equal rows (1 and 3.375): below zero."""
+    x = np.array([[0.0, 0.0], [1.0, 0.0]])
+    assert kid.distance(x, x) == pytest.approx(1 - (1 + 3.375) / 2)
+
+
 @pytest.mark.parametrize("block", [2048, 3, 1])
 def test_blocks_give_what_loops_give(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kid, "BLOCK", block)

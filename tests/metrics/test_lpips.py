@@ -33,10 +33,10 @@ def test_photos_are_at_the_known_distances(network: Any, shared: Path) -> None:
     coarse = images.resize(images.resize(astronaut, (64, 64)), (256, 256))
     x = np.stack([images.to_float(astronaut)] * 4)
     y = np.stack([images.to_float(other) for other in (chelsea, astronaut[:, ::-1], coarse, astronaut)])
-    found = lpips.distance(network, x, y)
-    assert found.shape == (4,)
-    np.testing.assert_allclose(found, [0.708102, 0.690575, 0.299006, 0], atol=1e-4)
-    assert found[3] == 0
+    distances = lpips.distance(network, x, y)
+    assert distances.shape == (4,)
+    np.testing.assert_allclose(distances, [0.708102, 0.690575, 0.299006, 0], atol=1e-4)
+    assert distances[3] == 0
     assert network.count_params() == 14_714_688 + 64 + 128 + 256 + 512 + 512
 
 

@@ -39,14 +39,14 @@ def test_a_generator_linear_in_w(sampling: str) -> None:
     def mapping(z: np.ndarray) -> np.ndarray:
         return 3 * z
 
-    found = lengths(draw, squared, steps(mapping, 6, 21, "w", sampling, batch=8, seed=4, epsilon=1e-2), epsilon=1e-2)
+    values = lengths(draw, squared, steps(mapping, 6, 21, "w", sampling, batch=8, seed=4, epsilon=1e-2), epsilon=1e-2)
     random = np.random.default_rng(4)
     expected = []
     for rows in (8, 8, 5):
         a, b = random.standard_normal((2, rows, 6))
         random.uniform(size=rows)
         expected.append(np.sum((3 * (b - a) @ matrix) ** 2, axis=1))
-    np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-3)  # w is float32
+    np.testing.assert_allclose(values, np.concatenate(expected), rtol=1e-3)  # w is float32
 
 
 def test_a_path_in_z_is_as_long_as_its_angle() -> None:
@@ -58,10 +58,10 @@ def test_a_path_in_z_is_as_long_as_its_angle() -> None:
         return z
 
     pairs = steps(mapping, 12, 16, "z", "full", epsilon=1e-2, seed=2)
-    found = lengths(lambda w: w.reshape(-1, 2, 2, 3), squared, pairs, epsilon=1e-2)
+    values = lengths(lambda w: w.reshape(-1, 2, 2, 3), squared, pairs, epsilon=1e-2)
     random = np.random.default_rng(2)
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in random.standard_normal((2, 16, 12)))
-    np.testing.assert_allclose(np.sqrt(found), np.arccos(np.sum(a * b, axis=1)), rtol=1e-3)
+    np.testing.assert_allclose(np.sqrt(values), np.arccos(np.sum(a * b, axis=1)), rtol=1e-3)
     assert all(np.allclose(np.linalg.norm(z, axis=1), 1) for z in angles)
 
 

@@ -16,11 +16,11 @@ def line(*points: float) -> np.ndarray:
 
 def test_points_on_a_line() -> None:
     """k = 1. Real balls: 0 and 1 of radius 1, 10 of 9, [-1, 2] and [1, 19]. Made: 2 and 4 of 2, 30 of 26, [0, 56]."""
-    real, made = line(0, 1, 10), line(2, 4, 30)
+    real, generated = line(0, 1, 10), line(2, 4, 30)
     np.testing.assert_allclose(module.radii(real, 1), [1, 1, 81])
-    assert precision_recall(real, made, k=1) == (2 / 3, 1)  # a ball's border is of the ball
-    assert precision_recall(real, made + 0.5, k=1) == (2 / 3, 2 / 3)
-    assert precision_recall(real, made, k=2)[0] == 2 / 3  # radii 10, 9, 10: below 20
+    assert precision_recall(real, generated, k=1) == (2 / 3, 1)  # a ball's border is of the ball
+    assert precision_recall(real, generated + 0.5, k=1) == (2 / 3, 2 / 3)
+    assert precision_recall(real, generated, k=2)[0] == 2 / 3  # radii 10, 9, 10: below 20
 
 
 def test_a_set_covers_itself_and_nothing_far_away() -> None:
@@ -40,15 +40,15 @@ def test_a_generator_of_one_picture_is_precise_and_recalls_nothing() -> None:
 def test_blocks_give_what_loops_give(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", block)
     random = np.random.default_rng(0)
-    real, made = random.normal(size=(30, 4)), 1 + 1.5 * random.normal(size=(23, 4)).astype(np.float32)
+    real, generated = random.normal(size=(30, 4)), 1 + 1.5 * random.normal(size=(23, 4)).astype(np.float32)
 
     def share(rows: np.ndarray, centres: np.ndarray) -> float:
         squares = np.square(centres[:, None] - centres[None]).sum(axis=-1)
         radii = np.sort(squares, axis=1)[:, 3]  # the first is the distance to itself
         return float((np.square(rows[:, None] - centres[None]).sum(axis=-1) <= radii).any(axis=1).mean())
 
-    assert precision_recall(real, made) == (share(made, real), share(real, made))
-    assert 0 < share(made, real) < share(real, made) < 1
+    assert precision_recall(real, generated) == (share(generated, real), share(real, generated))
+    assert 0 < share(generated, real) < share(real, generated) < 1
 
 
 def test_few_pictures_have_no_third_neighbour() -> None:

@@ -53,7 +53,7 @@ def test_only_the_surer_half_counts() -> None:
     logits = np.where(np.arange(200) % 2, 5.0, 0.1) * np.sign(latents[:, 0])
     logits[::2] *= -1
     assert separability(latents, logits[:, None])[0] == pytest.approx(1)
-    assert separability(latents, logits[:, None], kept=1.0)[0] > 1.5
+    assert separability(latents, logits[:, None], share=1.0)[0] > 1.5
 
 
 def test_an_attribute_that_all_or_none_have_tells_nothing_new() -> None:
@@ -67,12 +67,12 @@ def test_classifiers_say_how_good_they_are() -> None:
     labels = np.stack([features[:, 0] > 0, features[:, 1] > 58, np.arange(1500) < 30], -1).astype(float)
     known = np.ones_like(labels)
     known[:300, 0] = 0
-    found = classifiers(features, labels, known, ["hair", "eyes", "rare"])
-    assert [each.name for each in found] == ["hair", "eyes"]
-    assert found[0].pictures == int(labels[300:, 0].sum())
-    for each in found:
+    results = classifiers(features, labels, known, ["hair", "eyes", "rare"])
+    assert [each.name for each in results] == ["hair", "eyes"]
+    assert results[0].pictures == int(labels[300:, 0].sum())
+    for each in results:
         assert each.accuracy > 0.9 and each.balanced > 0.9
-    agree = (found[0].logits(features) > 0) == (labels[:, 0] > 0)
+    agree = (results[0].logits(features) > 0) == (labels[:, 0] > 0)
     assert agree.mean() > 0.95
     with pytest.raises(UserError, match="No attribute has 2000 pictures and 2000 without it"):
         classifiers(features, labels, known, ["hair", "eyes", "rare"], least=2000)

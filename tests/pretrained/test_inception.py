@@ -34,9 +34,9 @@ def test_features_are_the_golden_ones(network: Any, shared: Path) -> None:
     photos = [images.read(shared / f"data/photos/{photo}.jpg") for photo in PHOTOS]
     with np.load(golden_file) as golden:
         for resize in ("clean", "legacy"):
-            (found,) = inception.features(network, photos, resize)
+            (block,) = inception.features(network, photos, resize)
             expected = np.stack([golden[f"{photo}.{resize}"] for photo in PHOTOS])
-            np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+            np.testing.assert_allclose(block, expected, atol=1e-4, rtol=0)
 
 
 def test_batches_are_filled_but_never_padded_into_the_result() -> None:
@@ -74,6 +74,6 @@ def test_distances_of_real_sets_are_the_known_ones(
 
     real = features("testB")
     for folder, (kernel, frechet) in {"testA": filtered, "trainB": floor}.items():
-        found = features(folder)
-        assert 100 * kid.distance(found, real) == pytest.approx(kernel, rel=5e-3)
-        assert fid.distance(fid.gaussian([real]), fid.gaussian([found])) == pytest.approx(frechet, rel=5e-3)
+        others = features(folder)
+        assert 100 * kid.distance(others, real) == pytest.approx(kernel, rel=5e-3)
+        assert fid.distance(fid.gaussian([real]), fid.gaussian([others])) == pytest.approx(frechet, rel=5e-3)

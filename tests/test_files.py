@@ -1,0 +1,18 @@
+"""The digest of arrays, by which checkpoints and weights are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kgan import files
+
+
+def test_the_digest_sees_names_types_shapes_and_values() -> None:
+    base = {"a": np.zeros(4, np.float32)}
+    others = [{"b": base["a"]}, {"a": np.zeros(4, np.int32)}, {"a": np.zeros((2, 2), np.float32)}, {"a": base["a"] + 1}]
+    assert len({files.digest(arrays) for arrays in [base, *others]}) == 5
+
+
+def test_the_digest_does_not_see_order_and_layout() -> None:
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7)
+    assert files.digest({"a": a, "b": b}) == files.digest({"b": b, "a": np.asfortranarray(a)})
