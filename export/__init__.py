@@ -149,7 +149,7 @@ def export_generator(
 
     model, output = Path(model), Path(output)
     chosen = [known.get(recipe) for recipe in recipes]
-    network, card = loading.load_keras(model)
+    network, card = loading.load_network(model)
     labels = card.labels.examples() if card.labels else []
     given = generators.cases(network, noise, GENERATED, labels)
 
@@ -184,7 +184,7 @@ def export_generator(
             )
         )
     if half_keras:
-        files.append(_half(model, card, expected, lambda made: drawn(loading.load_keras(made)[0])))
+        files.append(_half(model, card, expected, lambda made: drawn(loading.load_network(made)[0])))
     measurements = _written(files, output)
     return _reported(measurements, model, output, {"size": list(card.size or ()), "noise": noise})
 

@@ -95,7 +95,10 @@ def _changed(config: Config, part: str, **fields: Any) -> Config:
 def _add_kgan(folder: Path) -> None:
     """The package as a wheel has it, but for the included models."""
     for package in ("kgan", "kgan.export", "kgan.configs"):
-        place, ignored = folder.joinpath(*package.split(".")), shutil.ignore_patterns("__pycache__", "*.keras")
+        place, ignored = (
+            folder.joinpath(*package.split(".")),
+            shutil.ignore_patterns("__pycache__", "*.keras", "*_dynamic.tflite"),
+        )
         shutil.copytree(str(resources.files(package)), place, ignore=ignored, dirs_exist_ok=True)
 
 

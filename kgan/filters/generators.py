@@ -150,10 +150,10 @@ def load(path: str | Path) -> Generator:
     Raises:
       UserError: there is no such file, it is damaged, or it is no generator.
     """
-    return Generator(*load_keras(path))
+    return Generator(*load_network(path))
 
 
-def load_keras(path: str | Path) -> tuple[keras.Model, Card]:
+def load_network(path: str | Path) -> tuple[keras.Model, Card]:
     """As `load`: the network in float32, and its card."""
     with quiet():
         from kgan.layers import legacy

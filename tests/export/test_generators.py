@@ -104,7 +104,7 @@ def test_a_file_that_computes_something_else_is_refused(
 ) -> None:
     real = exporting.draw
     monkeypatch.setattr(exporting, "draw", lambda model, inputs: real(model, inputs) + 0.1)
-    network, _ = generators.load_keras(path)
+    network, _ = generators.load_network(path)
     given = exporting.cases(network, "constant", 2, [])
     expected = [np.asarray(real(network, case))[0] for case in given]
     (tmp_path / "x.tflite").write_bytes(exporting.convert(network, recipes.get("float32"), "constant"))
