@@ -79,8 +79,7 @@ def evaluate(
       UserError: settings that do not fit each other, a missing folder, model or weights, fewer than two readable
         pictures in a folder, pictures that do not pair.
     """
-    models = [find(model) for model in models]
-    made_of_noise = [model for model in models if (card := cards.read(model)) and card.kind == "generator"]
+    made_of_noise = [model for model in models if (card := cards.read(find(model))) and card.kind == "generator"]
     models = [model for model in models if model not in made_of_noise]
     _check(reference, [*generated, *made_of_noise], models, source, metrics, resize)
     _check_latents(made_of_noise, metrics, crop, count, labelled)

@@ -85,6 +85,14 @@ def test_a_perfect_filter_is_at_no_distance_and_none_is_at_a_large_one(
     assert rows["no filter"]["fid"] == pytest.approx(np.square(before.mean(0) - after.mean(0)).sum(), rel=1e-6)
 
 
+def test_an_included_model_is_called_by_its_name(
+    folders: tuple[Path, Path], seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads(monkeypatch)
+    report = evaluate(folders[1], (), ["onesided_selfie2anime"], folders[0], cache=tmp_path / "cache")
+    assert [row["name"] for row in report["results"]] == ["no filter", "onesided_selfie2anime"]
+
+
 def test_a_model_gets_the_centred_square_at_the_size_of_its_card(
     tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
