@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import difflib
 import errno
-import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags
 
 from kgan.errors import UserError
-from kgan.quiet import quiet
+from kgan.quiet import only_python
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its start-up notes are not ours
+T = TypeVar("T")
+
+flags.disclaim_key_flags()  # those that `shared` defines belong to the command that calls it
+
+
+def shared(
+    define: Callable[..., flags.FlagHolder[T]], name: str, *arguments: Any, **options: Any
+) -> flags.FlagHolder[T]:
+    """Define a flag, `define` being absl's function for its type, whose name other commands use too.
+
+    A process runs one command, but tests import several.
+    """
+    return define(name, *arguments, allow_override=True, **options)
+
+
+def require(*required: flags.FlagHolder[Any]) -> None:
+    """A `UserError` about the first of these flags that is missing or empty."""
+    for flag in required:
+        if not flag.value:
+            raise UserError(f"--{flag.name}=... is missing. --help explains it.")
 
 
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
@@ -38,7 +55,8 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
                 raise
             fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free space and start again.")
 
-    app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
+    with only_python():
+        app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -47,12 +65,9 @@ def parse(argv: list[str]) -> list[str]:
         print(usage())
         raise SystemExit(0)
     try:
-        argv = with_config_path(argv)
-        with quiet():  # a config imports the engine
-            return flags.FLAGS(argv)
+        return flags.FLAGS(with_config_path(argv))
     except (flags.Error, UserError) as error:
-        text = " ".join(str(error).split())
-        fail(re.sub(r"^flag --(\w+)=None: .* other than None.$", r"--\1=... is missing. --help explains it.", text))
+        fail(" ".join(str(error).split()))
     except ModuleNotFoundError as error:
         if error.name not in ("jax", "jaxlib", "tensorflow"):
             raise

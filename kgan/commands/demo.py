@@ -17,11 +17,11 @@ import numpy as np
 from absl import flags
 
 from kgan import commands
+from kgan.commands import shared
 from kgan.filters import loading
 from kgan.pictures import emoji, images
-from kgan.quiet import quiet
 
-OUTPUT = flags.DEFINE_string("output", "demo", "The folder for everything that the demo makes.")
+OUTPUT = shared(flags.DEFINE_string, "output", "demo", "The folder for everything that the demo makes.")
 STEPS = flags.DEFINE_integer("steps", None, "Training steps. Default: the configuration's.", lower_bound=1)
 
 SHOWN = 8  # emoji in the picture
@@ -33,11 +33,11 @@ def main() -> None:
 
 def demo(output: str | Path, steps: int | None = None) -> Path:
     """Run it all in the folder `output`; returns the before/after picture."""
-    with quiet():
-        from kgan.configs import cyclegan_emoji
-        from kgan.export import export, verify
-        from kgan.training.forecast import duration
-        from kgan.training.run import train
+    from kgan.configs import cyclegan_emoji
+    from kgan.export import export, verify
+    from kgan.training.forecast import duration
+    from kgan.training.run import train
+
     output, start = Path(output), time.monotonic()
     config = cyclegan_emoji.get_config()
     if steps:
