@@ -86,7 +86,7 @@ def usage() -> str:
 
 
 def with_config_path(argv: list[str]) -> list[str]:
-    """`argv` with --config=ugatit_emoji, where that is no file, made the path of kgan.configs' ugatit_emoji.py."""
+    """`argv` with --config=ugatit_emoji, where that is no file, turned into the path of the installed config."""
     argv = list(argv)
     for place, argument in enumerate(argv):
         if argument == "--config" and place + 1 < len(argv):
@@ -109,9 +109,9 @@ def config_path(name: str) -> Path:
 
 def unknown_setting(argv: list[str]) -> str | None:
     """The sentence about the first --config.a.b in `argv` that names no field of the config; None where all do."""
-    given = [argument.partition("=") for argument in argv]
-    config = next((value for name, _, value in given if name == "--config"), "")
-    for path in (name for name, _, _ in given if name.startswith("--config.")):
+    options = [argument.partition("=") for argument in argv]
+    config = next((value for name, _, value in options if name == "--config"), "")
+    for path in (name for name, _, _ in options if name.startswith("--config.")):
         settings = flags.FLAGS["config"].parser.parse(config)
         for part in path.removeprefix("--config.").split("."):
             field, _, index = part.rstrip("]").partition("[")

@@ -56,11 +56,11 @@ WEIGHTS = flags.DEFINE_string(
 
 
 def main() -> None:
-    from kgan.evaluation import evaluate  # here: --help must not wait for an engine
-
     if OUTPUT.value and Path(OUTPUT.value).is_dir():
         raise UserError(f"--output={OUTPUT.value} is a folder: name a file for the report, such as report.json.")
     sheet = Path(OUTPUT.value).with_suffix(".png") if OUTPUT.value and MODEL.value else None
+    from kgan.evaluation import evaluate  # here: --help must not wait for an engine
+
     measured = evaluate(
         REFERENCE.value,
         GENERATED.value,

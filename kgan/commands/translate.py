@@ -1,13 +1,15 @@
 """Run a filter over a photo or a folder of photos.
 
+  kgan translate --model=onesided_selfie2anime --input=photo.jpg --output=anime.png
   kgan translate --model=runs/anime/generator_ab.keras --input=photo.jpg --output=anime.png
   kgan translate --model=anime.tflite --input=photos --output=filtered --crop=face --paste
   kgan translate --model=faces.keras --input=photo.jpg --output=blonde.png --label=hair=blonde
 
 A face filter cuts out every face as its training pictures were cut (the model's card says how) and writes one picture
 a face: photo.png, or photo_1.png, photo_2.png where there are several, the largest first. --paste blends them back into
-the photo instead. Other filters take the whole photo, in any size. Results are upright as the photo's EXIF orientation
-says, and carry no EXIF data themselves.
+the photo instead. Other filters take the whole photo, in any size. A filter that comes with kgan goes by its name, and
+starts sooner where it works on crops. Results are upright as the photo's EXIF orientation says, and carry no EXIF data
+themselves.
 """
 
 from __future__ import annotations
