@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from kgan.filters import card, generators, included, loading
 from kgan.pictures import emoji, images
+from kgan.training import Training
 
 LARGEST, TOGETHER, TFLITES = 6e6, 16e6, 5e6  # bytes
 FILTERS = [name for name in included.names() if included.tflite(name)]
@@ -52,6 +55,16 @@ def test_each_has_a_card_and_draws(name: str) -> None:
         pictures = np.stack([loaded(picture) for picture in grey])
     assert pictures.shape == (2, size, size, 3)
     assert np.isfinite(pictures.astype(float)).all() and np.abs(pictures[0] - pictures[1].astype(float)).max() > 0
+
+
+@pytest.mark.parametrize("path", sorted(included.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_each_card_names_settings_that_there_are(path: Path) -> None:
+    about = card.read(path)
+    assert about is not None
+    settings = importlib.import_module(f"kgan.systems.{about.system}").Settings
+    config = about.training["config"]
+    assert config["system"].keys() <= {field.name for field in dataclasses.fields(settings)}
+    assert config["training"].keys() <= {field.name for field in dataclasses.fields(Training)}
 
 
 def test_the_filters_without_dropout_have_a_tflite() -> None:
