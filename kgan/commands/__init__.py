@@ -65,7 +65,8 @@ def parse(argv: list[str]) -> list[str]:
         print(usage())
         raise SystemExit(0)
     try:
-        return flags.FLAGS(with_config_path(argv))
+        argv = with_config_path(argv)
+        return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
         fail(" ".join(str(error).split()))
     except ModuleNotFoundError as error:

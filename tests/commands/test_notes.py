@@ -90,7 +90,7 @@ def test_demo(folder: Path) -> None:
 def test_a_mistake_after_the_import_is_one_line(folder: Path) -> None:
     options = "--model=damaged.keras", "--input=pictures", "--output=results"
     stderr = run("translate", *options, folder=folder, code=2)
-    assert stderr.startswith("kgan: damaged.keras cannot be loaded: ") and stderr.count("\n") == 1
+    assert stderr.startswith("kgan: damaged.keras is not a model of Keras ") and stderr.count("\n") == 1
     other = f"--config={tiny.__file__}", "--config.training.steps=4", "--config.system.filters=3", "--workdir=run"
     stderr = run("train", *other, folder=folder, code=2)
     assert stderr.startswith("kgan: run ") and stderr.count("\n") == 1
