@@ -30,7 +30,7 @@ from kgan.export.runtimes import Inputs
 from kgan.export.tflite import Convertible
 from kgan.export.tracing import Shapes
 from kgan.export.verify import Check
-from kgan.filters.generators import load_keras, part
+from kgan.filters.generators import load_network, part
 from kgan.quiet import quiet
 from kgan.types import Tensor
 
@@ -42,7 +42,7 @@ PSIS = (1.0, 0.7, 0.5, 0.0)  # of these pictures, in turn
 
 def subject(model: Path, noise: str) -> Subject:
     """What is exported of the generator in a `.keras` file; `noise` as of `kgan.export.export_generator`."""
-    network, card = load_keras(model)
+    network, card = load_network(model)
     rows = input_rows(network, noise)
     inputs = examples(rows, PICTURES, card.labels.examples() if card.labels else [])
     expected = draw_each(network, inputs)
@@ -52,7 +52,7 @@ def subject(model: Path, noise: str) -> Subject:
         card=card,
         inputs=inputs,
         expected=expected,
-        redraw=lambda path: draw_each(load_keras(path)[0], inputs),
+        redraw=lambda path: draw_each(load_network(path)[0], inputs),
         convertible=convertible(network, rows),
         tflite_card=dataclasses.replace(card, export={"inputs": describe(rows, 1), "noise": noise}),
         save=partial(write, network, rows),

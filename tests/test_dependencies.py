@@ -151,8 +151,8 @@ def test_engines_stay_where_they_belong() -> None:
 
 
 def defines_flags(tree: ast.Module) -> bool:
-    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return any(".DEFINE_" in call or call.startswith("DEFINE_") for call in calls)
+    names = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)]
+    return any(name.rpartition(".")[2].startswith("DEFINE_") for name in names)
 
 
 def test_flags_stand_beside_a_main_only() -> None:

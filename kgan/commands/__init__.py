@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import difflib
 import errno
-import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags
 
 from kgan.errors import UserError
-from kgan.quiet import quiet
+from kgan.quiet import only_python
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its start-up notes are not ours
+T = TypeVar("T")
+
+flags.disclaim_key_flags()  # those that `shared` defines belong to the command that calls it
+
+
+def shared(
+    define: Callable[..., flags.FlagHolder[T]], name: str, *arguments: Any, **options: Any
+) -> flags.FlagHolder[T]:
+    """Define a flag, `define` being absl's function for its type, whose name other commands use too.
+
+    A process runs one command, but tests import several.
+    """
+    return define(name, *arguments, allow_override=True, **options)
+
+
+def require(*required: flags.FlagHolder[Any]) -> None:
+    """A `UserError` about the first of these flags that is missing or empty."""
+    for flag in required:
+        if not flag.value:
+            raise UserError(f"--{flag.name}=... is missing. --help explains it.")
 
 
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
@@ -38,7 +55,8 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
                 raise
             fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free space and start again.")
 
-    app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
+    with only_python():
+        app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
 
 
 def parse(argv: list[str]) -> list[str]:
@@ -48,11 +66,9 @@ def parse(argv: list[str]) -> list[str]:
         raise SystemExit(0)
     try:
         argv = with_config_path(argv)
-        with quiet():  # a config imports the engine
-            return flags.FLAGS(argv)
+        return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
-        text = " ".join(str(error).split())
-        fail(re.sub(r"^flag --(\w+)=None: .* other than None.$", r"--\1=... is missing. --help explains it.", text))
+        fail(" ".join(str(error).split()))
     except ModuleNotFoundError as error:
         if error.name not in ("jax", "jaxlib", "tensorflow"):
             raise
@@ -71,7 +87,7 @@ def usage() -> str:
 
 
 def with_config_path(argv: list[str]) -> list[str]:
-    """`argv` with --config=ugatit_emoji, where that is no file, made the path of kgan.configs' ugatit_emoji.py."""
+    """`argv` with --config=ugatit_emoji, where that is no file, turned into the path of the installed config."""
     argv = list(argv)
     for place, argument in enumerate(argv):
         if argument == "--config" and place + 1 < len(argv):
@@ -94,9 +110,9 @@ def config_path(name: str) -> Path:
 
 def unknown_setting(argv: list[str]) -> str | None:
     """The sentence about the first --config.a.b in `argv` that names no field of the config; None where all do."""
-    given = [argument.partition("=") for argument in argv]
-    config = next((value for name, _, value in given if name == "--config"), "")
-    for path in (name for name, _, _ in given if name.startswith("--config.")):
+    options = [argument.partition("=") for argument in argv]
+    config = next((value for name, _, value in options if name == "--config"), "")
+    for path in (name for name, _, _ in options if name.startswith("--config.")):
         settings = flags.FLAGS["config"].parser.parse(config)
         for part in path.removeprefix("--config.").split("."):
             field, _, index = part.rstrip("]").partition("[")

@@ -14,21 +14,22 @@ from __future__ import annotations
 from absl import flags
 
 from kgan import commands
-from kgan.quiet import quiet
+from kgan.commands import shared
+from kgan.errors import UserError
 
-# Other commands have flags of the same names; a process runs one command, but tests import several.
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run's folder, there or at home.", allow_override=True)
-_OUTPUT = flags.DEFINE_string("output", None, "The folder of the pieces to write.", allow_override=True)
-_INPUT = flags.DEFINE_string("input", None, "The folder of the pieces to put together.", allow_override=True)
-_PIECE = flags.DEFINE_float("piece_mb", 16.0, "What a piece may take, in millions of bytes.", lower_bound=0.001)
+WORKDIR = shared(flags.DEFINE_string, "workdir", None, "The run's folder, there or at home.")
+OUTPUT = shared(flags.DEFINE_string, "output", None, "The folder of the pieces to write.")
+INPUT = shared(flags.DEFINE_string, "input", None, "The folder of the pieces to put together.")
+PIECE = flags.DEFINE_float("piece_mb", 16.0, "What a piece may take, in millions of bytes.", lower_bound=0.001)
 
 
 def main() -> None:
-    if _WORKDIR.value is None or (_OUTPUT.value is None) == (_INPUT.value is None):
-        commands.fail("bring needs --workdir, and there --output, or at home --input; --help shows both.")
-    with quiet():
-        from kgan.carry.pieces import cut, join
-    print(join(_INPUT.value, _WORKDIR.value) if _INPUT.value else cut(_WORKDIR.value, _OUTPUT.value, _PIECE.value))
+    commands.require(WORKDIR)
+    if bool(OUTPUT.value) == bool(INPUT.value):
+        raise UserError("bring needs --output there, or --input at home; --help shows both.")
+    from kgan.carry.pieces import cut, join
+
+    print(join(INPUT.value, WORKDIR.value) if INPUT.value else cut(WORKDIR.value, OUTPUT.value, PIECE.value))
 
 
 if __name__ == "__main__":

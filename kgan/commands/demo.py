@@ -17,11 +17,11 @@ import numpy as np
 from absl import flags
 
 from kgan import commands
+from kgan.commands import shared
 from kgan.filters import loading
 from kgan.pictures import emoji, images
-from kgan.quiet import quiet
 
-OUTPUT = flags.DEFINE_string("output", "demo", "The folder for everything that the demo makes.")
+OUTPUT = shared(flags.DEFINE_string, "output", "demo", "The folder for everything that the demo makes.")
 STEPS = flags.DEFINE_integer("steps", None, "Training steps. Default: the configuration's.", lower_bound=1)
 
 SHOWN = 8  # emoji in the picture
@@ -33,11 +33,11 @@ def main() -> None:
 
 def demo(output: str | Path, steps: int | None = None) -> Path:
     """Run it all in the folder `output`; returns the before/after picture."""
-    with quiet():
-        from kgan.configs import cyclegan_emoji
-        from kgan.export import export, verify
-        from kgan.training.forecast import duration
-        from kgan.training.run import train
+    from kgan.configs import cyclegan_emoji
+    from kgan.export import export, verify
+    from kgan.training.forecast import duration
+    from kgan.training.run import train
+
     output, start = Path(output), time.monotonic()
     config = cyclegan_emoji.get_config()
     if steps:
@@ -50,9 +50,9 @@ def demo(output: str | Path, steps: int | None = None) -> Path:
     print("\n2. Exporting, and comparing every file with Keras", flush=True)
     unseen = emoji.load(source, "test")
     pictures = [unseen[i] for i in np.linspace(0, len(unseen) - 1, SHOWN).astype(int)]
-    made = output / "exported"
+    exported = output / "exported"
     try:
-        measurements = export(output / "run" / "generator_ab.keras", made, pictures)
+        measurements = export(output / "run" / "generator_ab.keras", exported, pictures)
     except verify.VerificationError as error:  # a file below its floor is not kept; the demo goes on with the others
         measurements = list(error.measurements)
     print(verify.table(measurements))
@@ -60,7 +60,7 @@ def demo(output: str | Path, steps: int | None = None) -> Path:
     passed = [m for m in measurements if m.file.endswith(".tflite") and not m.problems]
     if not passed:
         raise verify.VerificationError(measurements)
-    smallest = made / min(passed, key=lambda measured: measured.bytes).file
+    smallest = exported / min(passed, key=lambda measurement: measurement.bytes).file
     print(f"\n3. Running {smallest.name} on emoji that it has not seen", flush=True)
     translate = loading.load(smallest)
     rows = [pictures, [translate(picture) for picture in pictures]]
@@ -70,7 +70,7 @@ def demo(output: str | Path, steps: int | None = None) -> Path:
     print(
         f"\nDone in {duration(time.monotonic() - start)}.\n"
         f"  {picture}: before (above) and after (below)\n"
-        f"  {made}: the filter as .tflite and SavedModel, their cards and verification.json\n"
+        f"  {exported}: the filter as .tflite and SavedModel, their cards and verification.json\n"
         f"  {output / 'run'}: checkpoints, sample sheets, log.jsonl, tensorboard\n"
         f"Next: kgan translate --model={smallest} --input=PHOTO --output={output}"
     )

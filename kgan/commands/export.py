@@ -27,6 +27,7 @@ import numpy as np
 from absl import flags
 
 from kgan import commands
+from kgan.commands import shared
 from kgan.errors import UserError
 from kgan.export import export, export_generator
 from kgan.filters import card as cards
@@ -34,9 +35,9 @@ from kgan.filters import included
 from kgan.pictures import emoji, images
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "The generator, a .keras file with its .json card beside it.", required=True)
-flags.DEFINE_string("output", None, "The folder to write to.", required=True)
-flags.DEFINE_integer("size", None, "Side in pixels of the .tflite files' pictures. Default: as the model was trained.")
+MODEL = shared(flags.DEFINE_string, "model", None, "The generator, a .keras file with its .json card beside it.")
+OUTPUT = shared(flags.DEFINE_string, "output", None, "The folder to write to.")
+shared(flags.DEFINE_integer, "size", None, "Side in pixels of the .tflite files' pictures. Default: as it was trained.")
 flags.DEFINE_list("recipes", "float32,float16,dynamic_wi8_afp32", "Which .tflite files to write.")
 flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
 flags.DEFINE_bool("half_keras", False, "Write NAME_half.keras too: the .keras file with its weights in 16 bits.")
@@ -65,6 +66,7 @@ def _spread(count: int) -> list[int]:
 def main() -> None:
     from kgan.export import verify
 
+    commands.require(MODEL, OUTPUT)
     model = included.find(FLAGS.model)
     card = cards.read(model)
     print(f"Converting {model} and verifying each file on {PICTURES} pictures ...", flush=True)

@@ -18,57 +18,55 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands
+from kgan.commands import shared
 from kgan.errors import UserError
 from kgan.filters.drawing import grid, layers_of, mixed, numbers, pictures, truncated, walk
 from kgan.filters.generators import load
 from kgan.pictures import film, images
 
-# Other commands have flags of the same names; a process runs one command, but tests import several.
-_MODEL = flags.DEFINE_string("model", None, "The generator: generator.keras of a StyleGAN run.", allow_override=True)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film.", allow_override=True
+MODEL = shared(flags.DEFINE_string, "model", None, "The generator: generator.keras of a StyleGAN run.")
+OUTPUT = shared(
+    flags.DEFINE_string, "output", None, "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film."
 )
-_SEEDS = flags.DEFINE_string("seeds", "0-63", "Numbers, one a picture: 0-63 or 1,5,20-29.")
-_PSI = flags.DEFINE_float("truncation_psi", 0.7, "1: as trained; towards 0: more alike and better drawn.")
-_MIX = flags.DEFINE_string("mix", None, "Seeds whose styles are mixed into those of --seeds.")
-_LAYERS = flags.DEFINE_string("layers", "coarse", "Which styles --mix replaces: coarse, middle, fine, or such as 0-3.")
-_PSIS = flags.DEFINE_list("psis", None, "Truncations to show side by side.")
-_FRAMES = flags.DEFINE_integer("frames", 240, "Of a .gif or .mp4, 30 a second.", lower_bound=1)
-_LABEL = flags.DEFINE_string("label", None, "What a generator with labels draws: hair=blonde.", allow_override=True)
+SEEDS = flags.DEFINE_string("seeds", "0-63", "Numbers, one a picture: 0-63 or 1,5,20-29.")
+PSI = flags.DEFINE_float("truncation_psi", 0.7, "1: as trained; towards 0: more alike and better drawn.")
+MIX = flags.DEFINE_string("mix", None, "Seeds whose styles are mixed into those of --seeds.")
+LAYERS = flags.DEFINE_string("layers", "coarse", "Which styles --mix replaces: coarse, middle, fine, or such as 0-3.")
+PSIS = flags.DEFINE_list("psis", None, "Truncations to show side by side.")
+FRAMES = flags.DEFINE_integer("frames", 240, "Of a .gif or .mp4, 30 a second.", lower_bound=1)
+LABEL = shared(flags.DEFINE_string, "label", None, "What a generator with labels draws: hair=blonde.")
 
 
 def main() -> None:
-    for flag in (_MODEL, _OUTPUT):
-        if not flag.value:
-            raise UserError(f"--{flag.name}=... is missing. kgan generate --help explains it.")
-    output, seeds = Path(_OUTPUT.value), numbers(_SEEDS.value)
+    commands.require(MODEL, OUTPUT)
+    output, seeds = Path(OUTPUT.value), numbers(SEEDS.value)
     picture, moving = (output.suffix.lower() in kinds for kinds in (images.SUFFIXES, film.SUFFIXES))
-    if (_MIX.value or _PSIS.value) and not picture:
+    if (MIX.value or PSIS.value) and not picture:
         raise UserError(f"--output={output} should be a picture for a sheet, such as {output}.png.")
-    if _FRAMES.present and not moving:
+    if FRAMES.present and not moving:
         raise UserError(f"--output={output} should be a film for --frames, such as {output}.gif.")
-    if _MIX.value and _PSIS.value:
+    if MIX.value and PSIS.value:
         raise UserError("--mix and --psis each draw a sheet: give one of them.")
     try:
-        psis = [float(psi) for psi in _PSIS.value or []]
+        psis = [float(psi) for psi in PSIS.value or []]
     except ValueError:
-        raise UserError(f"--psis={','.join(_PSIS.value)}: numbers are wanted, such as -1,0,0.7,1.") from None
-    generator = load(_MODEL.value)
-    label = generator.label(_LABEL.value)
-    if _MIX.value:
-        columns, layers = numbers(_MIX.value, "--mix"), layers_of(_LAYERS.value, generator)
-        images.write(output, mixed(generator, seeds, columns, layers, _PSI.value, label))
-    elif _PSIS.value:
+        raise UserError(f"--psis={','.join(PSIS.value)}: numbers are wanted, such as -1,0,0.7,1.") from None
+    generator = load(MODEL.value)
+    label = generator.label(LABEL.value)
+    if MIX.value:
+        columns, layers = numbers(MIX.value, "--mix"), layers_of(LAYERS.value, generator)
+        images.write(output, mixed(generator, seeds, columns, layers, PSI.value, label))
+    elif PSIS.value:
         images.write(output, truncated(generator, seeds, psis, label))
     elif moving:
-        film.write(output, walk(generator, seeds, _FRAMES.value, _PSI.value, label))
+        film.write(output, walk(generator, seeds, FRAMES.value, PSI.value, label))
     elif picture:
-        images.write(output, grid(pictures(generator, seeds, _PSI.value, label)))
+        images.write(output, grid(pictures(generator, seeds, PSI.value, label)))
     else:
-        made = pictures(generator, seeds, _PSI.value, label)
-        for seed, one in zip(seeds, made, strict=True):
-            images.write(output / f"seed{seed:06d}.png", one)
-        images.write(output / "grid.png", grid(made))
+        drawings = pictures(generator, seeds, PSI.value, label)
+        for seed, drawing in zip(seeds, drawings, strict=True):
+            images.write(output / f"seed{seed:06d}.png", drawing)
+        images.write(output / "grid.png", grid(drawings))
     print(f"Wrote {output if picture or moving else f'{len(seeds)} pictures and grid.png to {output}'}.")
 
 

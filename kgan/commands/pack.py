@@ -26,23 +26,21 @@ from absl import flags
 from ml_collections import config_flags
 
 from kgan import commands
-from kgan.quiet import quiet
+from kgan.commands import shared
 
-# Other commands have flags of the same names; a process runs one command, but tests import several.
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment: a Python file, or the name of an installed one.", allow_override=True
+CONFIG = shared(
+    config_flags.DEFINE_config_file, "config", None, "The experiment: a Python file, or the name of an installed one."
 )
-_OUTPUT = flags.DEFINE_string("output", None, "The archive to write, such as faces.tar.", allow_override=True)
-_LIMIT = flags.DEFINE_float("limit_mb", 60.0, "What the archive may take, in millions of bytes.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run that is to go on.", allow_override=True)
+OUTPUT = shared(flags.DEFINE_string, "output", None, "The archive to write, such as faces.tar.")
+LIMIT = flags.DEFINE_float("limit_mb", 60.0, "What the archive may take, in millions of bytes.")
+WORKDIR = shared(flags.DEFINE_string, "workdir", None, "The folder of a run that is to go on.")
 
 
 def main() -> None:
-    if _CONFIG.value is None or _OUTPUT.value is None:
-        commands.fail("pack needs --config and --output; --help shows an example.")
-    with quiet():
-        from kgan.carry.archive import pack
-    print(pack(_CONFIG.value, _OUTPUT.value, _LIMIT.value, _WORKDIR.value))
+    commands.require(CONFIG, OUTPUT)
+    from kgan.carry.archive import pack
+
+    print(pack(CONFIG.value, OUTPUT.value, LIMIT.value, WORKDIR.value))
 
 
 if __name__ == "__main__":

@@ -11,22 +11,20 @@ from absl import flags
 from ml_collections import config_flags
 
 from kgan import commands
-from kgan.quiet import quiet
+from kgan.commands import shared
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment: a Python file, or the name of an installed one."
+CONFIG = shared(
+    config_flags.DEFINE_config_file, "config", None, "The experiment: a Python file, or the name of an installed one."
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "Where the run lies, or will: checkpoints, generators, logs, samples.")
+WORKDIR = shared(
+    flags.DEFINE_string, "workdir", None, "Where the run lies, or will: checkpoints, generators, logs, samples."
+)
 
 
 def main() -> None:
-    if CONFIG.value is None or WORKDIR.value is None:
-        commands.fail("train needs --config and --workdir; --help shows an example.")
-    with quiet():  # after flags are parsed: --help must not wait for an engine
-        from kgan import engine
-        from kgan.training.run import train
+    commands.require(CONFIG, WORKDIR)
+    from kgan.training.run import train  # here: --help must not wait for an engine
 
-        engine.device_name()  # TensorFlow looks for GPUs, and complains where there is none
     train(CONFIG.value, WORKDIR.value)
 
 

@@ -75,8 +75,8 @@ def read(model: str | Path) -> Card | None:
         return None
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        known = {field.name for field in dataclasses.fields(Card)}
-        card = Card(**{key: value for key, value in values.items() if key in known})
+        fields = {field.name for field in dataclasses.fields(Card)}
+        card = Card(**{key: value for key, value in values.items() if key in fields})
         card.labels = Labels.from_json(values["labels"]) if values.get("labels") else None
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{path} is not a kgan card: {error}.") from error

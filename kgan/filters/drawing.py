@@ -16,41 +16,41 @@ LONGEST = 30  # pictures a row of a grid
 
 
 def numbers(text: str, what: str = "--seeds") -> list[int]:
-    """'0-3,7' to [0, 1, 2, 3, 7]; a `UserError` for anything else, or nothing."""
-    found: list[int] = []
+    """The numbers that '0-3,7' names, [0, 1, 2, 3, 7]; a `UserError` where it is no such list, or empty."""
+    result: list[int] = []
     for piece in text.split(","):
         first, dash, last = piece.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise UserError(f"{what}={text} is no list of numbers: write such as 0-63 or 1,5,20-29.")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        result += range(int(first), int(last or first) + 1)
+    return result
 
 
 def layers_of(text: str, generator: Generator) -> list[int]:
-    """ "coarse", "middle", "fine" or numbers, to the layers whose styles are replaced."""
+    """The numbers of the layers that "coarse", "middle", "fine" or a list of numbers names."""
     if text in LAYERS:
         first, last = LAYERS[text]
-        found = list(range(generator.used))[first:last]
+        layers = list(range(generator.used))[first:last]
     else:
-        found = numbers(text, "--layers")
-    if not found or max(found) >= generator.used:
+        layers = numbers(text, "--layers")
+    if not layers or max(layers) >= generator.used:
         raise UserError(f"--layers={text}: this generator has the layers 0 to {generator.used - 1}.")
-    return found
+    return layers
 
 
 def pictures(generator: Generator, seeds: Sequence[int], psi: float, label: np.ndarray | None = None) -> np.ndarray:
-    """uint8 [B, r, r, 3] of seeds, with a progress bar."""
-    made = [
+    """The pictures of seeds, uint8 [B, r, r, 3], drawn with a progress bar."""
+    batches = [
         images.to_uint8(generator(seeds[start : start + BATCH], psi, label))
         for start in tqdm(range(0, len(seeds), BATCH), desc="generate", unit="batch")
     ]
-    return np.concatenate(made)
+    return np.concatenate(batches)
 
 
-def grid(made: np.ndarray) -> np.ndarray:
-    """All of them on one sheet, about twice as wide as high."""
-    columns = min(LONGEST, len(made), round((2 * len(made)) ** 0.5) or 1)
-    return images.grid([list(made[i : i + columns]) for i in range(0, len(made), columns)])
+def grid(drawings: np.ndarray) -> np.ndarray:
+    """Pictures [B, r, r, 3] on one sheet, about twice as wide as high."""
+    columns = min(LONGEST, len(drawings), round((2 * len(drawings)) ** 0.5) or 1)
+    return images.grid([list(drawings[i : i + columns]) for i in range(0, len(drawings), columns)])
 
 
 def mixed(
@@ -61,14 +61,17 @@ def mixed(
     psi: float,
     label: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The paper's figure 3: the pictures of `columns` above, those of `rows` on the left, and where they meet the row's
-    picture with the column's styles in `layers`."""
+    """The paper's figure 3 of two lists of seeds, as one sheet.
+
+    The pictures of `columns` stand above, those of `rows` on the left, and where they meet the row's picture with the
+    column's styles in `layers`.
+    """
     left, above = (styles(generator, seeds, psi, label) for seeds in (rows, columns))
     both = np.repeat(left[:, None], len(columns), 1)  # [rows, columns, layers, W]
     both[:, :, layers] = above[None, :, layers]
-    made = images.to_uint8(generator.draw(np.concatenate([left, above, *both])))
-    blank = np.full_like(made[0], 255)
-    left_pictures, top, rest = np.split(made, [len(rows), len(rows) + len(columns)])
+    drawings = images.to_uint8(generator.draw(np.concatenate([left, above, *both])))
+    blank = np.full_like(drawings[0], 255)
+    left_pictures, top, rest = np.split(drawings, [len(rows), len(rows) + len(columns)])
     inner = rest.reshape(len(rows), len(columns), *rest.shape[1:])
     return images.grid([[blank, *top], *([one, *row] for one, row in zip(left_pictures, inner, strict=True))])
 
@@ -76,7 +79,7 @@ def mixed(
 def truncated(
     generator: Generator, seeds: Sequence[int], psis: Sequence[float], label: np.ndarray | None = None
 ) -> np.ndarray:
-    """A row a seed, a column a psi."""
+    """One sheet with a row for each seed and a column for each strength of truncation, its number above."""
     w = generator.w(generator.z(seeds), _repeated(label, len(seeds)))
     columns = [images.to_uint8(generator.draw(generator.ws(w, psi))) for psi in psis]
     return images.grid(list(zip(*columns, strict=True)), [f"{psi:g}" for psi in psis])
@@ -85,7 +88,7 @@ def truncated(
 def walk(
     generator: Generator, seeds: Sequence[int], frames: int, psi: float, label: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """`frames` pictures from seed to seed along straight lines in w, and back to the first: uint8 [r, r, 3] each."""
+    """The pictures, uint8 [r, r, 3], of a walk in `frames` steps from seed to seed, straight in w, and back again."""
     stops = styles(generator, seeds, psi, label)
     place = np.arange(frames) * len(seeds) / frames
     for start in tqdm(range(0, frames, BATCH), desc="generate", unit="batch"):
@@ -96,7 +99,7 @@ def walk(
 
 
 def styles(generator: Generator, seeds: Sequence[int], psi: float, label: np.ndarray | None = None) -> np.ndarray:
-    """ws [B, layers, W] of seeds."""
+    """The styles ws [B, layers, W] of seeds, truncated by `psi`."""
     return generator.ws(generator.w(generator.z(seeds), _repeated(label, len(seeds))), psi)
 
 

@@ -13,6 +13,7 @@ from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.filters.card import Card
 from kgan.quiet import quiet
+from kgan.types import Tensor
 
 if TYPE_CHECKING:
     import keras
@@ -49,11 +50,11 @@ class Generator:
         self._quiet = _without_noise(synthesis)
 
     def z(self, seeds: Sequence[int]) -> np.ndarray:
-        """[B, Z] of N(0, 1), each row by its seed alone."""
+        """Latents [B, Z] from N(0, 1), each row drawn by its seed alone."""
         return np.stack([np.random.default_rng(seed).standard_normal(self.latent_size, np.float32) for seed in seeds])
 
     def label(self, text: str | None) -> np.ndarray | None:
-        """ "hair=blonde" to the label [N], None where the generator takes none.
+        """The label [N] that "hair=blonde" names, None where the generator takes none.
 
         Raises:
           UserError: a label that it does not have, take, or need.
@@ -73,28 +74,28 @@ class Generator:
         return labels.vector(text)
 
     def w(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        """z [B, Z] and, where it takes them, labels [B, N] to w [B, W]."""
-        given = [z] if label is None else [z, label]
-        return _batches(lambda z, *label: self._mapping.predict_on_batch(_named(z, *label)), *given)
+        """Map z [B, Z] and, where it takes them, labels [B, N] to w [B, W]."""
+        inputs = [z] if label is None else [z, label]
+        return _batches(lambda z, *label: self._mapping.predict_on_batch(_named(z, *label)), *inputs)
 
     def ws(self, w: np.ndarray, psi: float = 1.0, cutoff: int | None = None) -> np.ndarray:
-        """w [B, W] to [B, layers, W]: mean + psi (w - mean) below layer `cutoff`, w itself from there on."""
+        """Styles [B, layers, W] of w [B, W]: mean + psi (w - mean) below layer `cutoff`, w itself from there on."""
         cut = np.arange(self.layers)[:, None] < (self.cutoff if cutoff is None else cutoff)
         w = w[:, None]
         return np.where(cut, self.mean + np.float32(psi) * (w - self.mean), w).astype(np.float32)
 
     def draw(self, ws: np.ndarray, noise: dict[str, np.ndarray] | None = None) -> np.ndarray:
-        """ws [B, layers, W] to pictures [B, r, r, 3], about [-1, 1]; the file's own fixed noise where none is given.
+        """Pictures [B, r, r, 3], about [-1, 1], of styles [B, layers, W].
 
         Args:
-          noise: by name, [1 or B, h, w, 1], see `noise_shapes`.
+          noise: by name, [1 or B, h, w, 1], see `noise_shapes`; without it, the file's own fixed noise.
         """
         if not noise:
             return _batches(self._quiet.predict_on_batch, ws)
         import keras
 
-        made = self._synthesis({"ws": ws, **noise}, training=False)
-        return np.asarray(keras.ops.convert_to_numpy(made), np.float32)
+        pictures = self._synthesis({"ws": ws, **noise}, training=False)
+        return np.asarray(keras.ops.convert_to_numpy(pictures), np.float32)
 
     def __call__(self, seeds: Sequence[int], psi: float = 1.0, label: np.ndarray | None = None) -> np.ndarray:
         """Pictures [B, r, r, 3] of seeds, all with one label [N]."""
@@ -113,10 +114,10 @@ def _without_noise(synthesis: keras.Model) -> keras.Model:
             super().__init__()
             self.synthesis, self.built = synthesis, True
 
-        def call(self, ws: Any) -> Any:
+        def call(self, ws: Tensor) -> Tensor:
             return self.synthesis({"ws": ws, **dict.fromkeys(names)}, training=False)
 
-        def compute_output_shape(self, shape: Any) -> Any:
+        def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
             return self.synthesis.output_shape
 
     ws = keras.Input(next(tensor.shape[1:] for tensor in synthesis.inputs if tensor.name == "ws"))
@@ -127,13 +128,13 @@ def _named(z: np.ndarray, label: np.ndarray | None = None) -> dict[str, np.ndarr
     return {"z": z} if label is None else {"z": z, "label": label}
 
 
-def _batches(function: Callable[..., Any], *arrays: np.ndarray) -> np.ndarray:
-    """function over rows, 16 at a time, the last batch filled up: one shape is compiled once."""
-    count, made = len(arrays[0]), []
+def _batches(function: Callable[..., Tensor], *arrays: np.ndarray) -> np.ndarray:
+    """What `function` makes of rows, 16 at a time; the last batch is filled up, so that one shape is compiled."""
+    count, results = len(arrays[0]), []
     for start in range(0, count, BATCH):
         rows = np.minimum(np.arange(start, start + BATCH), count - 1)
-        made.append(np.asarray(function(*(array[rows] for array in arrays)), np.float32))
-    return np.concatenate(made)[:count]
+        results.append(np.asarray(function(*(array[rows] for array in arrays)), np.float32))
+    return np.concatenate(results)[:count]
 
 
 def part(model: keras.Model, name: str) -> Any:
@@ -150,11 +151,11 @@ def load(path: str | Path) -> Generator:
     Raises:
       UserError: there is no such file, it is damaged, or it is no generator.
     """
-    return Generator(*load_keras(path))
+    return Generator(*load_network(path))
 
 
-def load_keras(path: str | Path) -> tuple[keras.Model, Card]:
-    """As `load`: the network in float32, and its card."""
+def load_network(path: str | Path) -> tuple[keras.Model, Card]:
+    """The network of what `load` loads, in float32, and its card."""
     with quiet():
         from kgan.layers import legacy
         from kgan.precision import float32_copy

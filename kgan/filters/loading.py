@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,6 +22,7 @@ from kgan.filters import included
 from kgan.filters.card import Card
 from kgan.pictures import images
 from kgan.quiet import quiet
+from kgan.types import Tensor
 
 if TYPE_CHECKING:
     import keras
@@ -28,6 +30,46 @@ if TYPE_CHECKING:
 KINDS = ".keras file, .tflite file or SavedModel folder"
 Shape = tuple[int | None, ...]
 Label = str | Sequence[float] | np.ndarray
+Run = Callable[..., np.ndarray]  # float32 [1, H, W, 3] in [-1, 1], and a label [1, C] where it takes one, to the same
+
+
+def load(path: str | Path) -> Filter:
+    """Load a filter from a `.keras` (or `.h5`) file, a `.tflite` file, a SavedModel folder, or an included one by name.
+
+    Raises:
+      UserError: there is no such file, it is damaged, or it is no filter from pictures to pictures.
+    """
+    path = included.find(path)
+    if not path.exists():
+        raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
+    run, inputs, card = _open(path)
+    _, height, width, _ = inputs["image"]
+    label_size = inputs["label"][1] or 0 if "label" in inputs else 0
+    if card.labels and card.labels.width != label_size:
+        raise UserError(
+            f"{cards.path_of(path)} names labels of {card.labels.width} numbers, and {path.name} takes {label_size}: "
+            "it is the card of another filter."
+        )
+    return Filter(run, dataclasses.replace(card, size=(height, width) if height and width else None), label_size)
+
+
+def load_for_photos(path: str | Path) -> Filter:
+    """As `load`, but an included filter, by its name, starts without Keras.
+
+    Its `.tflite` runs pictures of the one size that it takes. Its `.keras` file runs all others, and is loaded when the
+    first of them comes.
+    """
+    tflite = included.tflite(path)
+    if tflite is None:
+        return load(path)
+    fixed, free = load(tflite), functools.cache(lambda: load(path))
+
+    def run(pixels: np.ndarray, *label: np.ndarray) -> np.ndarray:
+        return (fixed if pixels.shape[1:3] == fixed.size else free()).run(pixels, *label)
+
+    card = cards.read(included.find(path))
+    assert card is not None
+    return Filter(run, card, fixed.label_size)
 
 
 class Filter:
@@ -43,11 +85,10 @@ class Filter:
       multiple, smallest: what the sides of a picture are brought to a multiple of, and at least to; 1 for a filter of
         fixed size.
       label_size: how many numbers a label has, 0 where the filter takes none; the card's labels name them.
-      run: the bare network, float32 [1, H, W, 3] in [-1, 1], and a label [1, label_size] where it takes one, to the
-        same; sides as `size` and `multiple` ask.
+      run: the bare network, see `Run`; sides as `size` and `multiple` ask.
     """
 
-    def __init__(self, run: Callable[..., np.ndarray], card: Card, label_size: int = 0) -> None:
+    def __init__(self, run: Run, card: Card, label_size: int = 0) -> None:
         self.run = run
         self.card = card
         self.label_size = label_size
@@ -146,65 +187,96 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.clip(np.stack([np.asarray(channel) for channel in channels], -1), -1, 1)
 
 
-def load(path: str | Path) -> Filter:
-    """Load a filter from a `.keras` (or `.h5`) file, a `.tflite` file, a SavedModel folder, or an included one by name.
+class _Opened(NamedTuple):
+    """What a file holds.
 
-    Raises:
-      UserError: there is no such file, it is damaged, or it is no filter from pictures to pictures.
+    Attributes:
+      run: the network.
+      inputs: their shapes by name: "image" [B, H, W, 3], and "label" [B, C] where it takes one; None for any length.
+      card: as it lies beside the file, or what is known without.
     """
-    path = included.find(path)
-    if not path.exists():
-        raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
-    known = None
+
+    run: Run
+    inputs: dict[str, Shape]
+    card: Card
+
+
+def _open(path: Path) -> _Opened:
     if path.is_dir():
-        run, shapes = _load_saved_model(path)
-    elif path.suffix in (".keras", ".h5", ".hdf5"):
-        model = load_keras(path)
-        known = cards.read(path) or _card_of(model, path.stem)
-        run, shapes = keras_runner(model, known.dropout), inputs_of(model)
-    elif path.suffix == ".tflite":
-        run, shapes = _load_tflite(path)
-    else:
-        raise UserError(f"{path} is not a model that kgan knows: it reads a {KINDS}.")
-    _, height, width, _ = shapes["image"]
-    size = (height, width) if height and width else None
-    card = dataclasses.replace(known or cards.read(path) or Card(name=path.stem), size=size)
-    label_size = shapes["label"][1] or 0 if "label" in shapes else 0
-    if card.labels and card.labels.width != label_size:
+        return _open_saved_model(path)
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        return _open_keras(path)
+    if path.suffix == ".tflite":
+        return _open_tflite(path)
+    raise UserError(f"{path} is not a model that kgan knows: it reads a {KINDS}.")
+
+
+def _open_keras(path: Path) -> _Opened:
+    model = load_keras(path)
+    card = cards.read(path) or _card_of(model, path.stem)
+    return _Opened(keras_runner(model, card.dropout), inputs_of(model), card)
+
+
+def _open_tflite(path: Path) -> _Opened:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with quiet():
+            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
+    tensors = interpreter.get_input_details()
+    names = {len(tensor["shape"]): tensor["index"] for tensor in tensors}
+    shapes = [tuple(int(side) for side in tensor["shape"]) for tensor in tensors]
+    outputs = interpreter.get_output_details()
+    results = [tuple(int(side) for side in tensor["shape"]) for tensor in outputs]
+    inputs: dict[str, Shape] = {{4: "image", 2: "label"}[len(shape)]: shape for shape in shapes if len(shape) in (2, 4)}
+    others = len(inputs) < len(shapes)
+    if others or len(results) != 1 or not _is_picture(inputs.get("image")) or not _is_picture(results[0]):
         raise UserError(
-            f"{cards.path_of(path)} names labels of {card.labels.width} numbers, and {path.name} takes {label_size}: "
-            "it is the card of another filter."
+            f"{path} is no filter: it should map one float32 picture [1, H, W, 3], and a label [1, C] where it takes "
+            f"one, to another, but it has tensors of the shapes {[*shapes, *results]}."
         )
-    return Filter(run, card, label_size)
+
+    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        interpreter.set_tensor(names[4], pixels)
+        if label is not None:
+            interpreter.set_tensor(names[2], label)
+        interpreter.invoke()
+        return interpreter.get_tensor(outputs[0]["index"])
+
+    return _Opened(run, inputs, cards.read(path) or Card(name=path.stem))
 
 
-def _card_of(model: keras.Model, name: str) -> Card:
-    """For a model without one: a generator halves its picture once for each strided convolution."""
-    halvings = sum(layer.__class__.__name__ == "Conv2D" and layer.strides == (2, 2) for layer in model.layers)
-    return Card(name=name, multiple=2**halvings, smallest=max(8, 2**halvings))
+def _open_saved_model(path: Path) -> _Opened:
+    if not (path / "saved_model.pb").is_file():
+        models = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
+        hint = f"; it holds {', '.join(models)}: name one of them" if models else f": a {KINDS} was looked for"
+        raise UserError(f"{path} is a folder without saved_model.pb{hint}.")
+    with quiet():
+        import tensorflow as tf
 
+    try:
+        model = tf.saved_model.load(str(path))
+    except Exception as error:  # as for .keras
+        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    function = model.signatures.get("serving_default")
+    inputs = function.structured_input_signature[1] if function else {}
+    if not {"image"} <= inputs.keys() <= {"image", "label"} or "image" not in function.structured_outputs:
+        raise UserError(
+            f"{path} is no filter: it should have a signature serving_default from 'image', and 'label' where it takes "
+            "one, to 'image'."
+        )
 
-def inputs_of(model: keras.Model) -> dict[str, Shape]:
-    """Shapes by name; an only input is the "image", whatever its own name."""
-    if len(model.inputs) == 1:
-        return {"image": tuple(model.inputs[0].shape)}
-    return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        arrays = {"image": pixels} if label is None else {"image": pixels, "label": label}
+        return function(**{name: tf.constant(array) for name, array in arrays.items()})["image"].numpy()
 
-
-def image_of(outputs: Any) -> Any:
-    """The picture among what a generator returns: its "image", or its only output."""
-    return outputs["image"] if isinstance(outputs, dict) else outputs
-
-
-def apply(model: keras.Model, image: Any, label: Any = None, draws: dict[str, Any] | None = None) -> Any:
-    """The picture that a generator makes of [B, H, W, 3], and of a label [B, C] where it takes one.
-
-    Its optional inputs, dropout's `draws`, stay empty where none are given.
-    """
-    names = inputs_of(model)
-    known = {"image": image, "label": label, **(draws or {})}
-    given = image if len(names) == 1 else {name: known.get(name) for name in names}
-    return image_of(model(given, training=False))
+    run.model = model  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
+    shapes = {name: tuple(spec.shape) for name, spec in inputs.items()}
+    return _Opened(run, shapes, cards.read(path) or Card(name=path.stem))
 
 
 def load_keras(path: str | Path) -> keras.Model:
@@ -239,6 +311,38 @@ def load_keras(path: str | Path) -> keras.Model:
     return model
 
 
+def _card_of(model: keras.Model, name: str) -> Card:
+    """For a model without one: a generator halves its picture once for each strided convolution."""
+    halvings = sum(layer.__class__.__name__ == "Conv2D" and layer.strides == (2, 2) for layer in model.layers)
+    return Card(name=name, multiple=2**halvings, smallest=max(8, 2**halvings))
+
+
+def inputs_of(model: keras.Model) -> dict[str, Shape]:
+    """Shapes by name; an only input is the "image", whatever its own name."""
+    if len(model.inputs) == 1:
+        return {"image": tuple(model.inputs[0].shape)}
+    return {tensor.name: tuple(tensor.shape) for tensor in model.inputs}
+
+
+def image_of(outputs: Tensor | dict[str, Tensor]) -> Tensor:
+    """The picture [B, H, W, 3] among what a generator returns: its "image", or its only output."""
+    return outputs["image"] if isinstance(outputs, dict) else outputs
+
+
+def apply(
+    model: keras.Model, image: Tensor, label: Tensor | None = None, draws: dict[str, Tensor] | None = None
+) -> Tensor:
+    """The picture that a generator makes of [B, H, W, 3], and of a label [B, C] where it takes one.
+
+    Its optional inputs, dropout's `draws`, stay empty where none are given.
+    """
+    names = inputs_of(model)
+    if len(names) == 1:
+        return image_of(model(image, training=False))
+    tensors = {"image": image, "label": label, **(draws or {})}
+    return image_of(model({name: tensors.get(name) for name in names}, training=False))
+
+
 def _is_picture(shape: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) == 4 and shape[-1] == 3
 
@@ -249,7 +353,7 @@ def _first_sentence(error: Exception) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def keras_runner(model: keras.Model, dropout: bool = False) -> Callable[..., np.ndarray]:
+def keras_runner(model: keras.Model, dropout: bool = False) -> Run:
     """The `run` of a `Filter`; with `dropout` it drops out, by draws that are the same every time."""
     import keras
 
@@ -262,62 +366,3 @@ def keras_runner(model: keras.Model, dropout: bool = False) -> Callable[..., np.
         return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels, label, draws)), np.float32)
 
     return run
-
-
-def _load_tflite(path: Path) -> tuple[Callable[..., np.ndarray], dict[str, Shape]]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with quiet():
-            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
-    # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
-    inputs = {len(tensor["shape"]): tensor for tensor in interpreter.get_input_details()}
-    outputs = interpreter.get_output_details()
-    shapes = {rank: tuple(int(side) for side in tensor["shape"]) for rank, tensor in inputs.items()}
-    made = [tuple(int(side) for side in tensor["shape"]) for tensor in outputs]
-    several = len(interpreter.get_input_details()) > len(inputs) or not {4} <= inputs.keys() <= {2, 4}
-    if several or len(made) != 1 or not _is_picture(shapes[4]) or not _is_picture(made[0]):
-        raise UserError(
-            f"{path} is no filter: it should map one float32 picture [1, H, W, 3], and a label [1, C] where it takes "
-            f"one, to another, but it has tensors of the shapes {[*shapes.values(), *made]}."
-        )
-
-    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        interpreter.set_tensor(inputs[4]["index"], pixels)
-        if label is not None:
-            interpreter.set_tensor(inputs[2]["index"], label)
-        interpreter.invoke()
-        return interpreter.get_tensor(outputs[0]["index"])
-
-    return run, {{4: "image", 2: "label"}[rank]: shape for rank, shape in shapes.items()}
-
-
-def _load_saved_model(path: Path) -> tuple[Callable[..., np.ndarray], dict[str, Shape]]:
-    if not (path / "saved_model.pb").is_file():
-        inside = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
-        hint = f"; it holds {', '.join(inside)}: name one of them" if inside else f": a {KINDS} was looked for"
-        raise UserError(f"{path} is a folder without saved_model.pb{hint}.")
-    with quiet():
-        import tensorflow as tf
-
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # as for .keras
-        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
-    function = loaded.signatures.get("serving_default")
-    inputs = function.structured_input_signature[1] if function else {}
-    if not {"image"} <= inputs.keys() <= {"image", "label"} or "image" not in function.structured_outputs:
-        raise UserError(
-            f"{path} is no filter: it should have a signature serving_default from 'image', and 'label' where it takes "
-            "one, to 'image'."
-        )
-
-    def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        given = {"image": pixels} if label is None else {"image": pixels, "label": label}
-        return function(**{name: tf.constant(array) for name, array in given.items()})["image"].numpy()
-
-    run.loaded = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
-    return run, {name: tuple(spec.shape) for name, spec in inputs.items()}

@@ -53,15 +53,15 @@ def translate(
         return [_apply(picture_filter, image, tile)]
     if crop == "center":
         return [_apply(picture_filter, images.resize(images.center_square(image), (side, side)), tile)]
-    found = faces.find(image)
-    if not found:
+    detections = faces.find(image)
+    if not detections:
         raise UserError(
             "No face was found. --crop=center takes the middle square instead, --crop=none the whole picture."
         )
-    results = [_apply(picture_filter, faces.crop(image, face, side), tile) for face in found]
+    results = [_apply(picture_filter, faces.crop(image, face, side), tile) for face in detections]
     if not paste:
         return results
-    for face, result in zip(found, results, strict=True):
+    for face, result in zip(detections, results, strict=True):
         image = faces.blend(image, result, face)
     return [image]
 
@@ -88,7 +88,7 @@ def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile
 
 
 def _apply(picture_filter: Filter, image: np.ndarray, tile: int) -> np.ndarray:
-    """Whatever the filter accepts and however large the picture is: uint8 [H, W, 3] to uint8, as large or fitted."""
+    """Filter uint8 [H, W, 3]: in tiles where it is large, fitted where the filter takes one size only."""
     if picture_filter.size:
         return _fitted(picture_filter, image, picture_filter.size)
     if max(image.shape[:2]) > tile:
@@ -186,21 +186,22 @@ def _is_file(output: Path) -> bool:
 
 def _file_for(source: Path, output: Path, whole: bool) -> Path:
     """Where the result of one file goes: `output` where it names a file, else a file in that folder."""
-    kept = whole and source.suffix.lower() in images.SUFFIXES
-    target = output if _is_file(output) else output / (source.name if kept else f"{source.stem}.png")
+    same_kind = whole and source.suffix.lower() in images.SUFFIXES
+    target = output if _is_file(output) else output / (source.name if same_kind else f"{source.stem}.png")
     if target.suffix.lower() not in images.SUFFIXES:
         raise UserError(f"--output={output} cannot be written: pictures end in {', '.join(images.SUFFIXES)}.")
     return target
 
 
 def _numbered(target: Path, count: int) -> list[Path]:
-    """photo.png for one picture, photo_1.png, photo_2.png ... for several."""
+    """The files for `count` pictures: photo.png for one, photo_1.png, photo_2.png ... for several."""
     if count == 1:
         return [target]
     return [target.with_stem(f"{target.stem}_{number}") for number in range(1, count + 1)]
 
 
 def _write(pictures: list[np.ndarray], targets: list[Path]) -> list[Path]:
+    """Write each picture to its file; returns the files."""
     for picture, target in zip(pictures, targets, strict=True):
         try:
             images.write(target, picture)

@@ -53,7 +53,7 @@ def index(split: str = "all") -> list[Emoji]:
 
 
 def names(split: str = "all") -> list[str]:
-    """Short names ("hotdog") in the order of `load`."""
+    """The short names ("hotdog") of the emoji, in the order of `load`'s pictures."""
     return [emoji.short_name for emoji in index(split)]
 
 
@@ -61,12 +61,12 @@ def load(vendor: str, split: str = "all") -> np.ndarray:
     """A vendor's pictures as uint8 [N, 64, 64, 3], RGB, sorted by code: the n-th is the same emoji for every vendor."""
     if vendor not in VENDORS:
         raise UserError(f"No emoji by '{vendor}' are embedded: choose one of {', '.join(VENDORS)}.")
-    chosen = {emoji.code for emoji in index(split)}
+    codes = {emoji.code for emoji in index(split)}
     with zipfile.ZipFile(ASSET) as archive:
         sheet = images.decode(archive.read(f"{vendor}.webp"), f"{vendor}.webp in {ASSET}")
     rows = sheet.shape[0] // SIZE
     tiles = sheet.reshape(rows, SIZE, COLUMNS, SIZE, 3).swapaxes(1, 2).reshape(-1, SIZE, SIZE, 3)
-    return tiles[[n for n, emoji in enumerate(index()) if emoji.code in chosen]]
+    return tiles[[n for n, emoji in enumerate(index()) if emoji.code in codes]]
 
 
 def unpack(folder: str | Path, shape: str, a: str = "fluent3d", b: str = "twitter") -> Path:
@@ -97,7 +97,7 @@ def unpack(folder: str | Path, shape: str, a: str = "fluent3d", b: str = "twitte
 
 
 def _files(shape: str, a: str, b: str) -> Iterator[tuple[str, bytes]]:
-    """Names below the folder, and contents, of what `unpack` writes."""
+    """The name below the folder and the bytes of each file that `unpack` writes."""
     if shape == "single":
         for emoji, png in _pngs(a):
             yield f"images/{emoji.code}.png", png
@@ -117,6 +117,7 @@ def _files(shape: str, a: str, b: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _pngs(vendor: str) -> Iterator[tuple[Emoji, bytes]]:
+    """Each emoji with a vendor's picture of it as a PNG file."""
     for emoji, picture in zip(index(), load(vendor), strict=True):
         yield emoji, images.encode(picture, ".png")
 

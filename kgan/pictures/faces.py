@@ -49,11 +49,13 @@ class Face:
 
     @property
     def center(self) -> tuple[float, float]:
+        """(x, y) of the box's middle."""
         left, top, right, bottom = self.box
         return (left + right) / 2, (top + bottom) / 2
 
     @property
     def side(self) -> float:
+        """The longer side of the box."""
         left, top, right, bottom = self.box
         return max(right - left, bottom - top)
 
@@ -80,6 +82,7 @@ def find(image: np.ndarray) -> list[Face]:
 
 
 def _tiles(image: np.ndarray, tile: int) -> list[tuple[int, int]]:
+    """(top, left) of the square tiles that cover a picture and overlap by half."""
     height, width = image.shape[:2]
     return [(top, left) for top in starts(height, tile, tile // 2) for left in starts(width, tile, tile // 2)]
 
@@ -92,8 +95,8 @@ def _closer(image: np.ndarray, face: Face) -> Face:
         return face
     left = min(max(0, round(face.center[0] - tile / 2)), width - tile)
     top = min(max(0, round(face.center[1] - tile / 2)), height - tile)
-    seen = merge(_detect_in(image, top, left, tile))
-    return next((other for other in seen if overlap(other, face) > OVERLAP), face)
+    faces = merge(_detect_in(image, top, left, tile))
+    return next((other for other in faces if overlap(other, face) > OVERLAP), face)
 
 
 def _detect_in(image: np.ndarray, top: int, left: int, tile: int) -> list[Face]:
@@ -127,9 +130,9 @@ def detect(image: np.ndarray, margin: float = 0) -> list[Face]:
 
     regressors, logits = _run(images.to_float(square))
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -100, 100)))
-    kept = scores >= THRESHOLD
-    values, scores = regressors[kept].reshape(-1, 8, 2), scores[kept]  # centre, (width, height), six points
-    values[:, [0, 2, 3, 4, 5, 6, 7]] += anchors()[kept][:, None] * INPUT
+    likely = scores >= THRESHOLD
+    values, scores = regressors[likely].reshape(-1, 8, 2), scores[likely]  # centre, (width, height), six points
+    values[:, [0, 2, 3, 4, 5, 6, 7]] += anchors()[likely][:, None] * INPUT
     offset, zoom = np.array([left, top]), np.array([width / shape[1], height / shape[0]])
     places, sizes = (values - offset) * zoom, values[:, 1] * zoom
     return [
@@ -170,26 +173,26 @@ def anchors() -> np.ndarray:
 
 
 def merge(faces: Sequence[Face]) -> list[Face]:
-    """The best box and those that overlap it become one face, their mean weighted by score; then the rest alike."""
+    """One face for each group of boxes that overlap its best one: their mean, weighted by score; the best first."""
     rest = sorted(faces, key=lambda face: face.score, reverse=True)
-    merged = []
+    people = []
     while rest:
         group = [face for face in rest if face is rest[0] or overlap(face, rest[0]) > OVERLAP]
         rest = [face for face in rest if face not in group]
         scores = [face.score for face in group]
         left, top, right, bottom = np.average([face.box for face in group], axis=0, weights=scores).tolist()
         points = np.average([face.points for face in group], axis=0, weights=scores).tolist()
-        merged.append(Face((left, top, right, bottom), scores[0], tuple((x, y) for x, y in points)))
-    return merged
+        people.append(Face((left, top, right, bottom), scores[0], tuple((x, y) for x, y in points)))
+    return people
 
 
 def overlap(one: Face, other: Face) -> float:
     """Intersection over union of two boxes, in [0, 1]."""
     width = min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
     height = min(one.box[3], other.box[3]) - max(one.box[1], other.box[1])
-    shared = max(0.0, width) * max(0.0, height)
+    intersection = max(0.0, width) * max(0.0, height)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one.box, other.box)]
-    return shared / (sum(areas) - shared)
+    return intersection / (sum(areas) - intersection)
 
 
 def crop(image: np.ndarray, face: Face, size: int) -> np.ndarray:
@@ -241,7 +244,7 @@ def _to_picture(face: Face, size: int) -> np.ndarray:
 
 
 def _bounds(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest (x, y) and the largest, in whole pixels, that a crop of `size` pixels a side covers."""
+    """The corners (x, y), in whole pixels of the picture, of the rectangle around a crop of `size` pixels a side."""
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]]) @ matrix.T
     return np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
 

@@ -21,6 +21,10 @@ SUFFIXES = (".gif", ".mp4")
 def write(path: Path, frames: Iterator[np.ndarray]) -> None:
     """Write a .gif, or with ffmpeg a .mp4, at 30 frames a second.
 
+    Args:
+      path: its suffix says which.
+      frames: uint8 [H, W, 3], all of one size.
+
     Raises:
       UserError: .mp4 without ffmpeg on the PATH, or ffmpeg fails.
     """
@@ -33,15 +37,15 @@ def write(path: Path, frames: Iterator[np.ndarray]) -> None:
     program = shutil.which("ffmpeg")
     if not program:
         raise UserError(f"--output={path}: an .mp4 needs the program ffmpeg, which is not there; a .gif needs nothing.")
-    made = list(frames)
-    size = "x".join(map(str, made[0].shape[1::-1]))
+    pictures = list(frames)
+    size = "x".join(map(str, pictures[0].shape[1::-1]))
     with files.replacing(path) as temporary:
-        given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(RATE), "-i", "-"]
-        wanted = ["-pix_fmt", "yuv420p", "-f", "mp4", str(temporary)]
-        done = subprocess.run(
-            [program, "-loglevel", "error", "-y", *given, *wanted],
-            input=b"".join(map(bytes, made)),
+        raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(RATE), "-i", "-"]
+        film = ["-pix_fmt", "yuv420p", "-f", "mp4", str(temporary)]
+        process = subprocess.run(
+            [program, "-loglevel", "error", "-y", *raw, *film],
+            input=b"".join(map(bytes, pictures)),
             capture_output=True,
         )
-        if done.returncode:
-            raise UserError(f"ffmpeg could not write {path}: {done.stderr.decode(errors='replace').strip()}")
+        if process.returncode:
+            raise UserError(f"ffmpeg could not write {path}: {process.stderr.decode(errors='replace').strip()}")

@@ -51,10 +51,10 @@ def decode(data: bytes, name: str = "the picture") -> np.ndarray:
 
 def _decode(source: str | Path | BytesIO, name: str, least: int = 0) -> np.ndarray:
     try:
-        with Image.open(source) as opened:
+        with Image.open(source) as image:
             if least:
-                opened.draft(None, (least, least))  # does nothing to other kinds of files
-            return np.asarray(flatten(_upright(opened)))
+                image.draft(None, (least, least))  # does nothing to other kinds of files
+            return np.asarray(flatten(_upright(image)))
     except FileNotFoundError:
         raise UserError(f"There is no file {name}.") from None
     except BROKEN as error:
@@ -62,7 +62,7 @@ def _decode(source: str | Path | BytesIO, name: str, least: int = 0) -> np.ndarr
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As its EXIF orientation says; as it is where its EXIF data are damaged."""
+    """The picture turned as its EXIF orientation says, or as it is where its EXIF data are damaged."""
     try:
         return ImageOps.exif_transpose(image)
     except (*BROKEN, TypeError, KeyError) as error:
@@ -72,7 +72,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to RGB; transparency composited on white; 16-bit grey scaled to 8 bits."""
+    """Convert any Pillow mode to RGB: transparency is composited on white, 16-bit grey is scaled to 8 bits."""
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, np.float64)
         scale = 255 / 65535 if image.mode.startswith("I") and values.max(initial=0) > 255 else 1.0
@@ -137,9 +137,9 @@ def grid(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = (), gap: 
             top, left = header + gap + i * (height + gap), gap + j * (width + gap)
             sheet[top : top + height, left : left + width] = image
     if titles:
-        drawn = Image.fromarray(sheet)
-        pen = ImageDraw.Draw(drawn)
+        page = Image.fromarray(sheet)
+        pen = ImageDraw.Draw(page)
         for j, title in enumerate(titles):
             pen.text((gap + j * (width + gap) + 1, 1), title, fill="black")
-        sheet = np.asarray(drawn)
+        sheet = np.asarray(page)
     return sheet

@@ -513,6 +513,6 @@ def test_the_command(
         assert stopped.value.code == code
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{tmp_path / 'x.tar'}: ") and printed.out.count("\n") == 1
-    assert printed.err == "kgan: pack needs --config and --output; --help shows an example.\n"
+    assert printed.err == "kgan: --output=... is missing. --help explains it.\n"
     config = settings((unpacked(tmp_path / "x.tar", tmp_path / "there") / "config.py").read_text())
     assert isinstance(config.system, ugatit.Settings) and config.system.filters == 8 and config.data.root == "data"

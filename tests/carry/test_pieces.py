@@ -244,4 +244,5 @@ def test_the_command(there: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
         assert stopped.value.code == code
     printed = capsys.readouterr()
     assert [line.partition(":")[0] for line in printed.out.splitlines()] == [str(output), str(home)]
-    assert printed.err.count("bring needs --workdir, and there --output, or at home --input") == 3
+    assert printed.err.count("kgan: bring needs --output there, or --input at home") == 2
+    assert printed.err.endswith("\nkgan: --workdir=... is missing. --help explains it.\n")

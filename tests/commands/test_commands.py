@@ -42,9 +42,10 @@ from ml_collections import config_flags
 from kgan import commands, errors
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.")
-OUTPUT = flags.DEFINE_string("output", None, "Where to.", required=True)
+OUTPUT = commands.shared(flags.DEFINE_string, "output", None, "Where to.")
 
 def main():
+    commands.require(OUTPUT)
     if OUTPUT.value == "nowhere":
         raise errors.UserError("There is no nowhere.")
     if OUTPUT.value == "full":
@@ -101,6 +102,7 @@ def test_help_prints_docstring_and_own_flags(toy: Path) -> None:
         (["--output=nowhere"], "There is no nowhere."),
         (["--output=full"], "The disk is full: sample.png could not be written. Free space and start again."),
         ([], "--output=... is missing. --help explains it."),
+        (["--output="], "--output=... is missing. --help explains it."),
         (["--otput=x"], "Unknown command line flag 'otput'. Did you mean: output ?"),
         (["--output=x", "y"], "'y' was not understood: options are written --name=value. --help lists them."),
         (

@@ -110,6 +110,14 @@ def test_kid_to_the_reference_and_its_mean_with_kid_to_the_inputs(
     assert lines[0].split("  ")[-1] == "mean with inputs" and len(lines[2].split()) < len(lines[1].split())
 
 
+def test_an_included_model_is_called_by_its_name(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads(monkeypatch)
+    report = evaluate(folders[1], (), ["onesided_selfie2anime"], folders[0], cache=tmp_path / "cache")
+    assert [row["name"] for row in report["results"]] == ["no filter", "onesided_selfie2anime"]
+
+
 def test_a_model_gets_the_centred_square_at_the_size_of_its_card(
     tmp_path: Path, inception_shapes: Shapes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,7 +105,7 @@ def test_a_file_that_computes_something_else_is_refused(
     subject = exporting.subject(path, "constant")
     draw = exporting.draw
     monkeypatch.setattr(exporting, "draw", lambda model, inputs: draw(model, inputs) + 0.1)
-    network, _ = generators.load_keras(path)
+    network, _ = generators.load_network(path)
     brighter = exporting.convertible(network, exporting.input_rows(network, "constant"))
     (tmp_path / "x.tflite").write_bytes(brighter.convert())
     (problem,) = verify.measure_tflite(tmp_path / "x.tflite", subject.inputs, subject.expected, 100.0).problems

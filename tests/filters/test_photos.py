@@ -292,7 +292,7 @@ def run(*arguments: str) -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(command, "load", lambda path: toy(size=(32, 32)))
+    monkeypatch.setattr(command, "load_for_photos", lambda path: toy(size=(32, 32)))
     images.write(tmp_path / "a.png", picture(64, 64))
     with pytest.raises(SystemExit) as status:
         run("--model=x.tflite", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}")
@@ -305,7 +305,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_the_command_passes_the_label_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "load", lambda path: labelled())
+    monkeypatch.setattr(command, "load_for_photos", lambda path: labelled())
     images.write(tmp_path / "a.png", np.zeros((16, 16, 3), np.uint8))
     arguments = ["--model=x.keras", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}"]
     with pytest.raises(SystemExit) as status:
