@@ -19,7 +19,7 @@ SIDE = 256
 
 
 def rows(count: int = 32, rounds: int = 3) -> Iterator[dict[str, Any]]:
-    """One for each way of resizing; where the weights are missing, one that says so."""
+    """A row of the table for each way of resizing; where the weights are missing, one that says so."""
     with quiet():
         from kgan.pretrained import inception  # an engine starts with it
     try:
@@ -31,7 +31,10 @@ def rows(count: int = 32, rounds: int = 3) -> Iterator[dict[str, Any]]:
 
 
 def measure(count: int, rounds: int) -> list[dict[str, Any]]:
-    """Both in turns, `rounds` times over `count` pictures; speeds are medians, and so is the ratio of neighbours."""
+    """Rows with the speeds of our features and of plain `predict`, which take turns `rounds` times on `count` pictures.
+
+    Speeds are medians, and so is the ratio of two turns that follow each other.
+    """
     from kgan.pretrained import inception
 
     network = inception.load()

