@@ -122,8 +122,8 @@ def test_the_ground_is_imported_in_one_direction_too() -> None:
         for each in imports()
         if part(each.source) in GROUND and each.target.partition(".")[0] == "kgan"
     }
-    errors = {(name, "errors") for name in ("files", "labels", "settings")}
-    assert edges - {("kgan", "filters")} == errors | {("precision", "types")}
+    to_errors = {(name, "errors") for name in ("files", "labels", "settings")}
+    assert edges - {("kgan", "filters")} == to_errors | {("precision", "types")}
 
 
 def test_only_commands_import_export_and_configs() -> None:
