@@ -16,8 +16,9 @@ def get_config() -> Config:
         system=Settings(
             image_size=64,
             task="colorize",
-            depth=6,
-            filters=24,
+            generator="resnet",
+            filters=16,
+            residual_blocks=5,
             discriminator_filters=32,
             discriminator_layers=2,
             dropout="none",
@@ -25,5 +26,5 @@ def get_config() -> Config:
             ema=0.99,
         ),
         data=Paired(root="emoji:fluent3d:fluent3d", enlarge=1.06),
-        training=Training(steps=6000, batch_size=1, precision="float32", log_every=50, sample_every=500, keep=2),
+        training=Training(steps=5000, batch_size=1, precision="float32", log_every=50, sample_every=500, keep=2),
     )
