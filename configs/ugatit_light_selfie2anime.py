@@ -3,7 +3,8 @@
     kgan train --config=ugatit_light_selfie2anime --config.data.root=selfie2anime --workdir=runs/anime
 
 The official TensorFlow code's hyper-parameters: batch 1, a million steps, the learning rate falling linearly over the
-second half. Its authors report four days on one V100 and KID x 100 of 11.61 for the full generator. Add
+second half. Its authors report four days on one V100, and for the full generator a KID x 100 of 11.61: the mean of KID
+to the target and to the source (docs/measuring.md; against the target alone it has 2.72). Add
 --config.system.light=False for that one (279 M parameters each, 256 px only).
 """
 
