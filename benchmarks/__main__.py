@@ -27,6 +27,7 @@ from absl import flags
 
 from benchmarks import data, export, metrics, straightforward, training
 from kgan import commands, files
+from kgan.commands import shared
 from kgan.errors import UserError
 
 PARTS = {
@@ -36,8 +37,8 @@ PARTS = {
     "export": export.COLUMNS,
     "metrics": metrics.COLUMNS,
 }
-ONLY = flags.DEFINE_list("only", list(PARTS), "Which parts to run.")
-OUTPUT = flags.DEFINE_string("output", "build/bench.json", "Where to write all figures as JSON.")
+ONLY = shared(flags.DEFINE_list, "only", list(PARTS), "Which parts to run.")
+OUTPUT = shared(flags.DEFINE_string, "output", "build/bench.json", "Where to write all figures as JSON.")
 
 
 def main() -> None:

@@ -22,7 +22,9 @@ from kgan.commands import shared
 from kgan.errors import UserError
 from kgan.pretrained import originals, weights
 
-ONLY = flags.DEFINE_list("only", [], f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds.")
+ONLY = shared(
+    flags.DEFINE_list, "only", [], f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds."
+)
 FROM = flags.DEFINE_list("from", [], "Files that you have, separated by commas, in place of a download.")
 OUTPUT = shared(
     flags.DEFINE_string,

@@ -362,7 +362,7 @@ def test_too_much_for_the_limit_says_by_how_much(unpaired: Path, tmp_path: Path)
     size = pack_size(tmp_path)
     with pytest.raises(
         UserError,
-        match=r"206 pictures .* is 0\.[12] MB larger .* data of 0\.[23] MB, kgan of 3\.\d MB\. Raise --limit_mb\.$",
+        match=r"206 pictures .* is 0\.[12] MB larger .* data of 0\.[23] MB, kgan of 9\.\d MB\. Raise --limit_mb\.$",
     ):
         archive.pack(config, tmp_path / "x.tar", size + 0.1)
     assert not (tmp_path / "x.tar").exists()
