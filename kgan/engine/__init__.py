@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -30,9 +30,6 @@ if TYPE_CHECKING or BACKEND == "tensorflow":
     from kgan.engine import tensorflow as backend
 else:
     from kgan.engine import jax as backend
-
-if TYPE_CHECKING:
-    from kgan.systems.system import System
 
 __all__ = [
     *("BACKEND", "Batches", "Compiled", "Cost", "Forward", "Losses", "Terms", "apply", "convolution_rate"),
@@ -157,6 +154,12 @@ def _stopped(tensors: Any) -> Any:
 # --- around a step -----------------------------------------------------------------------------------------------
 
 
+class Stateful(Protocol):
+    """What has variables that a step reads and changes, by path: a system."""
+
+    def state(self) -> dict[str, keras.Variable]: ...
+
+
 class Compiled:
     """A system's step, compiled for its devices: `step(batches)` returns the named losses as scalars on the device.
 
@@ -170,7 +173,7 @@ class Compiled:
       *held: arrays by name that every step may read, put on each device once.
     """
 
-    def __init__(self, system: System, function: Callable[..., Terms], devices: int = 1, *held: Batch) -> None:
+    def __init__(self, system: Stateful, function: Callable[..., Terms], devices: int = 1, *held: Batch) -> None:
         variables = list(system.state().values())
         state = sum(math.prod(variable.shape) * np.dtype(variable.dtype).itemsize for variable in variables)
         self._on_device = float(state + sum(array.nbytes for arrays in held for array in arrays.values()))
