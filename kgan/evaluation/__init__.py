@@ -15,7 +15,7 @@ import numpy as np
 
 from kgan.errors import UserError
 from kgan.evaluation.latents import OF_LATENTS, Latents, draw_set
-from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_PAIRS, Measures
+from kgan.evaluation.measures import DIMENSIONS, OF_FEATURES, OF_INPUTS, OF_PAIRS, Measures
 from kgan.evaluation.sets import PictureSet, inspect, partners, translate
 from kgan.filters import card as cards
 from kgan.filters import generators
@@ -60,7 +60,7 @@ def evaluate(
       generated: folders of finished pictures.
       models: names of included filters, paths of filters as `kgan.load` takes them, which need `source`, or paths of
         generators with a card that says so.
-      source: folder of pictures for the filters; for flicker, of the frames before the filter.
+      source: folder of pictures for the filters; for flicker and match, of what was filtered, under the same names.
       metrics: some of METRICS.
       resize: "clean" or "legacy", see `kgan.pretrained.resizing`.
       seed: fixes KID's subsets and diversity's pairs.
@@ -118,7 +118,8 @@ def evaluate(
             {"name": side.name, "count": len(side), "sizes": side.sizes}
             | measures.distances(side, inputs)
             | measures.likeness(side)
-            | measures.flicker(side, inputs)
+            | measures.match(side, None if side.name in drawing else inputs)
+            | measures.flicker(side, None if side.name in drawing else inputs)
             | measures.diversity(side)
             | (latents.measure(drawing[side.name], labels[side.name]) if side.name in drawing else {})
             for side in sides
@@ -181,8 +182,9 @@ def _check(
         raise UserError(f"--reference=FOLDER is missing: the real pictures that {comparing[0]} compares with.")
     if models and not source:
         raise UserError("--model=... needs --input=FOLDER, the pictures for the model to translate.")
-    if "flicker" in metrics and not source:
-        raise UserError("--metrics=flicker needs --input=FOLDER, the frames before the filter.")
+    of_inputs = [metric for metric in metrics if metric in OF_INPUTS]
+    if of_inputs and not source:
+        raise UserError(f"--metrics={of_inputs[0]} needs --input=FOLDER, the pictures or frames before the filter.")
     if not (generated or source):
         raise UserError("There is nothing to measure: give --model=... and --input=FOLDER, or --generated=FOLDER.")
 
@@ -206,12 +208,12 @@ def _check_pairs(
     real: PictureSet | None, inputs: PictureSet | None, folders: Sequence[PictureSet], metrics: Sequence[str]
 ) -> None:
     """A `UserError` before hours of work, where pictures that should pair do not."""
-    of_pairs = [metric for metric in metrics if metric in OF_PAIRS]
+    of_pairs, of_inputs = ([metric for metric in metrics if metric in some] for some in (OF_PAIRS, OF_INPUTS))
     for pictures in (*([inputs] if inputs else []), *folders):
         if real and of_pairs:
             partners(pictures, real, of_pairs)
-        if inputs and "flicker" in metrics:
-            partners(pictures, inputs, ["flicker"])
+        if inputs and of_inputs:
+            partners(pictures, inputs, of_inputs)
 
 
 def _sheet(inputs: PictureSet, translations: Sequence[PictureSet]) -> np.ndarray:

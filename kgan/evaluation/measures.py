@@ -15,7 +15,7 @@ import numpy as np
 
 from kgan import files
 from kgan.evaluation.sets import PictureSet, partners
-from kgan.metrics import fid, kid, similarity
+from kgan.metrics import fid, kid, match, similarity
 from kgan.metrics.flicker import flicker
 from kgan.metrics.precision_recall import precision_recall
 from kgan.pictures import images
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import keras
 
 OF_FEATURES = ("fid", "kid", "precision_recall")
+OF_INPUTS = ("match", "flicker")  # what compares each picture with the one that it was made of
 OF_PAIRS = ("ssim", "psnr", "l1", "lpips")
 OF_LPIPS = ("lpips", "lpips_diversity")
 DIMENSIONS = 2048
@@ -63,7 +64,7 @@ class Measures:
         self.metrics, self.real, self.resize, self.seed = metrics, real, resize, seed
         self.cache, self.temporary = _writable(cache) or temporary, temporary
         self.networks: dict[str, dict[str, str]] = {}
-        if set(metrics) & set(OF_FEATURES):
+        if set(metrics) & {*OF_FEATURES, "match"}:
             self._extract, self.networks["features"] = _inception(resize, weights_path)
         if set(metrics) & set(OF_LPIPS):
             self._lpips, self.networks["lpips"] = _lpips(weights_path)
@@ -102,6 +103,14 @@ class Measures:
                 values[metric].append(compare(picture, target))
         means = {metric: float(np.mean(each)) for metric, each in values.items()}
         return {metric: mean if math.isfinite(mean) else None for metric, mean in means.items()}
+
+    def match(self, side: PictureSet, inputs: PictureSet | None) -> Row:
+        """The share of a set's pictures whose own input is the nearest of `inputs`, and the median rank of it."""
+        if inputs is None or "match" not in self.metrics:
+            return {}
+        own = self._features(inputs)[partners(side, inputs, ["match"])]
+        ranks = match.ranks(self._features(side), own)
+        return {"match": float(np.mean(ranks == 1)), "match_rank": float(np.median(ranks))}
 
     def flicker(self, side: PictureSet, inputs: PictureSet | None) -> Row:
         """Flicker of a set of frames made of the frames `inputs`, in the order of their names."""

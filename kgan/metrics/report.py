@@ -12,6 +12,8 @@ HOW = {
     "inputs: the mean of KID to the reference and KID to the inputs, which U-GAT-IT's paper prints as KID (the same "
     "estimate, which for a set and itself is a little below zero)",
     "precision_recall": "k-NN manifolds, k = 3, in Inception features (the paper's are VGG16's fc2)",
+    "match": "share of the pictures whose own input is the nearest of all inputs, by the cosine of Inception features, "
+    "each set centred on its own mean; rank: the median place of the own input among all, 1 at best",
     "lpips_diversity": "mean LPIPS (version 0.1, VGG16) of neighbours in a random circle of the set's pictures, 1000 "
     "pairs at most; centred squares at 128 x 128",
     "ssim": "Gaussian window 11 x 11, sigma 1.5, no bias correction, no padding, mean of R, G and B and of pairs",
@@ -36,6 +38,8 @@ TITLES = {
     "kid_mean": "mean with inputs",
     "precision": "precision",
     "recall": "recall",
+    "match": "match",
+    "match_rank": "rank",
     "lpips_diversity": "diversity",
     "ssim": "SSIM",
     "psnr": "PSNR dB",
@@ -50,8 +54,19 @@ TITLES = {
     "separability_w": "separability w",
 }
 # Decimals in the table, 3 for others.
-DIGITS = {"fid": 2, "psnr": 2, "l1": 2, "flicker": 2, "ppl_zfull": 1, "ppl_zend": 1, "ppl_wfull": 1, "ppl_wend": 1}
-HIGHER = {"precision_recall": "precision and recall", "ssim": "SSIM", "psnr": "PSNR"}
+DIGITS = {
+    "fid": 2,
+    "match": 2,
+    "match_rank": 1,
+    "psnr": 2,
+    "l1": 2,
+    "flicker": 2,
+    "ppl_zfull": 1,
+    "ppl_zend": 1,
+    "ppl_wfull": 1,
+    "ppl_wend": 1,
+}
+HIGHER = {"precision_recall": "precision and recall", "match": "match", "ssim": "SSIM", "psnr": "PSNR"}
 
 
 def better(metrics: Sequence[str]) -> str:

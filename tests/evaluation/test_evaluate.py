@@ -314,6 +314,20 @@ def test_pictures_that_do_not_pair_are_refused(tmp_path: Path) -> None:
             evaluate(None, [folder], (), other, metrics=["flicker"])
 
 
+def test_match_is_of_inputs_and_tells_a_filter_that_forgets(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Softer colours are nearest to their own inputs, and colours turned round the farthest from them."""
+    source, _ = folders
+    loads(monkeypatch, lambda pixels: 0.5 * pixels + 0.25)
+    same, kept = evaluate(None, (), ["m"], source, ["match"], cache=tmp_path / "cache")["results"]
+    assert (same["match"], same["match_rank"]) == (kept["match"], kept["match_rank"]) == (1, 1)
+    loads(monkeypatch)
+    _, turned = evaluate(None, (), ["m"], source, ["match"], cache=tmp_path / "cache")["results"]
+    assert turned["match"] == 0 and turned["match_rank"] == 6
+    assert table([same, turned]).splitlines()[0].split() == ["pictures", "match", "rank"]
+
+
 def test_flicker_follows_the_numbers_in_names_and_needs_no_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
