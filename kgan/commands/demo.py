@@ -24,7 +24,7 @@ from kgan.pictures import emoji, images
 OUTPUT = shared(flags.DEFINE_string, "output", "demo", "The folder for everything that the demo makes.")
 STEPS = flags.DEFINE_integer("steps", None, "Training steps. Default: the configuration's.", lower_bound=1)
 
-SHOWN = slice(4, None, 8)  # every eighth of the unseen emoji is in the picture; the page shows all
+SHOWN = slice(6, None, 8)  # every eighth of the unseen emoji is in the picture; the page shows all
 
 
 def main() -> None:
