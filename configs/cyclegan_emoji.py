@@ -2,7 +2,7 @@
 
     kgan train --config=cyclegan_emoji --workdir=runs/cyclegan_emoji
 
-`make demo` trains this. Expect the outlines of the 3D renderings with flatter, stronger colours. After 4,000 steps
+Expect the outlines of the 3D renderings with flatter, stronger colours. After 4,000 steps
 (seven minutes) the mean distance of unseen emoji from their true flat drawings, which no step ever sees, is 38.2 grey
 levels; 40.4 for the input.
 """

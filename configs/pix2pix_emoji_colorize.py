@@ -3,7 +3,7 @@
     kgan train --config=pix2pix_emoji_colorize --workdir=runs/colorize
 
 `make demo` trains this. The grey pictures keep their lightness: edges stay sharp, white stays white, only the colour
-is made. Expect yellow faces and hands to be right, and guesses where grey does not tell, soft in tone. After 5,000
+is made. Expect yellow faces to be right, and guesses where grey does not tell, soft in tone. After 5,000
 steps (seven minutes on two busy cores) the mean distance of unseen emoji from their true colours is 14.6 grey levels;
 20.0 for the grey pictures.
 """

@@ -1,10 +1,10 @@
-"""Trains a small filter on the embedded emoji, exports and checks it, and shows what it draws.
+"""Train a small filter on the embedded emoji, export and check it, and show what it draws.
 
   kgan demo --output=demo
 
-trains pix2pix to give grey emoji their colours (kgan.configs.pix2pix_emoji_colorize), exports the generator to .tflite,
-compares every file with Keras, and runs the .tflite on emoji that the training never saw. index.html in the folder
-shows them all beside the true colours, with the curves of the training. Interrupted, it goes on.
+It trains pix2pix to give grey emoji their colours (kgan.configs.pix2pix_emoji_colorize), exports the generator to
+.tflite, compares every file with Keras, and runs the .tflite on emoji that the training never saw. index.html in the
+folder shows them all beside the true colours, with the curves of the training. Interrupted, it goes on.
 """
 
 from __future__ import annotations
