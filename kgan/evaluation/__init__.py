@@ -114,12 +114,13 @@ def evaluate(
         unfiltered = [dataclasses.replace(inputs, name=NO_FILTER)] if inputs else []
         sides = [*unfiltered, *translations, *folders, *drawings]
         latents = Latents(metrics, count, crop, seed, labelled, weights_path)
+        before = {side.name: None if side.name in drawing else inputs for side in sides}  # noise was no picture before
         results = [
             {"name": side.name, "count": len(side), "sizes": side.sizes}
-            | measures.distances(side, inputs)
+            | measures.distances(side, before[side.name])
             | measures.likeness(side)
-            | measures.match(side, None if side.name in drawing else inputs)
-            | measures.flicker(side, None if side.name in drawing else inputs)
+            | measures.match(side, before[side.name])
+            | measures.flicker(side, before[side.name])
             | measures.diversity(side)
             | (latents.measure(drawing[side.name], labels[side.name]) if side.name in drawing else {})
             for side in sides
