@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from kgan.errors import UserError
 from kgan.evaluation.sets import PictureSet, write
-from kgan.filters.generators import BATCH, Generator
+from kgan.filters.generators import BATCH, Generator, for_each
 from kgan.metrics import path_length, separability
 from kgan.pictures import images
 
@@ -64,7 +64,7 @@ class Latents:
         from kgan.metrics import lpips
 
         def mapping(z: np.ndarray) -> np.ndarray:
-            return generator.w(z, None if label is None else np.repeat(label[None], len(z), 0))
+            return generator.w(z, for_each(len(z), label))
 
         def draw(w: np.ndarray) -> np.ndarray:
             return generator.draw(generator.ws(w))

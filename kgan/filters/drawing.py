@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kgan.errors import UserError
-from kgan.filters.generators import BATCH, Generator
+from kgan.filters.generators import BATCH, Generator, for_each
 from kgan.pictures import images
 
 LAYERS = {"coarse": (0, 4), "middle": (4, 8), "fine": (8, None)}  # the paper's figure 3: 4 to 8, 16 to 32, 64 px on
@@ -80,7 +80,7 @@ def truncated(
     generator: Generator, seeds: Sequence[int], psis: Sequence[float], label: np.ndarray | None = None
 ) -> np.ndarray:
     """One sheet with a row for each seed and a column for each strength of truncation, its number above."""
-    w = generator.w(generator.z(seeds), _repeated(label, len(seeds)))
+    w = generator.w(generator.z(seeds), for_each(len(seeds), label))
     columns = [images.to_uint8(generator.draw(generator.ws(w, psi))) for psi in psis]
     return images.grid(list(zip(*columns, strict=True)), [f"{psi:g}" for psi in psis])
 
@@ -100,8 +100,4 @@ def walk(
 
 def styles(generator: Generator, seeds: Sequence[int], psi: float, label: np.ndarray | None = None) -> np.ndarray:
     """The styles ws [B, layers, W] of seeds, truncated by `psi`."""
-    return generator.ws(generator.w(generator.z(seeds), _repeated(label, len(seeds))), psi)
-
-
-def _repeated(label: np.ndarray | None, count: int) -> np.ndarray | None:
-    return None if label is None else np.repeat(label[None], count, 0)
+    return generator.ws(generator.w(generator.z(seeds), for_each(len(seeds), label)), psi)

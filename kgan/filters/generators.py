@@ -99,8 +99,12 @@ class Generator:
 
     def __call__(self, seeds: Sequence[int], psi: float = 1.0, label: np.ndarray | None = None) -> np.ndarray:
         """Pictures [B, r, r, 3] of seeds, all with one label [N]."""
-        labels = None if label is None else np.repeat(label[None], len(seeds), 0)
-        return self.draw(self.ws(self.w(self.z(seeds), labels), psi))
+        return self.draw(self.ws(self.w(self.z(seeds), for_each(len(seeds), label)), psi))
+
+
+def for_each(count: int, label: np.ndarray | None) -> np.ndarray | None:
+    """A label [N] for each of `count` pictures, [count, N]; None for a generator that takes none."""
+    return None if label is None else np.repeat(label[None], count, 0)
 
 
 def _without_noise(synthesis: keras.Model) -> keras.Model:
