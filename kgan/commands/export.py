@@ -34,15 +34,22 @@ from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.pictures import emoji, images
 
-FLAGS = flags.FLAGS
 MODEL = shared(flags.DEFINE_string, "model", None, "The generator, a .keras file with its .json card beside it.")
 OUTPUT = shared(flags.DEFINE_string, "output", None, "The folder to write to.")
-shared(flags.DEFINE_integer, "size", None, "Side in pixels of the .tflite files' pictures. Default: as it was trained.")
-flags.DEFINE_list("recipes", "float32,float16,dynamic_wi8_afp32", "Which .tflite files to write.")
-flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
-flags.DEFINE_bool("half_keras", False, "Write NAME_half.keras too: the .keras file with its weights in 16 bits.")
-flags.DEFINE_enum("noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run.")
-flags.DEFINE_string("images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji.")
+SIZE = shared(
+    flags.DEFINE_integer, "size", None, "Side in pixels of the .tflite files' pictures. Default: as it was trained."
+)
+RECIPES = flags.DEFINE_list("recipes", "float32,float16,dynamic_wi8_afp32", "Which .tflite files to write.")
+SAVED_MODEL = flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
+HALF_KERAS = flags.DEFINE_bool(
+    "half_keras", False, "Write NAME_half.keras too: the .keras file with its weights in 16 bits."
+)
+NOISE = flags.DEFINE_enum(
+    "noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run."
+)
+IMAGES = flags.DEFINE_string(
+    "images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji."
+)
 
 PICTURES = 8
 
@@ -67,24 +74,24 @@ def main() -> None:
     from kgan.export import verify
 
     commands.require(MODEL, OUTPUT)
-    model = included.find(FLAGS.model)
+    model = included.find(MODEL.value)
     card = cards.read(model)
     print(f"Converting {model} and verifying each file on {PICTURES} pictures ...", flush=True)
     try:
         if card and card.kind == "generator":
             measurements = export_generator(
-                model, FLAGS.output, FLAGS.recipes, FLAGS.saved_model, FLAGS.noise, FLAGS.half_keras
+                model, OUTPUT.value, RECIPES.value, SAVED_MODEL.value, NOISE.value, HALF_KERAS.value
             )
         else:
-            pictures = verification_pictures(FLAGS.images)
+            pictures = verification_pictures(IMAGES.value)
             measurements = export(
-                model, FLAGS.output, pictures, FLAGS.size, FLAGS.recipes, FLAGS.saved_model, FLAGS.half_keras
+                model, OUTPUT.value, pictures, SIZE.value, RECIPES.value, SAVED_MODEL.value, HALF_KERAS.value
             )
     except verify.VerificationError as error:
         print(verify.table(error.measurements))
         raise
     print(verify.table(measurements))
-    print(f"Everything lies in {FLAGS.output}; the report is verification.json.")
+    print(f"Everything lies in {OUTPUT.value}; the report is verification.json.")
 
 
 if __name__ == "__main__":
