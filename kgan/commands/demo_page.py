@@ -50,7 +50,7 @@ def page(
     measurements: Sequence[Measurement],
     facts: str,
 ) -> str:
-    """The HTML.
+    """The page as HTML, complete in itself.
 
     Args:
       pictures: of each emoji input, output and truth, uint8 [H, W, 3].
@@ -102,12 +102,15 @@ def _triple(triple: Sequence[np.ndarray], name: str) -> str:
 def _terms(log: Path) -> dict[str, np.ndarray]:
     """Title to the points of each curve, [N, 2]: step and value."""
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
-    points = {title: np.array([(line["step"], line[term]) for line in lines]) for term, title in CURVES.items()}
+    points = {
+        title: np.array([(line["step"], line[term]) for line in lines if term in line])
+        for term, title in CURVES.items()
+    }
     return {title: array for title, array in points.items() if len(array)}
 
 
 def _curve(title: str, points: np.ndarray) -> str:
-    """One curve from zero up, as inline SVG."""
+    """Draw a curve, its axis beginning at zero, as inline SVG."""
     last, top = points[-1, 0], points[:, 1].max() or 1.0
     x = MARGIN + (WIDTH - 2 * MARGIN) * points[:, 0] / last
     y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * points[:, 1] / top
