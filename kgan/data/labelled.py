@@ -11,7 +11,7 @@ import numpy as np
 
 from kgan.data.labelling import Answers, LabelledPictures, Labelling, read
 from kgan.data.reader import Data, Reader
-from kgan.data.sources import first, generator, memory
+from kgan.data.sources import first, memory, random_generator
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
 from kgan.pictures import emoji, images
@@ -141,7 +141,7 @@ class LabelledReader(Reader):
         return self.orders[name](before, int(rows.sum()))
 
     def batch(self, number: int) -> Batch:
-        size, draws = self.load_size, generator(self.seed, 100, number)
+        size, draws = self.load_size, random_generator(self.seed, 100, number)
         numbers, pixels = (self.batch_size,), (self.batch_size, size, size, 3)
         batch: dict[str, np.ndarray] = {
             "image": np.empty(numbers, np.int32) if self.handed_over else np.empty(pixels, np.uint8),
@@ -190,7 +190,7 @@ class LabelledReader(Reader):
         return {"image": self.cut(batch, pictures or {}, "image"), **labels}
 
     def fingerprint(self) -> dict[str, Any]:
-        """As of pictures without labels, and a hash of the labels of each set."""
+        """What a reader without labels says of its pictures, and a hash of the labels of each set."""
         fingerprint = super().fingerprint()
         for name, (label, known) in self._vectors.items():
             total = hashlib.sha256(label.tobytes() + known.tobytes())

@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from kgan.data.sources import FITS, Order, PictureStore, Source, crop_and_flip, first, free_memory, generator, memory
+from kgan.data.sources import (
+    FITS,
+    Order,
+    PictureStore,
+    Source,
+    crop_and_flip,
+    first,
+    free_memory,
+    memory,
+    random_generator,
+)
 from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.pictures import emoji, images
@@ -159,7 +169,7 @@ class Reader:
         batch: Batch = {}
         room = self.load_size - self.size + 1
         for stream, (name, pictures) in enumerate(self.train.items()):
-            draws, numbers = generator(self.seed, 100 + stream, number), self.indices(name, number)
+            draws, numbers = random_generator(self.seed, 100 + stream, number), self.indices(name, number)
             batch[name] = numbers.astype(np.int32) if self.handed_over else pictures.take(numbers)
             batch[f"{name}_offset"] = draws.integers(0, room, (len(numbers), 2), np.int32)
             batch[f"{name}_flip"] = draws.integers(0, 2, len(numbers), np.int32) * np.int32(self.flip)
@@ -175,7 +185,7 @@ class Reader:
         return {name: self.cut(batch, pictures or {}, name) for name in self.train}
 
     def cut(self, batch: Batch, pictures: Batch, name: str) -> Tensor:
-        """`prepare` for one stream."""
+        """Do what `prepare` does, for one stream."""
         chosen = ops.take(pictures[name], batch[name], axis=0) if name in pictures else batch[name]
         return crop_and_flip(chosen, batch[f"{name}_offset"], batch[f"{name}_flip"], self.size)
 

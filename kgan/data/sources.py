@@ -200,7 +200,10 @@ class Order:
     def _at(self, position: int) -> int:
         epoch, place = divmod(position, self.count)
         if epoch != self._epoch:
-            self._epoch, self._permutation = epoch, generator(self.seed, self.stream, epoch).permutation(self.count)
+            self._epoch, self._permutation = (
+                epoch,
+                random_generator(self.seed, self.stream, epoch).permutation(self.count),
+            )
         return int(self._permutation[place])
 
 
@@ -220,7 +223,7 @@ def crop_and_flip(pictures: Tensor, offset: Tensor, flip: Tensor, size: int) -> 
     return x / 127.5 - 1
 
 
-def generator(*key: int) -> np.random.Generator:
+def random_generator(*key: int) -> np.random.Generator:
     """A source of random numbers that depend on the integers of the key alone, the same on every machine."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 

@@ -128,7 +128,7 @@ class Settings:
 
     @property
     def batches_per_step(self) -> int:
-        """The reals that D sees."""
+        """How many batches a step takes: the reals that D sees."""
         return 1
 
     @property
@@ -167,7 +167,7 @@ class Settings:
         return stage.first_step + math.ceil((images - stage.first_image) / stage.batch_size)
 
     def create(self, steps: int, seed: int, labels: Labels | None = None) -> "StyleGAN":
-        """The system."""
+        """The system, whose schedules count images and not `steps`."""
         return StyleGAN(self, seed, labels.width if labels else 0)
 
 
@@ -177,7 +177,7 @@ def layers_at(size: int) -> int:
 
 
 def sizes(settings: Settings) -> list[int]:
-    """4, 8, ... image_size."""
+    """Pixels a side of every level: 4, 8, ... image_size."""
     return [2**i for i in range(2, settings.image_size.bit_length())]
 
 
@@ -372,11 +372,11 @@ class StyleGAN(Adversarial):
         self._synthesis = level(self.synthesis, stage.image_size)
         self._discriminator = level(self.discriminator, stage.image_size)
         if settings.ema_kimg:
-            self._filter = build_generator(
+            self._generator = build_generator(
                 self.ema_mapping, self.truncation, level(self.ema_synthesis, stage.image_size)
             )
         else:
-            self._filter = build_generator(self.mapping, self.truncation, self._synthesis)
+            self._generator = build_generator(self.mapping, self.truncation, self._synthesis)
         if anew:  # a run that is stopped before its first step saves a generator too
             self._fade(self._alpha())
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
@@ -460,7 +460,7 @@ class StyleGAN(Adversarial):
         return self._synthesis({"ws": ws, **noise}, training=True), w
 
     def judge(self, image: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits [B, 1] of the level's pictures."""
+        """What D says of the level's pictures: logits [B, 1]."""
         inputs = {f"image{self.stage.image_size}": image}
         return self._discriminator(inputs if labels is None else {**inputs, "label": labels}, training=True)
 
@@ -510,13 +510,13 @@ class StyleGAN(Adversarial):
 
     def generators(self) -> dict[str, keras.Model]:
         """The generator at the level reached, averaged where there is an average."""
-        return {"generator": self._filter}
+        return {"generator": self._generator}
 
     def generate(self, z: Tensor, psi: float, labels: Tensor | None = None) -> Tensor:
         """z [B, Z] to pictures [B, r, r, 3] with fixed noise."""
-        inputs = {tensor.name: None for tensor in self._filter.inputs}
+        inputs = {tensor.name: None for tensor in self._generator.inputs}
         inputs |= {"z": z, "psi": np.full((len(z), 1), psi, "float32")} | ({} if labels is None else {"label": labels})
-        return self._filter(inputs, training=False)["image"]
+        return self._generator(inputs, training=False)["image"]
 
     def latents(self, numbers: Iterable[int]) -> np.ndarray:
         """z [B, Z], each the same whenever its number is asked for."""
