@@ -49,24 +49,24 @@ def bench(parts: Sequence[str], output: str | Path) -> dict[str, Any]:
     """Measure `parts`, printing each row as it comes, and write everything to `output`."""
     if unknown := sorted(set(parts) - set(PARTS)):
         raise UserError(f"There is no benchmark '{unknown[0]}': --only takes some of {', '.join(PARTS)}.")
-    found: dict[str, Any] = {"machine": machine()}
-    print(", ".join(f"{name} {value}" for name, value in found["machine"].items()))
+    figures: dict[str, Any] = {"machine": machine()}
+    print(", ".join(f"{name} {value}" for name, value in figures["machine"].items()))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if "training" in parts:
             side, _ = data.SIZES[0]
-            found["training"] = show("training", training.rows(data.make(folder / "training", side)))
+            figures["training"] = show("training", training.rows(data.make(folder / "training", side)))
         if "straightforward" in parts:
-            found["straightforward"] = show("straightforward", straightforward.rows())
+            figures["straightforward"] = show("straightforward", straightforward.rows())
         if "input" in parts:
-            found["input"] = show("input", data.rows(folder / "input", found.get("training", [])))
+            figures["input"] = show("input", data.rows(folder / "input", figures.get("training", [])))
         if "export" in parts:
-            found["export"] = show("export", export.rows())
+            figures["export"] = show("export", export.rows())
         if "metrics" in parts:
-            found["metrics"] = show("metrics", metrics.rows())
-    files.write_json(output, found)
+            figures["metrics"] = show("metrics", metrics.rows())
+    files.write_json(output, figures)
     print(f"\nAll figures are in {output}.")
-    return found
+    return figures
 
 
 def show(part: str, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -91,7 +91,7 @@ def line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """What the figures depend on: this machine, and the versions of packages."""
     packages = ("kgan", "tensorflow", "keras", "jax", "ai-edge-litert")
     return {
         "cores": os.cpu_count(),

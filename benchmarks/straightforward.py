@@ -152,7 +152,7 @@ def cyclegan(system: CycleGAN, batches: engine.Batches) -> engine.Terms:
 
 
 def ugatit(system: UGATIT, batches: engine.Batches) -> engine.Terms:
-    """D's update, then G's."""
+    """The discriminators' update, then the generators', each on fakes of its own."""
     from kgan.losses import binary_cross_entropy, l1, l2
 
     settings, objective = system.settings, system.objective
@@ -211,7 +211,7 @@ def ugatit(system: UGATIT, batches: engine.Batches) -> engine.Terms:
 
 
 def _end(system: CycleGAN | UGATIT) -> None:
-    """Move the averages, count the step."""
+    """Move the averaged generators, and count the step."""
     from kgan.systems.system import average
 
     if system.settings.ema:

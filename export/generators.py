@@ -30,7 +30,7 @@ from kgan.export.runtimes import Inputs
 from kgan.export.tflite import Convertible
 from kgan.export.tracing import Shapes
 from kgan.export.verify import Check
-from kgan.filters.generators import load_network, part
+from kgan.filters.generators import PARTS, load_network, part
 from kgan.quiet import quiet
 from kgan.types import Tensor
 
@@ -63,7 +63,7 @@ def subject(model: Path, noise: str) -> Subject:
 
 
 def input_rows(model: keras.Model, noise: str) -> Rows:
-    """What `generate` takes."""
+    """The inputs of `generate`."""
     rows = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
     return {name: shape for name, shape in rows.items() if noise == "input" or not name.startswith("noise")}
 
@@ -79,7 +79,7 @@ def batched(rows: Rows, batch: int | None) -> Shapes:
 
 
 def describe(rows: Rows, batch: int | None) -> list[dict[str, Any]]:
-    """Inputs for a card."""
+    """The inputs as a card describes them."""
     return [{"name": name, "shape": [batch, *shape], "dtype": "float32"} for name, shape in rows.items()]
 
 
@@ -109,7 +109,7 @@ def draw_each(model: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
 
 def mix(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
     """Pictures [B, r, r, 3] of `z` with the styles of `other` in `layers`."""
-    mapping, truncation, synthesis = (part(model, name) for name in ("mapping", "truncation", "synthesis"))
+    mapping, truncation, synthesis = (part(model, name) for name in PARTS)
     tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
     label = {"label": tensors["label"]} if "label" in tensors else {}
     own, others = (truncation(mapping({"z": tensors[z], **label}), tensors["psi"]) for z in ("z", "other"))

@@ -76,7 +76,7 @@ def input_shapes(model: keras.Model, size: tuple[int, int]) -> Shapes:
 
 
 def describe(shapes: Shapes) -> dict[str, Any]:
-    """Inputs and output for a card."""
+    """Inputs and output as a card describes them."""
     tensors = {name: {"name": name, "shape": list(shape), "dtype": "float32"} for name, shape in shapes.items()}
     label = {"label": tensors["label"]} if "label" in tensors else {}
     return {"input": tensors["image"], "output": tensors["image"], **label}

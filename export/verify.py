@@ -178,7 +178,7 @@ def _picture(output: Tensor) -> np.ndarray:
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """For people: a line a measurement."""
+    """A table for people, with a line for each measurement."""
 
     def number(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)

@@ -29,7 +29,7 @@ def variable_dtype() -> str:
 
 @contextmanager
 def policy(name: str) -> Iterator[None]:
-    """Within, Keras' global dtype policy."""
+    """Within the block, `name` is Keras' global dtype policy."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

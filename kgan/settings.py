@@ -64,12 +64,12 @@ class Checks:
             self._require(getattr(self._settings, name) >= 0, name, "must not be negative")
 
     def within(self, low: float, high: float, *names: str) -> None:
-        """Both ends may be taken."""
+        """Each of these fields lies between `low` and `high`, both of which it may have."""
         for name in names:
             self._require(low <= getattr(self._settings, name) <= high, name, f"must lie between {low} and {high}")
 
     def share(self, *names: str) -> None:
-        """From 0 on and below 1: the decay of a moving average, or what a dropout leaves out."""
+        """Each of these fields is 0 or more and less than 1: the decay of an average, or what a dropout leaves out."""
         for name in names:
             self._require(0 <= getattr(self._settings, name) < 1, name, "must lie between 0 and 1")
 

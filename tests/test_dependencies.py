@@ -61,20 +61,20 @@ class Import(NamedTuple):
 
 def modules() -> dict[str, ast.Module]:
     """All modules under the names that they are installed as."""
-    found = {}
+    trees = {}
     for folder, package in FOLDERS.items():
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT / folder).with_suffix("").parts
             name = ".".join([package, *parts]).removesuffix(".__init__")
-            found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    return found
+            trees[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return trees
 
 
 MODULES = modules()
 
 
 def imports() -> list[Import]:
-    return [found for name, tree in MODULES.items() for found in walk(name, tree, at_import=True)]
+    return [each for name, tree in MODULES.items() for each in walk(name, tree, at_import=True)]
 
 
 def walk(module: str, node: ast.AST, at_import: bool) -> Iterator[Import]:
@@ -100,12 +100,12 @@ def part(module: str) -> str:
 
 
 def test_every_part_imports_just_what_the_table_says() -> None:
-    found: dict[str, set[str]] = {part(module): set() for module in MODULES if part(module) not in COMMANDS}
+    table: dict[str, set[str]] = {part(module): set() for module in MODULES if part(module) not in COMMANDS}
     for each in imports():
         source, target = part(each.source), part(each.target)
-        if each.target.partition(".")[0] == "kgan" and source in found and target not in GROUND | {source}:
-            found[source].add(target)
-    assert found == IMPORTS, "a new part or import gets its place in IMPORTS, one that is gone leaves it"
+        if each.target.partition(".")[0] == "kgan" and source in table and target not in GROUND | {source}:
+            table[source].add(target)
+    assert table == IMPORTS, "a new part or import gets its place in IMPORTS, one that is gone leaves it"
 
 
 def test_the_table_has_a_direction() -> None:
@@ -127,9 +127,9 @@ def test_the_ground_is_imported_in_one_direction_too() -> None:
 
 
 def test_only_commands_import_export_and_configs() -> None:
-    for found in imports():
-        if part(found.target) in ("export", "configs"):
-            assert part(found.source) in COMMANDS | {part(found.target)}, found
+    for each in imports():
+        if part(each.target) in ("export", "configs"):
+            assert part(each.source) in COMMANDS | {part(each.target)}, each
 
 
 @pytest.mark.parametrize("folder", [*FOLDERS, "tests", "benchmarks"])
@@ -142,13 +142,13 @@ def test_export_and_configs_are_imported_as_installed(folder: str) -> None:
 
 
 def test_engines_stay_where_they_belong() -> None:
-    for found in imports():
-        package, where = found.target.partition(".")[0], part(found.source)
-        assert package not in NEVER, found
+    for each in imports():
+        package, where = each.target.partition(".")[0], part(each.source)
+        assert package not in NEVER, each
         if package in ("jax", "jaxlib"):
-            assert where == "engine", found
+            assert where == "engine", each
         if package == "tensorflow":
-            assert where in (TENSORFLOW_AT_IMPORT if found.at_import else TENSORFLOW_LATER), found
+            assert where in (TENSORFLOW_AT_IMPORT if each.at_import else TENSORFLOW_LATER), each
 
 
 def defines_flags(tree: ast.Module) -> bool:
@@ -165,8 +165,8 @@ def test_flags_stand_beside_a_main_only() -> None:
 
 def test_configs_reach_no_module_that_defines_flags() -> None:
     edges: dict[str, set[str]] = {}
-    for found in imports():
-        edges.setdefault(found.source, set()).add(found.target)
+    for each in imports():
+        edges.setdefault(each.source, set()).add(each.target)
     seen, todo = set(), [name for name in MODULES if part(name) == "configs"]
     while todo:
         name = todo.pop()

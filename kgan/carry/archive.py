@@ -92,10 +92,8 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
 def _add_kgan(folder: Path) -> None:
     """Put kgan into `folder` as a wheel has it, but for the included models."""
     for package in ("kgan", "kgan.export", "kgan.configs"):
-        place, ignored = (
-            folder.joinpath(*package.split(".")),
-            shutil.ignore_patterns("__pycache__", "*.keras", "*_dynamic_wi8_afp32.tflite"),
-        )
+        place = folder.joinpath(*package.split("."))
+        ignored = shutil.ignore_patterns("__pycache__", "*.keras", "*_dynamic_wi8_afp32.tflite")
         shutil.copytree(str(resources.files(package)), place, ignore=ignored, dirs_exist_ok=True)
 
 

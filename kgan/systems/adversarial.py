@@ -16,7 +16,7 @@ class Adversarial(System):
     discriminator_optimizer: keras.optimizers.Optimizer
 
     def ready(self, seed: int) -> None:
-        """The same for both sides."""
+        """Do what `System.ready` does, and build the discriminators' optimizer too."""
         super().ready(seed)
         self.discriminator_optimizer.build(self.discriminator_variables())
 

@@ -96,7 +96,7 @@ class System(keras.Model):
         return engine.uniform(self.seed, self.step.value, name, shape)
 
     def normal(self, name: str, shape: Sequence[int]) -> Tensor:
-        """Draws from N(0, 1), likewise."""
+        """Draws from N(0, 1) that depend on seed, step and `name` alone."""
         return engine.normal(self.seed, self.step.value, name, shape)
 
     def draw_once(self, function: Callable[[], Any]) -> engine.Forward:

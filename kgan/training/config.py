@@ -13,7 +13,7 @@ from kgan.systems.system import Settings, Stage
 
 @dataclasses.dataclass
 class Training:
-    """How long, how fast, and what is kept.
+    """How long and how fast a system is trained, and what is kept of it.
 
     Fields that are `free` may change between two sittings of a run. Only `steps` (through the learning rate's
     schedule), `devices` and `steps_per_call` (through the order of sums) touch what is computed; and where a call takes

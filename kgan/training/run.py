@@ -194,16 +194,16 @@ class _Run:
             raise UserError(
                 f"The loss term {list(terms)[term]} became {values[row, term]} at step {number}. {self._remedy()}"
             )
-        seconds, images = self.stopwatch.restart(), self.images
+        seconds, count = self.stopwatch.restart(), self.images
         self.images = 0
         means = {name: float(np.mean(term)) for name, term in terms.items()}
         rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
-        speed = images / max(seconds, 1e-9)
+        speed = count / max(seconds, 1e-9)
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
         return self.system.progress(means)
 
     def _remedy(self) -> str:
-        """What to do about numbers that are none."""
+        """Sentences that say what to do where a loss or a weight is no longer a number."""
         saved = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
         return f"{saved} Try training.precision=float32 or a lower system.learning_rate."
 
@@ -283,7 +283,7 @@ class Stopwatch:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Does not run within."""
+        """Within the block the stopwatch does not run."""
         start = time.monotonic()
         yield
         self._since += time.monotonic() - start
