@@ -72,7 +72,7 @@ class Artefact:
     name: str
     recipe: str
     card: Card
-    write: Callable[[Path], Any]
+    write: Callable[[Path], None]
     verify: Callable[[Path], list[Measurement]]
 
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
-Shapes: TypeAlias = dict[str, tuple[int | None, ...]]  # of float32 inputs, by name
+Shapes: TypeAlias = dict[str, Shape]  # of float32 inputs, by name
 
 
 def trace(draw: Callable[[dict[str, Tensor]], Tensor], shapes: Shapes) -> Any:

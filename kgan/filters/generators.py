@@ -13,7 +13,7 @@ from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.filters.card import Card
 from kgan.quiet import quiet
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 if TYPE_CHECKING:
     import keras
@@ -121,7 +121,7 @@ def _without_noise(synthesis: keras.Model) -> keras.Model:
         def call(self, ws: Tensor) -> Tensor:
             return self.synthesis({"ws": ws, **dict.fromkeys(names)}, training=False)
 
-        def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        def compute_output_shape(self, shape: Shape) -> Shape:
             return self.synthesis.output_shape
 
     ws = keras.Input(next(tensor.shape[1:] for tensor in synthesis.inputs if tensor.name == "ws"))

@@ -22,13 +22,12 @@ from kgan.filters import included
 from kgan.filters.card import Card
 from kgan.pictures import images
 from kgan.quiet import quiet
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 if TYPE_CHECKING:
     import keras
 
 KINDS = ".keras file, .tflite file or SavedModel folder"
-Shape = tuple[int | None, ...]
 Label = str | Sequence[float] | np.ndarray
 Run = Callable[..., np.ndarray]  # float32 [1, H, W, 3] in [-1, 1], and a label [1, C] where it takes one, to the same
 

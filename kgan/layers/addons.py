@@ -22,7 +22,7 @@ from keras import ops
 from kgan.layers import spectral
 from kgan.layers.legacy import modernize
 from kgan.precision import at_least_float32
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("Addons")
@@ -41,7 +41,7 @@ class GroupNormalization(keras.layers.GroupNormalization):
         channel: there TensorFlow Addons takes its statistics over the wrong axes.
     """
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         rank = len(input_shape)
         if self.axis not in (*range(1, rank), *range(1 - rank, 0)):
             raise ValueError(f"{self.name}: axis must be 1 to {rank - 1} or -1 for {input_shape}, got {self.axis}.")
@@ -103,7 +103,7 @@ class SpectralNormalization(spectral.SpectralNormalization):
       ValueError: the layer has neither.
     """
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         keras.layers.Wrapper.build(self, input_shape)
         if not hasattr(self.layer, "kernel") and not hasattr(self.layer, "embeddings"):
             raise ValueError(f"{self.name}: a {type(self.layer).__name__} has no kernel or embeddings to normalize.")

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kgan.precision import at_least_float32, at_least_float32_dtype
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -47,7 +47,7 @@ class CAM(keras.layers.Layer):
         self.raw_map = raw_map
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         names = ("",) if self.heads == "shared" else ("average_", "maximum_")
         self.kernels = [
             self.add_weight((input_shape[-1], 1), self.kernel_initializer, name=f"{name}kernel", autocast=False)
@@ -57,7 +57,7 @@ class CAM(keras.layers.Layer):
             self.add_weight((1,), "zeros", name=f"{name}bias", autocast=False) for name in names if self.use_bias
         ]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
         return (*input_shape[:-1], 2 * input_shape[-1]), (input_shape[0], 2)
 
     def compute_output_spec(self, inputs: Tensor) -> Any:
@@ -96,7 +96,7 @@ class CAM(keras.layers.Layer):
 class Heatmap(keras.layers.Layer):
     """Where a network attends: the sum over channels, [B, H, W, C] to [B, H, W, 1]."""
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], 1)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kgan.precision import at_least_float32
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 def _mean(x: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class BatchNormalization(keras.layers.Layer):
         self.at_test, self.momentum, self.epsilon = at_test, momentum, epsilon
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         shape = (input_shape[-1],)
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer=self.gamma_initializer, autocast=False)
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
@@ -90,7 +90,7 @@ class BatchNormalization(keras.layers.Layer):
             now = ops.cast(ops.stop_gradient(ops.reshape(now, (-1,))), moving.dtype)
             moving.assign(self.momentum * moving + (1 - self.momentum) * now)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Dropout(keras.layers.Layer):
             return inputs
         return inputs * ops.cast(draws >= self.rate, inputs.dtype) / (1 - self.rate)
 
-    def compute_output_shape(self, inputs_shape: Any, draws_shape: Any = None) -> Any:
+    def compute_output_shape(self, inputs_shape: Shape, draws_shape: Shape | None = None) -> Shape:
         return inputs_shape
 
     def get_config(self) -> dict[str, Any]:

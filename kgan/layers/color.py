@@ -5,14 +5,12 @@ All in the ranges that pix2pix's networks see: RGB in [-1, 1], L / 50 - 1, and a
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 from keras import ops
 
 from kgan.precision import at_least_float32
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 # Linear sRGB to XYZ divided by the white point (IEC 61966-2-1), and XYZ's f to L a b.
 _XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
@@ -46,7 +44,7 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     return 2 * x - 1
 
 
-def _constant(value: np.ndarray, like: Any) -> Any:
+def _constant(value: np.ndarray, like: Tensor) -> Tensor:
     return ops.convert_to_tensor(value, dtype=like.dtype)
 
 
@@ -63,7 +61,7 @@ class Lightness(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         return ops.cast(rgb_to_lab(inputs)[..., :1], self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], 1)
 
 
@@ -75,5 +73,5 @@ class Colored(keras.layers.Layer):
         light = rgb_to_lab(inputs)[..., :1]
         return lab_to_rgb(ops.concatenate([light, ops.cast(colour, light.dtype)], axis=-1))
 
-    def compute_output_shape(self, inputs_shape: Any, colour_shape: Any) -> Any:
+    def compute_output_shape(self, inputs_shape: Shape, colour_shape: Shape) -> Shape:
         return inputs_shape

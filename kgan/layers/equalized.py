@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from kgan.layers.resampling import nearest_double
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 GAIN = math.sqrt(2)  # He et al. 2015, for layers that a (leaky) ReLU follows
 
@@ -57,10 +57,10 @@ class EqualizedDense(_Equalized):
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self._add((input_shape[-1], self.units))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -90,10 +90,10 @@ class EqualizedConv2D(_Equalized):
             raise ValueError(f"{self.name}: resample is 'none', 'up' or 'down', got {resample!r}.")
         self.filters, self.kernel_size, self.resample, self.fused = filters, kernel_size, resample, fused
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self._add((self.kernel_size, self.kernel_size, input_shape[-1], self.filters))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         def resampled(side: int | None) -> int | None:
             return None if side is None else {"none": side, "up": 2 * side, "down": side // 2}[self.resample]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -20,7 +18,7 @@ class AppendLabel(keras.layers.Layer):
     Source: Choi et al. 2018, arXiv 1711.09020, section 3.3.
     """
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: tuple[Shape, Shape]) -> Shape:
         image, label = input_shape
         return (*image[:-1], image[-1] + label[-1])
 

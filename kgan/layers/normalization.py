@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from kgan.precision import at_least_float32
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -53,17 +53,17 @@ class _ImageNormalization(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "epsilon": self.epsilon, "unbiased": self.unbiased}
 
-    def compute_output_shape(self, input_shape: Any, *_: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape, *_: Any) -> Shape:
         return input_shape
 
-    def _channels(self, input_shape: Any) -> int:
+    def _channels(self, input_shape: Shape) -> int:
         if len(input_shape) < 3 or input_shape[-1] is None:
             raise ValueError(
                 f"{self.name}: expected [B, ..., C] with a spatial axis and known channels, got {input_shape}."
             )
         return int(input_shape[-1])
 
-    def _vector(self, name: str, channels: int, initial: Any, constraint: Any = None) -> Any:
+    def _vector(self, name: str, channels: int, initial: Any, constraint: Any = None) -> keras.Variable:
         return self.add_weight(
             name=name,
             shape=(channels,),
@@ -79,7 +79,7 @@ class _ImageNormalization(keras.layers.Layer):
         # Not ops.var: SQUARED_DIFFERENCE has no int8 or XNNPACK kernel, a multiplication has both.
         return centered, mean, _mean(centered * centered)
 
-    def _inverse_std(self, variance: Any, count: Any) -> Any:
+    def _inverse_std(self, variance: Tensor, count: Tensor | None) -> Tensor:
         if self.unbiased:
             count = ops.cast(count, variance.dtype)
             variance = variance * (count / ops.maximum(count - 1, 1))
@@ -117,7 +117,7 @@ class InstanceNormalization(_ImageNormalization):
         self.scale = scale
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         channels = self._channels(input_shape)
         self.gamma = self._vector("gamma", channels, self.gamma_initializer) if self.scale else None
         self.beta = self._vector("beta", channels, 0.0) if self.center else None
@@ -149,7 +149,7 @@ class _Styled(_ImageNormalization):
                     f"got {tuple(style.shape)}."
                 )
 
-    def _spread(self, style: Any, like: Any) -> Any:
+    def _spread(self, style: Tensor, like: Tensor) -> Tensor:
         """[B, C] to [B, 1, ..., C] in the dtype of the statistics."""
         return ops.reshape(ops.cast(style, like.dtype), (-1, *[1] * (len(like.shape) - 2), like.shape[-1]))
 
@@ -161,7 +161,7 @@ class AdaIN(_Styled):
     Shapes: [B, ..., C] to the same. Source: Huang and Belongie 2017, arXiv 1703.06868.
     """
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self._channels(input_shape)
 
     def call(self, inputs: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -192,7 +192,7 @@ class AdaLIN(_Styled):
         self.initial_rho = rho
         self.smoothing = smoothing
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.rho = self._vector("rho", self._channels(input_shape), self.initial_rho, UnitInterval())
 
     def call(self, inputs: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -225,7 +225,7 @@ class LIN(_ImageNormalization):
             raise ValueError(f"{self.name}: rho lies in [0, 1], got {rho}.")
         self.initial_rho = rho
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         channels = self._channels(input_shape)
         self.rho = self._vector("rho", channels, self.initial_rho, UnitInterval())
         self.gamma = self._vector("gamma", channels, 1.0)
@@ -254,7 +254,7 @@ class PixelNormalization(keras.layers.Layer):
             raise ValueError(f"{self.name}: epsilon must be positive, got {epsilon}.")
         self.epsilon = epsilon
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -33,7 +33,7 @@ class ReflectionPadding2D(keras.layers.Layer):
             raise ValueError(f"{self.name}: padding must not be negative, got {padding}.")
         self.padding = ((top, bottom), (left, right))
 
-    def _check(self, shape: Any) -> None:
+    def _check(self, shape: Shape) -> None:
         for size, sides, axis in zip(shape[1:3], self.padding, ("high", "wide"), strict=True):
             if size is not None and size <= max(sides):
                 raise ValueError(
@@ -41,10 +41,10 @@ class ReflectionPadding2D(keras.layers.Layer):
                     "the picture is too small for this network; use larger pictures or fewer strided layers."
                 )
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self._check(input_shape)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, height, width, channels = input_shape
         (top, bottom), (left, right) = self.padding
         return (
@@ -97,7 +97,7 @@ class NearestUpsampling2D(keras.layers.Layer):
     second derivative; this one has both, since it is made of an average pooling.
     """
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, height, width, channels = input_shape
         return (batch, None if height is None else 2 * height, None if width is None else 2 * width, channels)
 
@@ -112,7 +112,7 @@ class Blur2D(keras.layers.Layer):
     Shapes: [B, H, W, C] to the same. Source: Zhang 2019, arXiv 1904.11486; StyleGAN, arXiv 1812.04948, section 2.1.
     """
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def call(self, inputs: Tensor) -> Tensor:

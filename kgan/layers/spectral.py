@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class SpectralNormalization(keras.layers.Wrapper):
         self.power_iterations = power_iterations
         self.seed = seed
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         if getattr(self.layer, "kernel", None) is None:
             raise ValueError(f"{self.name}: a {type(self.layer).__name__} has no kernel to normalize.")
@@ -54,7 +54,7 @@ class SpectralNormalization(keras.layers.Wrapper):
             trainable=False,
         )
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.layer.compute_output_shape(input_shape)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
@@ -66,8 +66,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     def _kernel(self) -> keras.Variable:
         return self.layer._kernel if hasattr(self.layer, "_kernel") else self.layer.kernel
 
-    def _normalized(self, training: bool) -> Any:
-        """W / sigma(W)."""
+    def _normalized(self, training: bool) -> Tensor:
+        """The kernel divided by its largest singular value: W / sigma(W)."""
         kernel = ops.convert_to_tensor(self._kernel.value)
         matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))  # [inputs, outputs]
         fixed = ops.stop_gradient(matrix)

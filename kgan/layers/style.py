@@ -14,7 +14,7 @@ from keras import ops
 from kgan.layers.equalized import EqualizedDense
 from kgan.layers.normalization import AdaIN
 from kgan.precision import at_least_float32
-from kgan.types import Tensor
+from kgan.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("kgan")
@@ -25,10 +25,10 @@ class LearnedConstant(keras.layers.Layer):
         super().__init__(**kwargs)
         self.shape = tuple(shape)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.constant = self.add_weight(name="constant", shape=self.shape, initializer="ones")
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], *self.shape)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Noise(keras.layers.Layer):
         super().__init__(**kwargs)
         self.seed = seed
 
-    def build(self, inputs_shape: Any, noise_shape: Any = None) -> None:
+    def build(self, inputs_shape: Shape, noise_shape: Shape | None = None) -> None:
         _, height, width, channels = inputs_shape
         self.strength = self.add_weight(name="strength", shape=(channels,), initializer="zeros")
         initializer = keras.initializers.RandomNormal(stddev=1.0, seed=self.seed)
@@ -58,7 +58,7 @@ class Noise(keras.layers.Layer):
             name="fixed", shape=(1, height, width, 1), initializer=initializer, trainable=False
         )
 
-    def compute_output_shape(self, inputs_shape: Any, noise_shape: Any = None) -> Any:
+    def compute_output_shape(self, inputs_shape: Shape, noise_shape: Shape | None = None) -> Shape:
         return inputs_shape
 
     def call(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -72,10 +72,10 @@ class Noise(keras.layers.Layer):
 class Bias(keras.layers.Layer):
     """x + bias, one a channel, zero at the start: for a convolution after which something else comes first."""
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         self.bias = self.add_weight(name="bias", shape=input_shape[-1:], initializer="zeros")
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -97,14 +97,14 @@ class Style(keras.layers.Layer):
         self.index, self.seed = index, seed
         self.adain = AdaIN(epsilon=1e-8, name="adain", dtype=self.dtype_policy)
 
-    def build(self, inputs_shape: Any, ws_shape: Any) -> None:
+    def build(self, inputs_shape: Shape, ws_shape: Shape) -> None:
         self.affine = EqualizedDense(
             2 * inputs_shape[-1], gain=1.0, seed=self.seed, name="affine", dtype=self.dtype_policy
         )
         self.affine.build((ws_shape[0], ws_shape[-1]))
         self.adain.build(inputs_shape)
 
-    def compute_output_shape(self, inputs_shape: Any, ws_shape: Any) -> Any:
+    def compute_output_shape(self, inputs_shape: Shape, ws_shape: Shape) -> Shape:
         return inputs_shape
 
     def call(self, inputs: Tensor, ws: Tensor) -> Tensor:
@@ -119,11 +119,11 @@ class Style(keras.layers.Layer):
 class Fade(keras.layers.Layer):
     """old + alpha (new - old), with one alpha for all of a network, which its training sets: 1 at the start."""
 
-    def build(self, old_shape: Any, new_shape: Any) -> None:
+    def build(self, old_shape: Shape, new_shape: Shape) -> None:
         if not self.built:  # shared by all levels
             self.alpha = self.add_weight(name="alpha", shape=(), initializer="ones", trainable=False, autocast=False)
 
-    def compute_output_shape(self, old_shape: Any, new_shape: Any) -> Any:
+    def compute_output_shape(self, old_shape: Shape, new_shape: Shape) -> Shape:
         return new_shape
 
     def call(self, old: Tensor, new: Tensor) -> Tensor:
@@ -147,12 +147,12 @@ class Truncation(keras.layers.Layer):
         super().__init__(**kwargs)
         self.layers, self.cutoff = layers, cutoff
 
-    def build(self, w_shape: Any, psi_shape: Any) -> None:
+    def build(self, w_shape: Shape, psi_shape: Shape) -> None:
         self.mean = self.add_weight(
             name="mean", shape=w_shape[-1:], initializer="zeros", trainable=False, autocast=False
         )
 
-    def compute_output_shape(self, w_shape: Any, psi_shape: Any) -> Any:
+    def compute_output_shape(self, w_shape: Shape, psi_shape: Shape) -> Shape:
         return (w_shape[0], self.layers, w_shape[-1])
 
     def call(self, w: Tensor, psi: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class MinibatchDeviation(keras.layers.Layer):
             raise ValueError(f"{self.name}: group must be at least 1, got {group}.")
         self.group, self.strided = group, strided
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], input_shape[-1] + 1)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Training:
         Under JAX another number adds up in another order.
       log_every, sample_every, save_every: steps between log lines, sample sheets and checkpoints.
       samples: rows of a sample sheet.
-      evaluate_every: steps between measurements of the filters by KID and FID, which keep the best; 0 for never.
+      evaluate_every: steps between measurements of the generators by KID and FID, which keep the best; 0 for never.
       evaluate_count: test pictures at most that are measured.
       keep: checkpoints that stay.
       tensorboard: also write event files.

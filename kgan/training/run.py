@@ -80,7 +80,7 @@ class _Run:
       pending: the losses of each call since the last log line, still on the device.
       images: pictures of each stream since then.
       saved: the newest checkpoint.
-      best: by filter, what the best so far reached.
+      best: by generator, what the best so far reached.
       window: the stage at hand, its reader and its compiled step.
       examples: the test pictures of a sample sheet.
     """
@@ -208,7 +208,7 @@ class _Run:
         return f"{saved} Try training.precision=float32 or a lower system.learning_rate."
 
     def sample(self, done: int) -> None:
-        """A sheet of test pictures through the filters, as PNG and for TensorBoard."""
+        """A sheet of test pictures through the generators, as PNG and for TensorBoard."""
         with self.stopwatch.stopped():
             columns = engine.to_host(self.system.sample(self.examples))
             size = self.config.system.image_size
@@ -218,7 +218,7 @@ class _Run:
             self.log.picture(done, "samples", sheet)
 
     def validate(self, validation: Validation, done: int) -> None:
-        """Flush (so that nothing is measured after a bad loss), measure the filters, keep those better than before."""
+        """Flush (so that nothing is measured after a bad loss), measure the generators, keep the better ones."""
         self.flush(done)
         with self.stopwatch.stopped():
             try:
@@ -247,7 +247,7 @@ class _Run:
             self.log.flush()
 
     def write(self, path: Path, name: str, done: int, measures: Measures | None = None) -> None:
-        """A filter and its card, with what it reached where that was measured."""
+        """Write a generator and its card, with what it reached where that was measured."""
         with files.replacing(path) as temporary:
             float32_copy(self.system.generators()[name]).save(temporary)
         card = self.card(name, done)
@@ -255,7 +255,7 @@ class _Run:
         card.write(path)
 
     def card(self, name: str, done: int) -> Card:
-        """The card of filter `name` after `done` steps."""
+        """The card of the generator `name` after `done` steps."""
         settings, data = self.config.system, self.config.data
         config = {**self.about["config"], "data": {**self.about["config"]["data"], "root": ""}}  # the user's own path
         size = self.system.fixed_size

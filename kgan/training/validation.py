@@ -1,4 +1,4 @@
-"""While a training goes on: KID and FID of what the filters make of test pictures, and which filter was the best."""
+"""While a training goes on: KID and FID of what the generators draw of test pictures, and which was the best."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Measures = dict[str, float]
 
 
 class Validation:
-    """Measures what a system's filters draw against test pictures of the domain that they should look like.
+    """Measures what a system's generators draw against test pictures of the domain that they should look like.
 
     KID (times 100) and FID of at most some hundred pictures: enough to compare the steps of a run with each other. Such
     a FID compares with nothing else.
@@ -55,10 +55,10 @@ class Validation:
         self._real: dict[str, np.ndarray] = {}
 
     def measure(self, system: System, batch_size: int) -> dict[str, Measures]:
-        """By filter: "kid" and "fid", and of how many "pictures" of which "image_size".
+        """By generator: "kid" and "fid", and of how many "pictures" of which "image_size".
 
         Raises:
-          UserError: a filter draws what is no number.
+          UserError: a generator draws what is no number.
         """
         outputs: dict[str, list[np.ndarray]] = {name: [] for name in system.judged()}
         for start in range(0, len(self._pictures["number"]), batch_size):
@@ -70,7 +70,7 @@ class Validation:
         return {name: self._against(domain, outputs[name]) for name, domain in system.judged().items()}
 
     def _against(self, domain: str, outputs: list[np.ndarray]) -> Measures:
-        """The measures of a filter's outputs, uint8, against the test pictures of a domain."""
+        """The measures of a generator's outputs, uint8, against the test pictures of a domain."""
         if domain not in self._real:
             self._real[domain] = self._features(list(map(images.to_uint8, self._pictures[domain])))
         real, fake = self._real[domain], self._features(outputs)
@@ -91,12 +91,12 @@ class Validation:
 
 
 def best_of(folder: Path, name: str) -> Path:
-    """The path of the best filter `name` of a run."""
+    """The path of the best generator `name` of a run."""
     return folder / f"best_{name}.keras"
 
 
 def measures_of(folder: Path, name: str) -> Measures | None:
-    """What the best filter so far reached, as its card says; None where there is none."""
+    """What the best generator `name` so far reached, as its card says; None where there is none."""
     path = best_of(folder, name)
     about = card.read(path) if path.is_file() else None
     return about.training.get("validation") if about else None
