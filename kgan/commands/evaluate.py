@@ -1,6 +1,7 @@
 """Measure filters, or folders of pictures that they made, against a folder of real ones: FID, KID and more.
 
   kgan evaluate --model=runs/anime/generator_ab.keras --input=photos/testA --reference=photos/testB
+  kgan evaluate --model=runs/anime/generator_ab.keras --input=photos/testA --reference=photos/testB --metrics=kid,match
   kgan evaluate --model=light.tflite,full.keras --input=photos/testA --reference=photos/testB --output=report.json
   kgan evaluate --generated=filtered --reference=photos/testB --resize=legacy --metrics=fid,kid,precision_recall
   kgan evaluate --model=runs/facades/generator.keras --input=labels --reference=facades --metrics=ssim,psnr,l1,lpips
@@ -25,7 +26,9 @@ from kgan.metrics import report
 from kgan.pretrained import resizing, weights
 
 MODEL = shared(flags.DEFINE_string, "model", None, "Filters to measure, separated by commas.")
-INPUT = shared(flags.DEFINE_string, "input", None, "Folder of pictures for the filters, or of the frames before them.")
+INPUT = shared(
+    flags.DEFINE_string, "input", None, "Folder of pictures for the filters, or of what --generated was made of."
+)
 GENERATED = flags.DEFINE_list("generated", [], "Folders of finished pictures to measure, separated by commas.")
 REFERENCE = flags.DEFINE_string(
     "reference", None, "Folder of real pictures, such as the filter should make; for pairs under the inputs' names."
