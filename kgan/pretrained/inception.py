@@ -18,7 +18,6 @@ from kgan.types import Tensor
 
 NAME, SHA256 = weights.INCEPTION
 SIZE = (299, 299)
-FEATURES = 2048
 BATCH = 16
 
 

@@ -142,6 +142,7 @@ def _write(original: Original, tensors: Arrays, folder: Path) -> Path:
     if files.digest(arrays) != original.sha256:
         raise UserError(f"These are other weights than those of {original.file}: it is made of {original.others}.")
     path = folder / original.file
+    files.sweep(folder, original.file)  # what a call left that was killed
     with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in tqdm(arrays.items(), original.file, unit="array"):
             with archive.open(f"{name}.npy", "w") as stream:
