@@ -36,8 +36,8 @@ class Measurement:
       pictures: how many were compared.
       max_difference, mean_difference: absolute, of pixels in [-1, 1]; None where it was not run or gave
         no numbers.
-      psnr: in dB at peak 2 over all pictures; likewise. At most 200.
-      floor: the PSNR asked for.
+      psnr: in dB at peak 2 over all pictures, at most 200; None where there are no differences.
+      floor: the least PSNR with which the file is kept.
       operations: of a `.tflite`, how many of each kind.
       rank: of a `.tflite`, the highest number of dimensions of any tensor.
       problems: why the file is refused, as clauses; empty where it holds.

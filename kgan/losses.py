@@ -92,9 +92,9 @@ def l2(variables: list[keras.Variable]) -> Tensor:
     return sum(ops.sum(ops.square(at_least_float32(variable))) / 2 for variable in variables)
 
 
-def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
-    """real + alpha (fake - real): where WGAN-GP takes a critic's gradient, alpha [B, 1, 1, 1] uniform in [0, 1)."""
-    return real + ops.cast(alpha, real.dtype) * (ops.cast(fake, real.dtype) - real)
+def between(x: Tensor, y: Tensor, alpha: Tensor) -> Tensor:
+    """x + alpha (y - x): where WGAN-GP takes a critic's gradient, alpha [B, 1, 1, 1] uniform in [0, 1)."""
+    return x + ops.cast(alpha, x.dtype) * (ops.cast(y, x.dtype) - x)
 
 
 def gradient_penalty(

@@ -56,10 +56,12 @@ class Checks:
                 raise UserError(f"{where}.{field.name} is one of {', '.join(choices)}, not {value!r}.")
 
     def at_least(self, least: int, *names: str) -> None:
+        """Each of these fields is `least` or more."""
         for name in names:
             self._require(getattr(self._settings, name) >= least, name, f"must be at least {least}")
 
     def not_negative(self, *names: str) -> None:
+        """Each of these fields is 0 or more."""
         for name in names:
             self._require(getattr(self._settings, name) >= 0, name, "must not be negative")
 
@@ -71,7 +73,7 @@ class Checks:
     def share(self, *names: str) -> None:
         """Each of these fields is 0 or more and less than 1: the decay of an average, or what a dropout leaves out."""
         for name in names:
-            self._require(0 <= getattr(self._settings, name) < 1, name, "must lie between 0 and 1")
+            self._require(0 <= getattr(self._settings, name) < 1, name, "must be at least 0 and less than 1")
 
     def _require(self, holds: bool, name: str, sentence: str) -> None:
         if not holds:

@@ -40,7 +40,7 @@ def test_bounds_may_be_reached() -> None:
         ({"fuel": "coal"}, "kitchen.oven.fuel is one of wood, gas, not 'coal'."),
         ({"trays": 0}, "kitchen.oven.trays must be at least 1, got 0."),
         ({"leak": -0.5}, "kitchen.oven.leak must not be negative, got -0.5."),
-        ({"leak": 1.0}, "kitchen.oven.leak must lie between 0 and 1, got 1.0."),
+        ({"leak": 1.0}, "kitchen.oven.leak must be at least 0 and less than 1, got 1.0."),
         ({"leak": float("nan")}, "kitchen.oven.leak must not be negative, got nan."),
         ({"door": 1.5}, "kitchen.oven.door must lie between 0 and 1, got 1.5."),
     ],

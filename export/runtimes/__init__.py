@@ -12,7 +12,7 @@ Inputs: TypeAlias = dict[str, np.ndarray]  # of one picture, by name, each [1, .
 
 
 class Runtime(Protocol):
-    """What such a module is."""
+    """A module of this package, which runs `.tflite` files in one way."""
 
     __name__: str
 

@@ -161,7 +161,7 @@ def _draws_noise(model: str | Path) -> bool:
 
 def _for_each_label(picture_filter: Filter, label: str | None) -> list[Filter]:
     """The filter once for each of the labels between semicolons."""
-    return [picture_filter.asked(each) for each in (label.split(";") if label else [None])]
+    return [picture_filter.with_label(each) for each in (label.split(";") if label else [None])]
 
 
 def _check(
@@ -214,7 +214,7 @@ def _check_pairs(
         if real and of_pairs:
             partners(pictures, real, of_pairs)
         if inputs and of_inputs:
-            partners(pictures, inputs, of_inputs)
+            partners(pictures, inputs, of_inputs, by_pixel="flicker" in of_inputs)
 
 
 def _sheet(inputs: PictureSet, translations: Sequence[PictureSet]) -> np.ndarray:

@@ -108,7 +108,7 @@ class Measures:
         """The share of a set's pictures whose own input is the nearest of `inputs`, and the median rank of it."""
         if inputs is None or "match" not in self.metrics:
             return {}
-        own = self._features(inputs)[partners(side, inputs, ["match"])]
+        own = self._features(inputs)[partners(side, inputs, ["match"], by_pixel=False)]
         ranks = match.ranks(self._features(side), own)
         return {"match": float(np.mean(ranks == 1)), "match_rank": float(np.median(ranks))}
 

@@ -151,11 +151,12 @@ def write(name: str, names: list[str], pictures: Iterable[np.ndarray], folder: P
     return PictureSet(name, paths, names, shapes, [], {"colour": len(paths)}, digest.hexdigest(), by_model=True)
 
 
-def partners(pictures: PictureSet, others: PictureSet, metrics: Sequence[str]) -> list[int]:
+def partners(pictures: PictureSet, others: PictureSet, metrics: Sequence[str], by_pixel: bool = True) -> list[int]:
     """The number of the picture in `others` that has the same name, whatever the suffix, for each of `pictures`.
 
     Args:
       metrics: for which they should pair, named in errors.
+      by_pixel: they are compared pixel by pixel, and need one aspect.
 
     Raises:
       UserError: a picture of either has no partner, two, or one of another aspect.
@@ -173,7 +174,7 @@ def partners(pictures: PictureSet, others: PictureSet, metrics: Sequence[str]) -
     for name, (height, width), number in zip(mine, pictures.shapes, numbers, strict=True):
         their_height, their_width = others.shapes[number]
         difference = abs(height * their_width - width * their_height)
-        if not pictures.by_model and difference > max(their_height, their_width):  # by more than a pixel
+        if by_pixel and not pictures.by_model and difference > max(their_height, their_width):  # by more than a pixel
             raise UserError(
                 f"{compare} pixel by pixel, but {name} is {height} x {width} in {pictures.name} and {their_height} x "
                 f"{their_width} in {others.name}: cut both alike."

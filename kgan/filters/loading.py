@@ -95,7 +95,7 @@ class Filter:
         self.size = card.size
         self.multiple, self.smallest = (1, 1) if card.size else (card.multiple, card.smallest)
 
-    def asked(self, label: Label | None) -> Filter:
+    def with_label(self, label: Label | None) -> Filter:
         """The filter that draws what `label` names unless told otherwise; itself where it takes none.
 
         Args:
@@ -122,16 +122,16 @@ class Filter:
                 f"A label of the filter {self.card.name} has {self.label_size} numbers, got an array of shape "
                 f"{list(vector.shape)}."
             )
-        asked = copy.copy(self)
-        asked._label = vector
-        return asked
+        labelled = copy.copy(self)
+        labelled._label = vector
+        return labelled
 
     def __call__(self, image: np.ndarray, label: Label | None = None) -> np.ndarray:
         """uint8 [H, W, 3], or float [H, W, 3] in [-1, 1], to the same kind.
 
         Args:
           image: the picture.
-          label: as `asked` takes it; for a filter that was asked already, none.
+          label: as `with_label` takes it; none for a filter that has one already.
 
         Raises:
           UserError: another shape or dtype, or float values outside [-1, 1]; a label that is wrong or missing.
@@ -139,9 +139,9 @@ class Filter:
         image = np.asarray(image)
         _check(image)
         if self._label is None or label is not None:
-            asked = self.asked(label)
-            if asked is not self:
-                return asked(image)
+            labelled = self.with_label(label)
+            if labelled is not self:
+                return labelled(image)
         height, width = image.shape[:2]
         pixels = images.to_float(image) if image.dtype == np.uint8 else image.astype(np.float32)
         pixels = _resize(pixels, self.size) if self.size else _pad(pixels, self.multiple, self.smallest)

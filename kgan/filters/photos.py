@@ -47,7 +47,7 @@ def translate(
     Raises:
       UserError: no face was found, or the settings do not fit each other or the filter.
     """
-    picture_filter = picture_filter.asked(label)
+    picture_filter = picture_filter.with_label(label)
     crop, side = _plan(picture_filter, crop, paste, size, tile)
     if crop == "none":
         return [_apply(picture_filter, image, tile)]
@@ -136,7 +136,7 @@ def translate_files(
         an error only where none is left.
     """
     source, output = Path(source), Path(output)
-    picture_filter.asked(label)  # a mistake is told before any picture is read
+    picture_filter.with_label(label)  # a mistake is told before any picture is read
     crop, _ = _plan(picture_filter, crop, paste, size, tile)
     whole = paste or crop == "none"
 

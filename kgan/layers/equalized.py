@@ -18,7 +18,7 @@ GAIN = math.sqrt(2)  # He et al. 2015, for layers that a (leaky) ReLU follows
 
 
 class _Equalized(keras.layers.Layer):
-    """What both share.
+    """A layer whose kernel is kept at unit deviation and scaled where it is used.
 
     Args:
       gain: the used kernel has the deviation gain / sqrt(fan_in) at the start.

@@ -421,7 +421,10 @@ def test_settings_that_cannot_be(both: Path) -> None:
         (Labelled(root=str(both), sets=()), r"data\.sets is empty"),
         (Labelled(root=str(both), sets=(Labelling("anime"), Labelling("anime"))), "names anime twice"),
         (Labelled(root=str(both), sets=(Labelling("anime", layout="xml"),)), r"data\.sets\[0\]\.layout is one of csv"),
-        (Labelled(root=str(both), label_dropout=1.0), r"data\.label_dropout must lie between 0 and 1, got 1\.0"),
+        (
+            Labelled(root=str(both), label_dropout=1.0),
+            r"data\.label_dropout must be at least 0 and less than 1, got 1\.0",
+        ),
         (Labelled(root=str(both), turns="sets"), r"data\.turns is one of rows, batches"),
     ]:
         with pytest.raises(UserError, match=message):

@@ -326,6 +326,10 @@ def test_match_is_of_inputs_and_tells_a_filter_that_forgets(
     _, turned = evaluate(None, (), ["m"], source, ["match"], cache=tmp_path / "cache")["results"]
     assert turned["match"] == 0 and turned["match_rank"] == 6
     assert table([same, turned]).splitlines()[0].split() == ["pictures", "match", "rank"]
+    crops = tmp_path / "crops"  # of another aspect
+    for path in images.find(source):
+        images.write(crops / path.name, images.read(path)[:4])
+    assert evaluate(None, [crops], (), source, ["match"], cache=tmp_path / "cache")["results"][1]["match"] == 1
 
 
 def test_flicker_follows_the_numbers_in_names_and_needs_no_reference(

@@ -227,9 +227,9 @@ def test_all_kinds_take_labels(labelled: Path, name: str) -> None:
         drawn[hue] = picture_filter(picture, f"hue={hue}")
         assert np.abs(drawn[hue].astype(int) - wanted).max() <= 1
         np.testing.assert_array_equal(drawn[hue], picture_filter(picture, np.eye(3)[number]))
-        np.testing.assert_array_equal(drawn[hue], picture_filter.asked(f"hue={hue}")(picture))
+        np.testing.assert_array_equal(drawn[hue], picture_filter.with_label(f"hue={hue}")(picture))
     assert np.abs(drawn["red"].astype(int) - drawn["blue"]).max() > 20
-    green = picture_filter.asked("hue=green")
+    green = picture_filter.with_label("hue=green")
     np.testing.assert_array_equal(green(picture, "hue=red"), drawn["red"])  # the call has the last word
     np.testing.assert_array_equal(green(picture), drawn["green"])
     for label, words in [

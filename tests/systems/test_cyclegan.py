@@ -141,7 +141,7 @@ def test_the_last_epoch_of_the_released_code() -> None:
         ({"generator": "unet", "depth": 0}, "system.depth must be at least 2, got 0"),
         ({"filters": 0}, "system.filters must be at least 1, got 0"),
         ({"pool": -1}, "system.pool must not be negative, got -1"),
-        ({"ema": 1.0}, "system.ema must lie between 0 and 1, got 1.0"),
+        ({"ema": 1.0}, "system.ema must be at least 0 and less than 1, got 1.0"),
         ({"discriminator_layers": 3}, "16 px are too few for a discriminator with 3 strided layers"),
     ],
 )

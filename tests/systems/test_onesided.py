@@ -152,7 +152,7 @@ def test_missing_weights_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ({"image_size": 30}, r"image_size must be a multiple of 4, 32 at least, got 30"),
         ({"heads": ()}, r"heads must hold numbers of strided layers"),
         ({"heads": (3, 6)}, r"image_size must be a multiple of 4, 128 at least, got 32"),
-        ({"ema": 1.0}, r"ema must lie between 0 and 1"),
+        ({"ema": 1.0}, r"ema must be at least 0 and less than 1"),
         ({"filters": 0}, r"filters must be at least 1"),
     ],
 )

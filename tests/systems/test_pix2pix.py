@@ -163,7 +163,7 @@ def test_dropout_at_test_repeats_itself() -> None:
         ({"norm": "group"}, r"system\.norm is one of batch, instance, not 'group'"),
         ({"discriminator_layers": 4}, "32 px are too few for a discriminator with 4 strided layers"),
         ({"task": "inpaint"}, r"system\.task is one of translate, colorize, not 'inpaint'"),
-        ({"ema": -0.1}, r"system\.ema must lie between 0 and 1"),
+        ({"ema": -0.1}, r"system\.ema must be at least 0 and less than 1"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], message: str) -> None:

@@ -156,7 +156,7 @@ def test_the_rate_falls_to_zero_in_the_second_half_or_as_the_official_code_has_i
         ({"discriminator_layers": 5}, r"must be a multiple of 32 for a discriminator of 5 layers, got 16"),
         ({"n_critic": 0}, r"system\.n_critic must be at least 1, got 0"),
         ({"filters": 0}, r"system\.filters must be at least 1"),
-        ({"ema": 1.0}, r"system\.ema must lie between 0 and 1, got 1\.0"),
+        ({"ema": 1.0}, r"system\.ema must be at least 0 and less than 1, got 1\.0"),
         ({"upsampling": "bilinear"}, r"system\.upsampling is one of transposed, resize, not 'bilinear'"),
         ({"decay": "cosine"}, r"system\.decay is one of linear, official, not 'cosine'"),
         ({"initializer": "he"}, r"system\.initializer is one of pytorch, normal"),
@@ -312,8 +312,8 @@ def test_the_sample_sheet_shows_every_domain() -> None:
     drawn = system.generator({"image": batch["image"], "label": wanted}, training=False)["image"]
     np.testing.assert_allclose(columns["blue"], drawn, atol=1e-6)
     assert system.judged() == {"generator": "image"}
-    asked = system.generator({"image": batch["image"], "label": batch["target"]}, training=False)["image"]
-    np.testing.assert_allclose(system.translated(batch)["generator"], asked, atol=1e-6)
+    pictures = system.generator({"image": batch["image"], "label": batch["target"]}, training=False)["image"]
+    np.testing.assert_allclose(system.translated(batch)["generator"], pictures, atol=1e-6)
 
 
 # --- training ----------------------------------------------------------------------------------------------------
