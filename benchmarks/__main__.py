@@ -37,12 +37,12 @@ PARTS = {
     "export": export.COLUMNS,
     "metrics": metrics.COLUMNS,
 }
-ONLY = shared(flags.DEFINE_list, "only", list(PARTS), "Which parts to run.")
-OUTPUT = shared(flags.DEFINE_string, "output", "build/bench.json", "Where to write all figures as JSON.")
+ONLY = shared(flags.DEFINE_list, "only", "Which parts to run. Default: all.")
+OUTPUT = shared(flags.DEFINE_string, "output", "Where to write all figures as JSON. Default: build/bench.json.")
 
 
 def main() -> None:
-    bench(ONLY.value, OUTPUT.value)
+    bench(ONLY.value or list(PARTS), OUTPUT.value or "build/bench.json")
 
 
 def bench(parts: Sequence[str], output: str | Path) -> dict[str, Any]:

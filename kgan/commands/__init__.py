@@ -20,14 +20,13 @@ T = TypeVar("T")
 flags.disclaim_key_flags()  # those that `shared` defines belong to the command that calls it
 
 
-def shared(
-    define: Callable[..., flags.FlagHolder[T]], name: str, *arguments: Any, **options: Any
-) -> flags.FlagHolder[T]:
+def shared(define: Callable[..., flags.FlagHolder[T]], name: str, text: str) -> flags.FlagHolder[T]:
     """Define a flag, `define` being absl's function for its type, whose name other commands use too.
 
-    A process runs one command, but tests import several.
+    A process runs one command, but tests import several, and the flag that was defined last is then everyone's: so
+    none has a default of its own.
     """
-    return define(name, *arguments, allow_override=True, **options)
+    return define(name, None, text, allow_override=True)
 
 
 def require(*required: flags.FlagHolder[Any]) -> None:

@@ -17,9 +17,9 @@ from kgan import commands
 from kgan.commands import shared
 from kgan.errors import UserError
 
-WORKDIR = shared(flags.DEFINE_string, "workdir", None, "The run's folder, there or at home.")
-OUTPUT = shared(flags.DEFINE_string, "output", None, "The folder of the pieces to write.")
-INPUT = shared(flags.DEFINE_string, "input", None, "The folder of the pieces to put together.")
+WORKDIR = shared(flags.DEFINE_string, "workdir", "The run's folder, there or at home.")
+OUTPUT = shared(flags.DEFINE_string, "output", "The folder of the pieces to write.")
+INPUT = shared(flags.DEFINE_string, "input", "The folder of the pieces to put together.")
 PIECE = flags.DEFINE_float("piece_mb", 16.0, "What a piece may take, in millions of bytes.", lower_bound=0.001)
 
 

@@ -21,14 +21,14 @@ from kgan.commands import demo_page, shared
 from kgan.filters import loading
 from kgan.pictures import emoji, images
 
-OUTPUT = shared(flags.DEFINE_string, "output", "demo", "The folder for everything that the demo makes.")
+OUTPUT = shared(flags.DEFINE_string, "output", "The folder for everything that the demo makes. Default: demo.")
 STEPS = flags.DEFINE_integer("steps", None, "Training steps. Default: the configuration's.", lower_bound=1)
 
 SHOWN = slice(6, None, 8)  # every eighth of the unseen emoji is in the picture; the page shows all
 
 
 def main() -> None:
-    demo(OUTPUT.value, STEPS.value)
+    demo(OUTPUT.value or "demo", STEPS.value)
 
 
 def demo(output: str | Path, steps: int | None = None) -> Path:

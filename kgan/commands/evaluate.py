@@ -25,10 +25,8 @@ from kgan.errors import UserError
 from kgan.metrics import report
 from kgan.pretrained import resizing, weights
 
-MODEL = shared(flags.DEFINE_string, "model", None, "Filters to measure, separated by commas.")
-INPUT = shared(
-    flags.DEFINE_string, "input", None, "Folder of pictures for the filters, or of what --generated was made of."
-)
+MODEL = shared(flags.DEFINE_string, "model", "Filters to measure, separated by commas.")
+INPUT = shared(flags.DEFINE_string, "input", "Folder of pictures for the filters, or of what --generated was made of.")
 GENERATED = flags.DEFINE_list("generated", [], "Folders of finished pictures to measure, separated by commas.")
 REFERENCE = flags.DEFINE_string(
     "reference", None, "Folder of real pictures, such as the filter should make; for pairs under the inputs' names."
@@ -37,14 +35,11 @@ METRICS = flags.DEFINE_list("metrics", ["fid", "kid"], f"What to measure: some o
 RESIZE = flags.DEFINE_enum(
     "resize", "clean", list(resizing.METHODS), "To 299 pixels: clean (antialiased), or legacy (as TensorFlow 1 did)."
 )
-OUTPUT = shared(
-    flags.DEFINE_string, "output", None, "Where to write the report as JSON, and beside it a sheet of pictures."
-)
-SEED = shared(flags.DEFINE_integer, "seed", 0, "Of KID's random subsets and diversity's pairs.")
+OUTPUT = shared(flags.DEFINE_string, "output", "Where to write the report as JSON, and beside it a sheet of pictures.")
+SEED = flags.DEFINE_integer("seed", 0, "Of KID's random subsets and diversity's pairs.")
 LABEL = shared(
     flags.DEFINE_string,
     "label",
-    None,
     "What filters with labels are to draw: hair=blonde,eyes=blue. The pictures get several, separated by ;, in turn.",
 )
 COUNT = flags.DEFINE_integer("count", 10_000, "Pictures of a generator, and steps of its path lengths.")

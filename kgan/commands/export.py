@@ -34,10 +34,10 @@ from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.pictures import emoji, images
 
-MODEL = shared(flags.DEFINE_string, "model", None, "The generator, a .keras file with its .json card beside it.")
-OUTPUT = shared(flags.DEFINE_string, "output", None, "The folder to write to.")
+MODEL = shared(flags.DEFINE_string, "model", "The generator, a .keras file with its .json card beside it.")
+OUTPUT = shared(flags.DEFINE_string, "output", "The folder to write to.")
 SIZE = shared(
-    flags.DEFINE_integer, "size", None, "Side in pixels of the .tflite files' pictures. Default: as it was trained."
+    flags.DEFINE_integer, "size", "Side in pixels of the .tflite files' pictures. Default: as it was trained."
 )
 RECIPES = flags.DEFINE_list("recipes", "float32,float16,dynamic_wi8_afp32", "Which .tflite files to write.")
 SAVED_MODEL = flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")

@@ -24,9 +24,9 @@ from kgan.filters.drawing import grid, layers_of, mixed, numbers, pictures, trun
 from kgan.filters.generators import load
 from kgan.pictures import film, images
 
-MODEL = shared(flags.DEFINE_string, "model", None, "The generator: generator.keras of a StyleGAN run.")
+MODEL = shared(flags.DEFINE_string, "model", "The generator: generator.keras of a StyleGAN run.")
 OUTPUT = shared(
-    flags.DEFINE_string, "output", None, "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film."
+    flags.DEFINE_string, "output", "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film."
 )
 SEEDS = flags.DEFINE_string("seeds", "0-63", "Numbers, one a picture: 0-63 or 1,5,20-29.")
 PSI = flags.DEFINE_float("truncation_psi", 0.7, "1: as trained; towards 0: more alike and better drawn.")
@@ -34,7 +34,7 @@ MIX = flags.DEFINE_string("mix", None, "Seeds whose styles are mixed into those 
 LAYERS = flags.DEFINE_string("layers", "coarse", "Which styles --mix replaces: coarse, middle, fine, or such as 0-3.")
 PSIS = flags.DEFINE_list("psis", None, "Truncations to show side by side.")
 FRAMES = flags.DEFINE_integer("frames", 240, "Of a .gif or .mp4, 30 a second.", lower_bound=1)
-LABEL = shared(flags.DEFINE_string, "label", None, "What a generator with labels draws: hair=blonde.")
+LABEL = shared(flags.DEFINE_string, "label", "What a generator with labels draws: hair=blonde.")
 
 
 def main() -> None:

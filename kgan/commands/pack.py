@@ -29,11 +29,11 @@ from kgan import commands
 from kgan.commands import shared
 
 CONFIG = shared(
-    config_flags.DEFINE_config_file, "config", None, "The experiment: a Python file, or the name of an installed one."
+    config_flags.DEFINE_config_file, "config", "The experiment: a Python file, or the name of an installed one."
 )
-OUTPUT = shared(flags.DEFINE_string, "output", None, "The archive to write, such as faces.tar.")
+OUTPUT = shared(flags.DEFINE_string, "output", "The archive to write, such as faces.tar.")
 LIMIT = flags.DEFINE_float("limit_mb", 60.0, "What the archive may take, in millions of bytes.")
-WORKDIR = shared(flags.DEFINE_string, "workdir", None, "The folder of a run that is to go on.")
+WORKDIR = shared(flags.DEFINE_string, "workdir", "The folder of a run that is to go on.")
 
 
 def main() -> None:

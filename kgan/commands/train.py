@@ -14,11 +14,9 @@ from kgan import commands
 from kgan.commands import shared
 
 CONFIG = shared(
-    config_flags.DEFINE_config_file, "config", None, "The experiment: a Python file, or the name of an installed one."
+    config_flags.DEFINE_config_file, "config", "The experiment: a Python file, or the name of an installed one."
 )
-WORKDIR = shared(
-    flags.DEFINE_string, "workdir", None, "Where the run lies, or will: checkpoints, generators, logs, samples."
-)
+WORKDIR = shared(flags.DEFINE_string, "workdir", "Where the run lies, or will: checkpoints, generators, logs, samples.")
 
 
 def main() -> None:

@@ -26,16 +26,14 @@ from kgan.filters.card import CROPS
 from kgan.filters.loading import load_for_photos
 
 MODEL = shared(
-    flags.DEFINE_string, "model", None, "The filter: a .keras or .tflite file, a SavedModel, or an included one's name."
+    flags.DEFINE_string, "model", "The filter: a .keras or .tflite file, a SavedModel, or an included one's name."
 )
-INPUT = shared(flags.DEFINE_string, "input", None, "A photo, or a folder of photos.")
-OUTPUT = shared(flags.DEFINE_string, "output", None, "The file or the folder to write.")
+INPUT = shared(flags.DEFINE_string, "input", "A photo, or a folder of photos.")
+OUTPUT = shared(flags.DEFINE_string, "output", "The file or the folder to write.")
 CROP = flags.DEFINE_enum("crop", "auto", ["auto", *CROPS], "What is taken of a photo; auto: as the model's card says.")
 PASTE = flags.DEFINE_bool("paste", False, "Blend filtered faces back into the photo.")
-SIZE = shared(flags.DEFINE_integer, "size", None, "Side of a crop in pixels; default: as the filter was trained.")
-LABEL = shared(
-    flags.DEFINE_string, "label", None, "For a filter that takes labels, which to draw: hair=blonde,eyes=blue."
-)
+SIZE = shared(flags.DEFINE_integer, "size", "Side of a crop in pixels; default: as the filter was trained.")
+LABEL = shared(flags.DEFINE_string, "label", "For a filter that takes labels, which to draw: hair=blonde,eyes=blue.")
 TILE = flags.DEFINE_integer("tile", photos.TILE, "Larger photos are done in overlapping tiles of this side in pixels.")
 
 

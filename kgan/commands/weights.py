@@ -23,23 +23,23 @@ from kgan.errors import UserError
 from kgan.pretrained import originals, weights
 
 ONLY = shared(
-    flags.DEFINE_list, "only", [], f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds."
+    flags.DEFINE_list, "only", f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds."
 )
 FROM = flags.DEFINE_list("from", [], "Files that you have, separated by commas, in place of a download.")
 OUTPUT = shared(
     flags.DEFINE_string,
     "output",
-    None,
     f"The folder for them; default: ${weights.VARIABLE}, else {weights.CACHE}, where kgan looks for them.",
 )
 
 
 def main() -> None:
     folder = Path(OUTPUT.value).expanduser() if OUTPUT.value else weights.folder()
-    if unknown := [name for name in ONLY.value if name not in originals.ORIGINALS]:
+    names = ONLY.value or []
+    if unknown := [name for name in names if name not in originals.ORIGINALS]:
         raise UserError(f"--only={unknown[0]} is unknown: it takes some of {', '.join(originals.ORIGINALS)}.")
     tensors = originals.read(FROM.value) if FROM.value else None
-    names = ONLY.value or (list(originals.ORIGINALS) if tensors is None else originals.held(tensors))
+    names = names or (list(originals.ORIGINALS) if tensors is None else originals.held(tensors))
     if not names:
         sources = "; ".join(
             f"{original.file} is made of {original.others}" for original in originals.ORIGINALS.values()
