@@ -42,7 +42,7 @@ from ml_collections import config_flags
 from kgan import commands, errors
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.")
-OUTPUT = commands.shared(flags.DEFINE_string, "output", None, "Where to.")
+OUTPUT = commands.shared(flags.DEFINE_string, "output", "Where to.")
 
 def main():
     commands.require(OUTPUT)
