@@ -1,24 +1,13 @@
-"""A one-sided filter on selfie2anime at 128 px, for an hour of one CPU core: the small-budget recipe.
+"""Selfies to anime at 128 px, with the recipe of `onesided` for the data set of U-GAT-IT.
 
-    kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/small
-        --config.system.image_size=64 --config.system.heads=2,4 --config.training.steps=4600
-    kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/onesided
-        --config.training.init_from=runs/small
-
-VGG16's weights (lpips_vgg16.npz) come with the command kgan weights. The first, at 64 px, takes 20 minutes,
-the second 56 (one core of an AMD EPYC, bfloat16). Expect faces that keep their shape, with flat skin, harder lines
-and darker, larger eyes, and a KID x 100 near 17.5 where no filter has 23: docs/selfie2anime.md has what else was tried.
+kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/anime
 """
 
-from kgan.data import Unpaired
-from kgan.systems.onesided import Settings
-from kgan.training import Config, Training
+from kgan.configs import onesided
+from kgan.training import Config
 
 
 def get_config() -> Config:
-    return Config(
-        name="onesided_selfie2anime",
-        system=Settings(),
-        data=Unpaired(subject="face"),
-        training=Training(steps=3_600, batch_size=4, log_every=50, sample_every=500, save_every=250),
-    )
+    config = onesided.get_config().replace("data", subject="face")
+    config.name = "onesided_selfie2anime"
+    return config

@@ -123,16 +123,15 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
 def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     """Put the trained networks that a training reads into `folder`; returns settings that name where they are.
 
-    Those are Inception where it measures, what its system reads, and for a new run the filters that it begins with.
+    Those are Inception where it measures, and for a new run the filters that it begins with.
     """
     from kgan.pretrained import inception, weights
 
-    read = [*getattr(config.system, "weights", ())]
-    if config.training.evaluate_every:
-        read.append((inception.NAME, inception.SHA256))
-    for name, sha256 in read:
-        (folder / "weights").mkdir(exist_ok=True)
-        shutil.copyfile(weights.find(name, sha256), folder / "weights" / name)
+    if config.training.evaluate_every and not weights.present(inception.NAME):
+        print("Inception's weights are missing here and will be there: KID, FID and match will not be measured.")
+    elif config.training.evaluate_every:
+        (folder / "weights").mkdir()
+        shutil.copyfile(weights.find(inception.NAME, inception.SHA256), folder / "weights" / inception.NAME)
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()

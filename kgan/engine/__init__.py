@@ -34,7 +34,8 @@ else:
 __all__ = [
     *("BACKEND", "Batches", "Compiled", "Cost", "Forward", "Losses", "Terms", "apply", "convolution_rate"),
     *("device_name", "exactly", "forward", "gather", "gradients", "gradients_through", "injected", "input_gradients"),
-    *("normal", "own_share", "read", "resident", "scope", "steps_per_call", "to_host", "uniform", "versions"),
+    *("normal", "own_share", "read", "resident", "scope", "slowdown", "steps_per_call", "to_host"),
+    *("uniform", "versions"),
 ]
 
 Terms = dict[str, Tensor]  # the parts of a loss, each weighted, by name
@@ -234,3 +235,21 @@ def steps_per_call() -> int:
 def convolution_rate(seconds: float = 0.5) -> float:
     """Floating-point operations a second that this device reaches in one 3x3 convolution of 64 channels at 64 px."""
     return cost.convolution_rate(backend.compiled, seconds)
+
+
+def slowdown(dtype: str) -> float:
+    """How many times as long this device takes for the gradient of a convolution in `dtype` as in float32.
+
+    Less than one where it has instructions for that; CPUs that have none take ten times as long for bfloat16.
+    """
+
+    def seconds(dtype: str) -> float:
+        x, kernel = ops.ones((2, 32, 32, 64), dtype), ops.ones((3, 3, 64, 64), dtype)
+
+        def energy(x: Tensor) -> Tensor:
+            return ops.sum(ops.square(ops.conv(x, kernel, padding="same")))
+
+        slope = backend.compiled(lambda x: ops.cast(ops.sum(input_gradients(energy, x)), "float32"))
+        return cost.seconds_of(lambda: float(slope(x)), 0.1)
+
+    return seconds(dtype) / seconds("float32")

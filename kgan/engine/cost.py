@@ -62,9 +62,14 @@ def convolution_rate(compiled: Callable[[Callable[..., Any]], Callable[..., Any]
     x, kernel = ops.ones(shape, dtype), ops.ones((3, 3, 64, 64), dtype)
     # The sum keeps the result from being copied to the host.
     convolve = compiled(lambda x, kernel: ops.cast(ops.sum(ops.conv(x, kernel, padding="same")), "float32"))
-    float(convolve(x, kernel))
+    return 2 * 9 * 64 * math.prod(shape) / seconds_of(lambda: float(convolve(x, kernel)), seconds)
+
+
+def seconds_of(call: Callable[[], object], seconds: float) -> float:
+    """How long a call takes after the first one, which compiles: the mean of as many as fit into `seconds`."""
+    call()
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        float(convolve(x, kernel))
+        call()
         count += 1
-    return count * 2 * 9 * 64 * math.prod(shape) / (time.perf_counter() - start)
+    return (time.perf_counter() - start) / count

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kgan.precision import variable_dtype
 from kgan.types import Tensor
 
 ASSET = Path(__file__).parents[1] / "assets" / "efficientnet_lite0.npz"
@@ -22,7 +23,9 @@ TAPS = (2, 4, 10, 15)  # the blocks that end at a 4th, an 8th, a 16th and a 32nd
 
 
 def load(taps: tuple[int, ...] = (0, 1, 2, 3)) -> keras.Model:
-    """The network, float32 [B, H, W, 3] in [-1, 1] of any size to the maps of `taps`, float32; of one tap to its map.
+    """The network, [B, H, W, 3] in [-1, 1] of any size to the maps of `taps`, or of one tap to its map.
+
+    It computes in the dtype of variables, float32 under any but a float64 policy.
 
     Tap 0 is [B, H/4, W/4, 24], 1 [B, H/8, W/8, 40], 2 [B, H/16, W/16, 112] and 3 [B, H/32, W/32, 320], rounded up.
     Gradients reach the picture; the weights are fixed.
@@ -36,25 +39,27 @@ def build(arrays: Mapping[str, np.ndarray], taps: tuple[int, ...]) -> keras.Mode
     each _expand [1, 1, in, out] (not of b0), _dw [k, k, out, 1] and _project [1, 1, in, out].
     """
 
+    dtype = variable_dtype()
+
     def conv(x: Tensor, name: str, strides: int = 1) -> Tensor:
         kernel, bias = arrays[f"{name}/kernel"], arrays[f"{name}/bias"]
-        layer = layers.Conv2D(kernel.shape[3], kernel.shape[0], strides, "same", dtype="float32", name=name)
+        layer = layers.Conv2D(kernel.shape[3], kernel.shape[0], strides, "same", dtype=dtype, name=name)
         x = layer(x)
         layer.set_weights([kernel, bias])
         return x
 
     def depthwise(x: Tensor, name: str, strides: int) -> Tensor:
         kernel, bias = arrays[f"{name}/kernel"], arrays[f"{name}/bias"]
-        layer = layers.DepthwiseConv2D(kernel.shape[0], strides, "same", dtype="float32", name=name)
+        layer = layers.DepthwiseConv2D(kernel.shape[0], strides, "same", dtype=dtype, name=name)
         x = layer(x)
         layer.set_weights([kernel, bias])
         return x
 
     def relu6(x: Tensor) -> Tensor:
-        return layers.ReLU(6.0, dtype="float32")(x)
+        return layers.ReLU(6.0, dtype=dtype)(x)
 
-    picture = keras.Input((None, None, 3), dtype="float32", name="picture")
-    x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype="float32")(picture)  # (pixel - 127) / 128
+    picture = keras.Input((None, None, 3), dtype=dtype, name="picture")
+    x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype=dtype)(picture)  # (pixel - 127) / 128
     x = relu6(conv(x, "stem", 2))  # [B, H/2, W/2, 32]
     maps: list[Tensor] = []
     block = 0
@@ -66,7 +71,7 @@ def build(arrays: Mapping[str, np.ndarray], taps: tuple[int, ...]) -> keras.Mode
             x = relu6(depthwise(x, f"{name}_dw", strides))
             x = conv(x, f"{name}_project")  # [B, h, w, width]
             if strides == 1 and before.shape[-1] == width:
-                x = layers.Add(dtype="float32")([x, before])
+                x = layers.Add(dtype=dtype)([x, before])
             if block in TAPS:
                 maps.append(x)
             if len(maps) > max(taps):

@@ -26,6 +26,11 @@ def folder() -> Path:
     return Path(os.environ.get(VARIABLE) or CACHE).expanduser()
 
 
+def present(name: str) -> bool:
+    """Whether there is a file of the weights `name` in `folder`, right or wrong."""
+    return _path_in(folder(), name).is_file()
+
+
 def find(name: str, sha256: str, place: str | Path | None = None) -> Path:
     """The path of the weights `name`, once their arrays are read and checked.
 
@@ -46,9 +51,14 @@ def load(name: str, sha256: str, place: str | Path | None = None) -> dict[str, n
     return _read(_path(name, place), sha256)
 
 
+def _path_in(place: Path, name: str) -> Path:
+    """The file `name` in a folder, or the file that `place` is."""
+    return place / name if place.is_dir() or place.suffix != Path(name).suffix else place
+
+
 def _path(name: str, place: str | Path | None) -> Path:
     path = Path(place).expanduser() if place else folder()
-    path = path / name if path.is_dir() or path.suffix != Path(name).suffix else path
+    path = _path_in(path, name)
     if not path.is_file():
         raise UserError(
             f"The weights {name} are missing: there is no file {path}. Get them with: kgan weights. Where they lie in "

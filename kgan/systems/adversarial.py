@@ -12,7 +12,8 @@ from kgan.types import Tensor
 class Adversarial(System):
     """A generator side and a discriminator side, each with its optimizer."""
 
-    critic_terms = ("discriminator", "penalty", "l2_discriminators")  # beginnings of the names of D's terms
+    # beginnings of the names of D's terms
+    critic_terms: tuple[str, ...] = ("discriminator", "penalty", "l2_discriminators")
     discriminator_optimizer: keras.optimizers.Optimizer
 
     def ready(self, seed: int) -> None:

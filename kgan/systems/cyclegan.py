@@ -274,8 +274,8 @@ class CycleGAN(Adversarial):
         alpha = self.uniform(name, (real.shape[0], 1, 1, 1))
         return gradient_penalty(lambda x: discriminator(x, training=True), between(real, fake, alpha))
 
-    def judged(self) -> dict[str, str]:
-        return {"generator_ab": "b", "generator_ba": "a"}
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"generator_ab": ("a", "b"), "generator_ba": ("b", "a")}
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
         ab, ba = self.generators().values()

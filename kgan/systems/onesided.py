@@ -1,30 +1,32 @@
-"""One-sided: a filter within an hour on two CPU cores, by one generator whose content a trained network holds.
+"""One-sided: a filter within an hour or two of a laptop, by one generator and a discriminator that sees no pixels.
 
-Not a published system, but the ideas of one: in place of CycleGAN's way back, VGG16's features of the picture and of
-what is drawn of it must agree, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018). Half of the networks, a third of the
-work. The discriminator is spectrally normalized (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) and judges
-small and large patches by two heads. VGG16's weights, lpips_vgg16.npz, come with the command kgan weights.
+Not a published system, but three published ideas. The discriminator judges the maps of a trained network, as
+Projected GANs do (Sauer et al. 2021, https://arxiv.org/abs/2111.01007): it need not learn to see, and a generator
+reaches in thousands of steps what takes CycleGAN hundreds of thousands. The same maps must agree between the picture
+and what is drawn of it, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018), in place of CycleGAN's way back. And the
+pictures grow, as in ProGAN (Karras et al. 2018, https://arxiv.org/abs/1710.10196): what is large is learned while steps
+are cheap. The trained network is EfficientNet-Lite0, which comes with kgan.
 """
 
 import dataclasses
-from typing import ClassVar
+import math
 
 import keras
 from keras import ops
 
 from kgan import engine
-from kgan.blocks import Initial, conv
+from kgan.blocks import Initial, Norm, conv
 from kgan.errors import UserError
 from kgan.labels import Labels
-from kgan.layers import InstanceNormalization
-from kgan.losses import LSGAN, l1
-from kgan.networks import resnet
+from kgan.layers import BatchNormalization, InstanceNormalization
+from kgan.losses import HINGE, LSGAN, l1
+from kgan.networks import phone, resnet
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32
-from kgan.pretrained import vgg16
-from kgan.settings import Checks
+from kgan.pretrained import projection
+from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
-from kgan.systems.system import average, named, together
+from kgan.systems.system import Stage, average, named, together
 from kgan.types import Batch, Tensor
 
 
@@ -33,24 +35,40 @@ class Settings:
     """Hyper-parameters, for 128 px.
 
     Attributes:
-      image_size: pixels a side; a multiple of 4.
-      filters, residual_blocks: of the generator: width of its first layer, a quarter of its widest.
-      discriminator_filters: width of the first layer, an eighth of the widest.
-      heads: strided layers before each head of the discriminator: 3 see 46 pixels, 5 see 190.
-      content_weight: of the squared differences of VGG16's features.
-      identity_weight: of pictures of b, which should stay.
+      image_size: pixels a side at the end of growth.
+      grow_at: steps after which the pictures double; a training begins at image_size / 2^(how many there are).
+      generator: "phone" works at a half and a quarter of the size, "resnet" at full size too: five times the work.
+      filters: width of the generator's first layer; a phone's widest has twice as many, a ResNet's four times.
+      residual_blocks: of the generator.
+      norm: of the generator: each picture's own statistics, or the "batch"'s while it trains and their moving average
+        afterwards, which a .tflite holds inside its convolutions.
+      scales: which maps have a discriminator: 0 at a 4th of the size, 1 at an 8th, 2 at a 16th, 3 at a 32nd. The
+        coarsest knows whole faces, and wants everyone's to be the same.
+      content_taps, content_weight: which of Lite0's maps must stay as they are in the picture, and how much it matters.
+      colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
+      identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
+      patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
+      patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
       learning_rate, discriminator_learning_rate: full for half of the training, then down to 0.
       ema: decay of the generator's moving average, 0 for none.
-      augment: the discriminator sees reals and fakes through `kgan.augmentation`.
+      augment: the discriminators see reals and fakes through `kgan.augmentation`.
     """
 
     image_size: int = 128
-    filters: int = 24
-    residual_blocks: int = 5
-    discriminator_filters: int = 32
-    heads: tuple[int, ...] = (3, 5)
-    content_weight: float = 2.0
-    identity_weight: float = 5.0
+    grow_at: tuple[int, ...] = (2_400,)
+    generator: str = choice("phone", "resnet")
+    filters: int = 32
+    residual_blocks: int = 4
+    norm: str = choice("instance", "batch")
+    scales: tuple[int, ...] = (0, 1, 2)
+    content_taps: tuple[int, ...] = (0, 1, 2)
+    content_weight: float = 6.0
+    colour_weight: float = 10.0
+    colour_cells: int = 16
+    identity_weight: float = 0.0
+    patch_weight: float = 0.5
+    patch_filters: int = 32
+    patch_layers: tuple[int, ...] = (2, 4)
     learning_rate: float = 3e-4
     discriminator_learning_rate: float = 6e-4
     beta_1: float = 0.5
@@ -58,63 +76,114 @@ class Settings:
     epsilon: float = 1e-8
     ema: float = 0.998
     augment: bool = False
-    weights: ClassVar = ((vgg16.NAME, vgg16.SHA256),)
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
-        checks.at_least(1, "filters", "discriminator_filters", "residual_blocks")
-        if not self.heads or min(self.heads) < 1:
-            raise UserError(f"system.heads must hold numbers of strided layers from 1 on, got {self.heads}.")
+        checks.at_least(1, "filters", "residual_blocks", "colour_cells", "patch_filters")
+        checks.not_negative("content_weight", "colour_weight", "identity_weight", "patch_weight")
         checks.share("ema")
-        least = max(2 * vgg16.SMALLEST, 2 ** (max(self.heads) + 1))  # a head needs a map of 2 x 2
-        if self.image_size % 4 or self.image_size < least:
-            raise UserError(f"system.image_size must be a multiple of 4, {least} at least, got {self.image_size}.")
+        for name in ("scales", "content_taps"):
+            values = getattr(self, name)
+            if not values or not set(values) <= set(range(4)) or len(set(values)) < len(values):
+                raise UserError(f"system.{name} must hold some of 0, 1, 2 and 3, each once, got {values}.")
+        if not self.patch_layers or min(self.patch_layers) < 1:
+            raise UserError(
+                f"system.patch_layers must hold numbers of strided layers from 1 on, got {self.patch_layers}."
+            )
+        if list(self.grow_at) != sorted(set(self.grow_at)) or any(step < 1 for step in self.grow_at):
+            raise UserError(f"system.grow_at must hold rising numbers of steps, got {self.grow_at}.")
+        least = 2 ** (max(self.patch_layers) + 1)  # a head needs a map of 2 x 2
+        for stage in self.stages(1):
+            size = stage.image_size
+            multiple = math.lcm(self.colour_cells, 4 if size < projection.SMALLEST else projection.MULTIPLE)
+            if size < least or size % multiple:
+                raise UserError(
+                    f"With system.image_size={self.image_size} and grow_at={self.grow_at} the pictures have {size} px "
+                    f"at first or later: a multiple of {multiple} and at least {least} is needed."
+                )
 
     @property
     def batches_per_step(self) -> int:
         """How many batches a step takes: one for both updates."""
         return 1
 
+    def stages(self, batch_size: int) -> tuple[Stage, ...]:
+        """One for each size of the pictures; the last one has no end."""
+        size = self.image_size // 2 ** len(self.grow_at)
+        return tuple(
+            Stage(step, step * batch_size, size * 2**level, batch_size) for level, step in enumerate((0, *self.grow_at))
+        )
+
     def create(self, steps: int, seed: int, labels: Labels | None = None) -> "OneSided":
-        """The system, for a training of `steps` steps; a `UserError` where VGG16's weights are missing."""
+        """The system, for a training of `steps` steps."""
         return OneSided(self, steps, seed)
 
 
 def build_generator(settings: Settings, seed: int = 0, name: str = "generator_ab") -> keras.Model:
-    """[B, H, W, 3] to {"image": [B, H, W, 3]}: a ResNet with resize-convolutions."""
+    """[B, H, W, 3] to {"image": [B, H, W, 3]}: a network for phones, or a ResNet with resize-convolutions."""
     image = keras.Input((None, None, 3), name="image")
+    initial = Initial(seed)
 
-    def norm(x: Tensor, name: str) -> Tensor:
+    def instance_norm(x: Tensor, name: str) -> Tensor:
         return InstanceNormalization(name=name)(x)
 
-    filters, blocks, initial = settings.filters, settings.residual_blocks, Initial(seed)
-    x, _ = resnet(image, 3, filters, blocks, initial=initial, norm=norm, use_bias=False, upsampling="resize")
+    def batch_norm(x: Tensor, name: str) -> Tensor:
+        return BatchNormalization(momentum=0.98, name=name)(x)
+
+    norm: Norm = batch_norm if settings.norm == "batch" else instance_norm
+    arguments = (image, 3, settings.filters, settings.residual_blocks)
+    if settings.generator == "phone":
+        x = phone(*arguments, initial=initial, norm=norm, use_bias=False)
+    else:
+        x, _ = resnet(*arguments, initial=initial, norm=norm, use_bias=False, upsampling="resize")
     return keras.Model(image, {"image": x}, name=name)
 
 
 def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator_b") -> keras.Model:
-    """Patches: [B, H, W, 3] to logits [B, h, w, 1] of each head, by its number of strided layers."""
+    """A small patch discriminator on each of the projection's maps that `scales` names.
+
+    Inputs: {"map0": [B, h, w, 32], "map1": ...}; outputs: {"0": [B, h', w', 1], "1": ...}, logits, 4 x 4 of 128 px.
+    """
+    initial, inputs, logits = Initial(seed), {}, {}
+    for scale in settings.scales:
+        part = f"map{scale}"
+        x = inputs[part] = keras.Input((None, None, projection.WIDTHS[scale]), name=part)
+        for i in range(1, 4 - scale):
+            filters = min(2 * x.shape[-1], 256)
+            x = conv(x, filters, 4, name=f"{part}_conv{i}", initial=initial, strides=2, pad=1, spectral=True)
+            x = keras.layers.LeakyReLU(0.2, name=f"{part}_conv{i}_lrelu")(x)
+        if scale == 3:  # of 4 x 4 already
+            x = conv(x, 256, 3, name=f"{part}_conv1", initial=initial, pad=1, spectral=True)
+            x = keras.layers.LeakyReLU(0.2, name=f"{part}_conv1_lrelu")(x)
+        logits[str(scale)] = conv(x, 1, 3, name=f"{part}_logits", initial=initial, pad=1, spectral=True)
+    return keras.Model(inputs, logits, name=name)
+
+
+def build_patch_discriminator(settings: Settings, seed: int = 0, name: str = "patch_discriminator_b") -> keras.Model:
+    """Patches of pixels: [B, H, W, 3] to logits [B, h, w, 1] of each head, by its number of strided layers."""
     initial = Initial(seed)
-    image = keras.Input((settings.image_size, settings.image_size, 3), name="image")
+    image = keras.Input((None, None, 3), name="image")
     x, logits = image, {}
-    for i in range(1, max(settings.heads) + 1):
-        filters = settings.discriminator_filters * min(2 ** (i - 1), 8)
+    for i in range(1, max(settings.patch_layers) + 1):
+        filters = settings.patch_filters * min(2 ** (i - 1), 8)
         x = conv(x, filters, 4, name=f"conv{i}", initial=initial, strides=2, pad=1, spectral=True)
         x = keras.layers.LeakyReLU(0.2, name=f"conv{i}_lrelu")(x)  # [B, H/2^i, W/2^i, F]
-        if i in settings.heads:
-            head = conv(x, 1, 4, name=f"logits{i}", initial=initial, pad=1, spectral=True)
-            logits[str(i)] = head
+        if i in settings.patch_layers:
+            logits[str(i)] = conv(x, 1, 4, name=f"logits{i}", initial=initial, pad=1, spectral=True)
     return keras.Model(image, logits, name=name)
 
 
 class OneSided(Adversarial):
-    """A generator and a discriminator. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
+    """A generator and its discriminators. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
+
+    critic_terms = ("discriminator", "patch_discriminator")
 
     def __init__(self, settings: Settings, steps: int = 5_000, seed: int = 0) -> None:
         super().__init__(name="onesided")
         settings.check()
         self.settings = settings
+        self.batch_norm = "moving" if settings.norm == "batch" else ""
 
         def generator(name: str) -> keras.Model:
             return named(name, lambda: build_generator(settings, 2 * seed, name))
@@ -122,8 +191,12 @@ class OneSided(Adversarial):
         self.generator_ab = generator("generator_ab")
         if settings.ema:
             self.ema_generator_ab = generator("ema_generator_ab")
+        self._project = projection.load()  # fixed: no part of the state
         self.discriminator_b = named("discriminator_b", lambda: build_discriminator(settings, 2 * seed + 1))
-        self._content = vgg16.load_maps(taps=(2, 3))  # fixed: no part of the state
+        if settings.patch_weight:
+            self.patch_discriminator_b = named(
+                "patch_discriminator_b", lambda: build_patch_discriminator(settings, 2 * seed + 1)
+            )
 
         half = max(1, steps // 2)
         self.rate = LinearDecay(settings.learning_rate, half, half)
@@ -137,13 +210,14 @@ class OneSided(Adversarial):
         return list(self.generator_ab.trainable_variables)
 
     def discriminator_variables(self) -> list[keras.Variable]:
-        return list(self.discriminator_b.trainable_variables)
+        patches = self.patch_discriminator_b.trainable_variables if self.settings.patch_weight else []
+        return [*self.discriminator_b.trainable_variables, *patches]
 
     def generators(self) -> dict[str, keras.Model]:
         return {"generator_ab": self.ema_generator_ab if self.settings.ema else self.generator_ab}
 
     def train_step(self, batches: engine.Batches) -> engine.Terms:
-        """The discriminator's update, then the generator's, on the same fakes."""
+        """The discriminators' update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
         fakes = self.draw_once(lambda: self.draw(real_a, real_b))
@@ -164,40 +238,84 @@ class OneSided(Adversarial):
         return discriminator_terms | generator_terms
 
     def draw(self, real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
-        """What becomes of pictures of a, and of those of b."""
+        """What becomes of pictures of a and, where they should stay, of those of b."""
+        if not self.settings.identity_weight:
+            return {"to_b": self.generator_ab(real_a, training=True)["image"]}
         to_b, same_b = together(self.generator_ab, real_a, real_b)
         return {"to_b": to_b["image"], "same_b": same_b["image"]}
 
+    def features(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """The projection's maps and Lite0's own of [B, H, W, 3] in [-1, 1], small pictures enlarged."""
+        image = at_least_float32(image)
+        if image.shape[1] < projection.SMALLEST:
+            size = (projection.SMALLEST, projection.SMALLEST)
+            image = ops.image.resize(image, size, interpolation="bilinear")
+        return self._project(image, training=False)
+
+    def judge(self, maps: list[Tensor]) -> dict[str, Tensor]:
+        """Logits of the projection's maps, by scale."""
+        return self.discriminator_b({f"map{scale}": maps[scale] for scale in self.settings.scales}, training=True)
+
     def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
-        """Reals against fakes, by every head: (D(b) - 1)^2 + D(fake_b)^2."""
-        of_real, of_fake = together(self.discriminator_b, self.shown(real_b, "real_b"), self.shown(fake_b, "fake_b"))
-        return {f"discriminator_{head}": LSGAN.discriminator(of_real[head], of_fake[head]) for head in of_real}
+        """Tell reals from fakes, by every scale and every patch head.
 
-    def generator_losses(self, fakes: dict[str, Tensor], real_a: Tensor, real_b: Tensor) -> engine.Terms:
-        """Fool every head, keep the content of a, and leave b alone.
-
-        With G(a) = fake_b: (D(fake_b) - 1)^2 + content_weight |VGG(fake_b) - VGG(a)|^2 + identity_weight |G(b) - b|.
+        By scale: max(0, 1 - D(b)) + max(0, 1 + D(fake_b)); in patches of pixels: (D(b) - 1)^2 + D(fake_b)^2.
         """
-        fake_b, same_b = fakes["to_b"], fakes["same_b"]
-        of_fake = self.discriminator_b(self.shown(fake_b, "adversarial"), training=True)
-        terms = {f"adversarial_{head}": LSGAN.generator(logits) for head, logits in of_fake.items()}
-        terms["content"] = self.settings.content_weight * self.content(fake_b, real_a)
-        terms["identity_b"] = self.settings.identity_weight * l1(same_b, real_b)
+        real, fake = self.shown(real_b, "real_b"), self.shown(ops.cast(fake_b, real_b.dtype), "fake_b")
+        logits = self.judge(self.features(ops.concatenate([real, fake]))["maps"])
+        terms = {}
+        for scale, each in logits.items():
+            terms[f"discriminator_{scale}"] = HINGE.discriminator(*ops.split(each, 2))
+        if self.settings.patch_weight:
+            of_real, of_fake = together(self.patch_discriminator_b, real, fake)
+            for head in of_real:
+                terms[f"patch_discriminator_{head}"] = LSGAN.discriminator(of_real[head], of_fake[head])
         return terms
 
-    def content(self, x: Tensor, y: Tensor) -> Tensor:
-        """How much VGG16's relu3_3 and relu4_3, of unit length at each place, differ between pictures of half size."""
-        maps = [self._content(ops.average_pool(at_least_float32(each), 2, strides=2)) for each in (x, y)]
-        return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in zip(*maps, strict=True))
+    def generator_losses(self, fakes: dict[str, Tensor], real_a: Tensor, real_b: Tensor) -> engine.Terms:
+        """Fool every discriminator, keep content and colours of a, and leave b alone.
 
-    def judged(self) -> dict[str, str]:
-        return {"generator_ab": "b"}
+        With G(a) = fake_b: - D(fake_b) + patch_weight (D(fake_b) - 1)^2 + content_weight |Lite0(fake_b) - Lite0(a)|^2
+        + colour_weight |cells(fake_b) - cells(a)| + identity_weight |G(b) - b|.
+        """
+        settings, fake_b = self.settings, fakes["to_b"]
+        fake, source = self.shown(fake_b, "adversarial"), self.shown(real_a, "adversarial")  # by the same draws
+        features = self.features(fake)
+        terms = {
+            f"adversarial_{scale}": HINGE.generator(logits) for scale, logits in self.judge(features["maps"]).items()
+        }
+        if settings.patch_weight:
+            for head, logits in self.patch_discriminator_b(fake, training=True).items():
+                terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)
+        terms["content"] = settings.content_weight * self.content(features["taps"], self.features(source)["taps"])
+        if settings.colour_weight:
+            terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.cells(real_a))
+        if settings.identity_weight:
+            terms["identity_b"] = settings.identity_weight * l1(fakes["same_b"], real_b)
+        return terms
+
+    def content(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
+        """How much Lite0's maps, of length 1 at each place, differ: the sum over taps of mean squared distances."""
+        pairs = [(unit(x[tap]), unit(y[tap])) for tap in self.settings.content_taps]
+        return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in pairs)
+
+    def cells(self, image: Tensor) -> Tensor:
+        """Mean colours [B, colour_cells, colour_cells, 3]."""
+        side = image.shape[1] // self.settings.colour_cells
+        return ops.average_pool(at_least_float32(image), side, strides=side)
+
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"generator_ab": ("a", "b")}
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
         return {name: network(batch["a"], training=False)["image"] for name, network in self.generators().items()}
 
     def sample(self, batch: Batch) -> dict[str, Tensor]:
-        """Input and output, and what becomes of pictures that should stay."""
+        """Input and output."""
         (network,) = self.generators().values()
-        to_b, same_b = (network(batch[name], training=False)["image"] for name in "ab")
-        return {"a": batch["a"], "a to b": to_b, "b": batch["b"], "b to b": same_b}
+        return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
+
+
+def unit(x: Tensor) -> Tensor:
+    """[B, h, w, C] of length 1 at each place."""
+    return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-6)

@@ -281,8 +281,8 @@ class Pix2Pix(Adversarial):
     def _judge(self, a: Tensor, b: Tensor) -> Tensor:
         return self.discriminator(ops.concatenate([a, ops.cast(b, a.dtype)], axis=-1), training=True)
 
-    def judged(self) -> dict[str, str]:
-        return {"generator": "b"}
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"generator": ("b" if self.settings.task == "colorize" else "a", "b")}
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
         images = ops.convert_to_tensor(batch["b"] if self.settings.task == "colorize" else batch["a"])

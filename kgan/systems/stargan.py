@@ -245,8 +245,8 @@ class StarGAN(Adversarial):
             loss = loss + judge(logits[:, place.slice], label[:, place.slice], known[:, place.slice])
         return loss
 
-    def judged(self) -> dict[str, str]:
-        return {"generator": "image"}
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"generator": ("image", "image")}
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
         return {"generator": self._show(batch["image"], batch["target"])}

@@ -523,8 +523,8 @@ class StyleGAN(Adversarial):
         width = self.settings.latent_size
         return np.stack([np.random.default_rng(int(n)).standard_normal(width, "float32") for n in numbers])
 
-    def judged(self) -> dict[str, str]:
-        return {"generator": "image"}
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"generator": ("", "image")}
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
         return {"generator": self.generate(self.latents(batch["number"]), 1.0, batch.get("label"))}

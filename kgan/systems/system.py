@@ -33,8 +33,7 @@ class Stage:
 class Settings(Protocol):
     """What the loop needs of a system's dataclass of settings.
 
-    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order. One whose system reads
-    a trained network also has `weights`: (name, sha256) of each file for `kgan.pretrained.weights.find`.
+    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order.
     """
 
     image_size: int
@@ -145,8 +144,10 @@ class System(keras.Model):
         """The generators as a user wants them, by file name: the averaged ones where there are."""
         raise NotImplementedError
 
-    def judged(self) -> dict[str, str]:
-        """Which stream of test pictures each generator's should look like, for measures during the training."""
+    def judged(self) -> dict[str, tuple[str, str]]:
+        """For measures during the training, of each generator: the stream of test pictures that it translates, "" of
+        one that draws from noise, and the stream that what it draws should look like.
+        """
         raise NotImplementedError
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:

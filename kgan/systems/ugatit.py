@@ -414,8 +414,8 @@ class UGATIT(Adversarial):
             return variables
         return [variable for variable in variables if variable.path.endswith("kernel")]
 
-    def judged(self) -> dict[str, str]:
-        return {"generator_ab": "b", "generator_ba": "a"}
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"generator_ab": ("a", "b"), "generator_ba": ("b", "a")}
 
     def translated(self, batch: Batch) -> dict[str, Tensor]:
         ab, ba = self.generators().values()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import keras
+
 from kgan import engine
 from kgan.quiet import quiet
 from kgan.systems.system import System
@@ -21,7 +23,8 @@ def parameters(system: System) -> str:
 
 
 def summary(step: engine.Compiled, batches: list[engine.Batches], steps: int) -> str:
-    """One line about the memory that a step takes, and the time of the next `steps` steps.
+    """One line about the memory that a step takes, and the time of the next `steps` steps; one more where the device is
+    slow in the precision of the training.
 
     Args:
       step: which is traced for this, and has not run.
@@ -31,11 +34,18 @@ def summary(step: engine.Compiled, batches: list[engine.Batches], steps: int) ->
         cost = step.cost(*batches)
     rate = engine.convolution_rate()
     seconds = steps * cost.operations / (rate * TYPICAL_SHARE)
-    return (
+    text = (
         f"  a step: {cost.operations / 1e9:,.0f} GFLOP, about {(cost.tensors + cost.held) / 2**30:.1f} GiB; "
         f"{steps:,} steps: about {duration(seconds)} on this {engine.device_name()} "
         f"(convolutions at {rate / 1e9:,.0f} GFLOP/s, of which training reaches about {TYPICAL_SHARE:.0%})"
     )
+    dtype = str(keras.config.dtype_policy().compute_dtype)
+    if dtype != "float32" and (times := engine.slowdown(dtype)) > 1.5:
+        text += (
+            f"\n  {dtype} takes {times:.0f} times as long as float32 on this {engine.device_name()}, and so will the "
+            "steps: begin anew with --config.training.precision=float32"
+        )
+    return text
 
 
 def duration(seconds: float) -> str:

@@ -22,14 +22,15 @@ from kgan.errors import UserError
 from kgan.filters.card import Card
 from kgan.pictures import images
 from kgan.precision import float32_copy, policy
+from kgan.pretrained import inception, weights
 from kgan.quiet import quiet
 from kgan.systems.system import System
 from kgan.training import checkpoint
-from kgan.training.config import Config, open_data, stages
+from kgan.training.config import Config, Training, open_data, stages
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
 from kgan.training.resume import describe, init_from, restore
-from kgan.training.validation import Measures, Validation, best_of, better, measures_of
+from kgan.training.validation import Measures, Validation, best_of, better, measures_of, sentence
 from kgan.training.window import Window, open_window
 from kgan.types import Batch, Tensor
 
@@ -52,7 +53,7 @@ def train(config: Config, workdir: str | Path) -> Path:
     """
     workdir, training = Path(workdir), config.training
     config.check()
-    validation = Validation(training.evaluate_count) if training.evaluate_every else None
+    validation = _validation(training)
     workdir.mkdir(parents=True, exist_ok=True)
     with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
         reader = open_data(config, stages(config)[0])
@@ -71,6 +72,17 @@ def train(config: Config, workdir: str | Path) -> Path:
         print(parameters(system), flush=True)
         _Run(config, workdir, system, about, validation, reader, start).loop()
     return workdir
+
+
+def _validation(training: Training) -> Validation | None:
+    """What measures the generators; None where nothing should, or where that cannot be, which is said."""
+    if not training.evaluate_every:
+        return None
+    if not weights.present(inception.NAME):
+        print("KID, FID and match are not measured: Inception's weights are missing. Stop, get them with")
+        print("`kgan weights`, and start again; the run goes on with them. training.evaluate_every=0 asks for none.")
+        return None
+    return Validation(training.evaluate_count)
 
 
 class _Run:
@@ -225,9 +237,11 @@ class _Run:
                 results = validation.measure(self.system, self.window.stage.batch_size)
             except UserError as error:
                 raise UserError(f"After step {done} {error} {self._remedy()}") from error
-            values = {f"{key}_{name}": measures[key] for name, measures in results.items() for key in ("kid", "fid")}
+            keys = ("kid", "fid", "match")
+            values = {f"{k}_{name}": measures[k] for name, measures in results.items() for k in keys if k in measures}
             self.log.scalars(done, values)
             for name, measures in results.items():
+                tqdm.write(f"  step {done:,}, {name}: {sentence(measures)}")
                 if better(measures, self.best[name]):
                     self.best[name] = measures
                     self.write(best_of(self.workdir, name), name, done, measures)

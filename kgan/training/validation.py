@@ -1,4 +1,4 @@
-"""While a training goes on: KID and FID of what the generators draw of test pictures, and which was the best."""
+"""While a training goes on: KID, FID and match of what the generators draw of test pictures, and which was the best."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kgan import engine
 from kgan.data import Reader
 from kgan.errors import UserError
 from kgan.filters import card
-from kgan.metrics import fid, kid
+from kgan.metrics import fid, kid, match
 from kgan.pictures import images
 from kgan.pretrained import inception, weights
 from kgan.systems.system import System
@@ -24,7 +24,7 @@ class Validation:
     """Measures what a system's generators draw against test pictures of the domain that they should look like.
 
     KID (times 100) and FID of at most some hundred pictures: enough to compare the steps of a run with each other. Such
-    a FID compares with nothing else.
+    a FID compares with nothing else. Match: see `kgan.metrics.match`.
 
     Args:
       count: test pictures at most; as many of each domain as the smallest has.
@@ -52,10 +52,13 @@ class Validation:
             )
         # A generator of noise tells the rows of one batch from those of another by their numbers.
         self._pictures = {name: array[:number] for name, array in pictures.items()} | {"number": np.arange(number)}
-        self._real: dict[str, np.ndarray] = {}
+        self._cache: dict[str, np.ndarray] = {}
 
     def measure(self, system: System, batch_size: int) -> dict[str, Measures]:
         """By generator: "kid" and "fid", and of how many "pictures" of which "image_size".
+
+        Of a generator that translates also "match", the share of its outputs whose own input is the nearest, and
+        "kid_unchanged", the KID of its inputs.
 
         Raises:
           UserError: a generator draws what is no number.
@@ -67,19 +70,28 @@ class Validation:
                 if not np.isfinite(pictures).all():
                     raise UserError(f"{name} draws what is no number.")
                 outputs[name] += list(map(images.to_uint8, pictures))
-        return {name: self._against(domain, outputs[name]) for name, domain in system.judged().items()}
+        return {name: self._compare(outputs[name], *streams) for name, streams in system.judged().items()}
 
-    def _against(self, domain: str, outputs: list[np.ndarray]) -> Measures:
-        """The measures of a generator's outputs, uint8, against the test pictures of a domain."""
-        if domain not in self._real:
-            self._real[domain] = self._features(list(map(images.to_uint8, self._pictures[domain])))
-        real, fake = self._real[domain], self._features(outputs)
-        return {
+    def _compare(self, outputs: list[np.ndarray], source: str, target: str) -> Measures:
+        """The measures of a generator's outputs, uint8, of the test pictures of one stream against those of another."""
+        real, fake = self._real(target), self._features(outputs)
+        measures: Measures = {
             "kid": 100 * kid.distance(fake, real),
             "fid": fid.distance(fid.gaussian([real]), fid.gaussian([fake])),
             "pictures": len(outputs),
             "image_size": outputs[0].shape[0],
         }
+        if source:
+            inputs = self._real(source)
+            measures["match"] = float(np.mean(match.ranks(fake, inputs) == 1))
+            measures["kid_unchanged"] = 100 * kid.distance(inputs, real)
+        return measures
+
+    def _real(self, stream: str) -> np.ndarray:
+        """Inception's features of a stream's test pictures."""
+        if stream not in self._cache:
+            self._cache[stream] = self._features(list(map(images.to_uint8, self._pictures[stream])))
+        return self._cache[stream]
 
     def _features(self, pictures: list[np.ndarray]) -> np.ndarray:
         """Inception's features of pictures, [N, 2048]."""
@@ -88,6 +100,14 @@ class Validation:
     @cached_property
     def _network(self) -> keras.Model:
         return inception.load(self._weights)
+
+
+def sentence(measures: Measures) -> str:
+    """The measures as one line says them."""
+    if "match" not in measures:
+        return f"KID x 100 {measures['kid']:.2f}"
+    unchanged, match = measures["kid_unchanged"], measures["match"]
+    return f"KID x 100 {measures['kid']:.2f} (of the inputs {unchanged:.2f}), match {match:.2f}"
 
 
 def best_of(folder: Path, name: str) -> Path:

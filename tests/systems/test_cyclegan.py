@@ -301,5 +301,5 @@ def test_the_sample_sheet_shows_both_directions() -> None:
     made = system.generator_ab(batch["a"], training=False)["image"]
     np.testing.assert_allclose(columns["a to b"], made, atol=1e-6)
     np.testing.assert_allclose(columns["a to b to a"], system.generator_ba(made, training=False)["image"], atol=1e-6)
-    assert system.judged() == {"generator_ab": "b", "generator_ba": "a"}
+    assert system.judged() == {"generator_ab": ("a", "b"), "generator_ba": ("b", "a")}
     assert engine.to_host(system.translated(batch))["generator_ba"].shape == (2, 16, 16, 3)

@@ -311,7 +311,7 @@ def test_the_sample_sheet_shows_every_domain() -> None:
     wanted = np.stack([TWO.vector("hair=blue")] * 2)
     drawn = system.generator({"image": batch["image"], "label": wanted}, training=False)["image"]
     np.testing.assert_allclose(columns["blue"], drawn, atol=1e-6)
-    assert system.judged() == {"generator": "image"}
+    assert system.judged() == {"generator": ("image", "image")}
     pictures = system.generator({"image": batch["image"], "label": batch["target"]}, training=False)["image"]
     np.testing.assert_allclose(system.translated(batch)["generator"], pictures, atol=1e-6)
 

@@ -478,7 +478,7 @@ def test_what_the_loop_shows_and_measures(trained: Any) -> None:
     columns = system.sample({"image": array(pictures(2))})
     assert next(iter(columns)) == "real" and len(columns) == 7
     assert all(np.asarray(column).shape == (2, 16, 16, 3) for column in columns.values())
-    assert system.judged() == {"generator": "image"} and system.kind == "generator"
+    assert system.judged() == {"generator": ("", "image")} and system.kind == "generator"
     batch = {"image": array(pictures(4)), "number": np.arange(4)}
     whole = array(system.translated(batch)["generator"])
     rest = array(system.translated({name: rows[2:] for name, rows in batch.items()})["generator"])

@@ -19,13 +19,27 @@ from helpers import tiny
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kgan import engine, files
+from kgan import engine, files, precision
 from kgan.errors import UserError
 from kgan.filters import card
 from kgan.training import checkpoint
-from kgan.training.forecast import duration
+from kgan.training.forecast import duration, summary
 from kgan.training.resume import init_from
 from kgan.training.run import Stopwatch, show, train
+
+
+@pytest.mark.parametrize(("policy", "times", "said"), [("mixed_bfloat16", 9.0, True), ("mixed_bfloat16", 0.7, False)])
+def test_a_slow_precision_is_named(policy: str, times: float, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Step:
+        def cost(self, *_: object) -> engine.Cost:
+            return engine.Cost(1e9, 2**30, 0)
+
+    monkeypatch.setattr(engine, "slowdown", lambda dtype: times if dtype == "bfloat16" else 1.0)
+    with precision.policy(policy):
+        text = summary(Step(), [], 10)  # type: ignore[arg-type]
+    assert text.startswith("  a step: 1 GFLOP, about 1.0 GiB; 10 steps: ")
+    assert ("bfloat16 takes 9 times as long as float32" in text) == said
+
 
 CONFIG = Path(tiny.__file__)
 NEEDS_JAX = pytest.mark.skipif(

@@ -56,8 +56,8 @@ class System:
     def __init__(self) -> None:
         self.numbers: list[list[int]] = []
 
-    def judged(self) -> dict[str, str]:
-        return {"a": "x", "b": "x", "c": "y"}
+    def judged(self) -> dict[str, tuple[str, str]]:
+        return {"a": ("y", "x"), "b": ("y", "x"), "c": ("", "y")}
 
     def translated(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         self.numbers.append(batch["number"].tolist())
@@ -78,6 +78,9 @@ def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
     )
     assert results["a"]["kid"] == pytest.approx(100 * kid.distance(x, x))
     assert results["b"]["kid"] == pytest.approx(100 * kid.distance(y, x))
+    assert results["a"]["kid_unchanged"] == results["b"]["kid_unchanged"] == results["b"]["kid"]
+    # B is its input, so that each output's own input is the nearest; what A draws has nothing to do with it.
+    assert results["b"]["match"] == 1 > results["a"]["match"] and "match" not in results["c"]
     assert abs(results["a"]["fid"]) < 1e-9 < results["b"]["fid"] and results["c"]["fid"] > 0
     validated.read(Reader(x=2, y=2))  # a level later: other pictures
     assert abs(validated.measure(system, 3)["a"]["fid"]) < 1e-9
@@ -141,6 +144,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> None:
                 for name, by_step in (("generator_ab", AB), ("generator_ba", BA))
             }
 
+    monkeypatch.setattr(weights, "present", lambda name: True)
     monkeypatch.setattr(run, "Validation", Scripted)
     monkeypatch.setattr(engine, "Compiled", Numbered)
 
@@ -217,9 +221,20 @@ def test_a_new_run_does_not_inherit_the_best_of_another(straight: Path, tmp_path
     assert best(tmp_path) == {"generator_ab": (2, 9.0, 2), "generator_ba": (2, 1.0, 2)}
 
 
-def test_missing_weights_are_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_goes_on_without_measures_where_weights_are_missing_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engine, "Compiled", Numbered)
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    with pytest.raises(UserError, match=r"weights fid_inception_2015\.npz are missing.*KGAN_WEIGHTS"):
+    train(tiny.changed(steps=2, evaluate_every=1), tmp_path / "run")
+    assert "not measured: Inception's weights are missing" in capsys.readouterr().out
+    assert not list((tmp_path / "run").glob("best_*"))
+
+
+def test_wrong_weights_are_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    (tmp_path / inception.NAME).write_bytes(b"other")
+    with pytest.raises(UserError, match=r"fid_inception_2015\.npz"):
         train(tiny.changed(evaluate_every=2), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
