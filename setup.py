@@ -29,6 +29,7 @@ setup(
         "absl-py>=1.4,<2",
         "ml_collections>=1.1",
         "ai-edge-litert==2.3.0",
+        "ai-edge-quantizer==0.10.0",  # static 8-bit recipes; pins ai-edge-litert
         "tensorboard>=2.20",  # also writes scalars and images where TensorFlow is absent
         "tqdm>=4.66",
     ],

@@ -42,8 +42,9 @@ def measure(system: dict[str, Any], seconds: float) -> list[dict[str, Any]]:
 
     settings = Settings(**system)
     network, side = build_generator(settings), settings.image_size
-    files = {name: tflite.convert(network, (side, side), recipe) for name, recipe in recipes.RECIPES.items()}
     picture = np.random.default_rng(0).uniform(-1, 1, (1, side, side, 3)).astype(np.float32)
+    calibration = [{"image": picture}]
+    files = {name: tflite.convert(network, (side, side), each, calibration) for name, each in recipes.RECIPES.items()}
 
     interpreters = {}
     with quiet():

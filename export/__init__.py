@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kgan.errors import UserError
-from kgan.export.recipes import RECIPES, get
+from kgan.export.recipes import CALIBRATION, USUAL, Recipe, get
 from kgan.quiet import quiet
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ def export(
     output: str | Path,
     pictures: Sequence[np.ndarray],
     size: int | tuple[int, int] | None = None,
-    recipes: Sequence[str] = tuple(RECIPES),
+    recipes: Sequence[str] = USUAL,
     saved_model: bool = True,
     half_keras: bool = False,
+    calibration: Sequence[np.ndarray] = (),
 ) -> list[Measurement]:
     """Write and verify `<name>_<recipe>.tflite` for each recipe, each with a card, and the folder `<name>_saved_model`.
 
@@ -39,6 +40,8 @@ def export(
       recipes: names in `kgan.export.recipes.RECIPES`.
       saved_model: write that too.
       half_keras: write `<name>_half.keras` too, see `kgan.export.half`.
+      calibration: pictures for recipes that quantize activations, like those that the filter will be given; those that
+        are among `pictures` are left out.
 
     Returns:
       The measurements: one a file, and one for each signature of the SavedModel.
@@ -51,14 +54,15 @@ def export(
     from kgan.export import artefacts, filters
 
     ways = [get(name) for name in recipes]
-    subject = filters.subject(Path(model), pictures, size)
+    rest = calibration_pictures(calibration, pictures, ways)
+    subject = filters.subject(Path(model), pictures, size, rest)
     return artefacts.make(subject, Path(output), ways, saved_model, half_keras)
 
 
 def export_generator(
     model: str | Path,
     output: str | Path,
-    recipes: Sequence[str] = tuple(RECIPES),
+    recipes: Sequence[str] = USUAL,
     saved_model: bool = True,
     noise: str = "constant",
     half_keras: bool = False,
@@ -75,6 +79,28 @@ def export_generator(
     ways = [get(name) for name in recipes]
     subject = generators.subject(Path(model), noise)
     return artefacts.make(subject, Path(output), ways, saved_model, half_keras)
+
+
+def calibration_pictures(
+    calibration: Sequence[np.ndarray], pictures: Sequence[np.ndarray], recipes: Sequence[Recipe]
+) -> list[np.ndarray]:
+    """Those of `calibration` that are not among `pictures`; none where no recipe needs any.
+
+    Raises:
+      UserError: they are too few.
+    """
+    names = [recipe.name for recipe in recipes if recipe.calibrated]
+    if not names:
+        return []
+    held_out = {(picture.shape, picture.tobytes()) for picture in pictures}
+    rest = [picture for picture in calibration if (picture.shape, picture.tobytes()) not in held_out]
+    if len(rest) < CALIBRATION:
+        raise UserError(
+            f"{', '.join(names)} quantizes activations by the ranges that they have on pictures: name a folder of "
+            f"{CALIBRATION} at least, some hundred better, like those that the filter will be given, none of them "
+            f"among those that files are verified on, in --calibration. {len(rest)} are there."
+        )
+    return rest
 
 
 def _check_backend() -> None:

@@ -83,10 +83,12 @@ def tflite_file(subject: Subject, recipe: Recipe) -> Artefact:
         path.write_bytes(recipe.quantize(subject.convertible, subject.calibration))
 
     def measure(path: Path) -> list[Measurement]:
-        return [verify.measure_tflite(path, subject.inputs, subject.expected, recipe.floor)]
+        return [verify.measure_tflite(path, subject.inputs, subject.expected, recipe.floor, safer=recipe.safer)]
 
-    name = f"{subject.model.stem}_{recipe.name}.tflite"
-    return Artefact(name, recipe.name, subject.tflite_card, write, measure)
+    name, card = f"{subject.model.stem}_{recipe.name}.tflite", subject.tflite_card
+    if recipe.calibrated:
+        card = dataclasses.replace(card, export={**card.export, "calibration": {"inputs": len(subject.calibration)}})
+    return Artefact(name, recipe.name, card, write, measure)
 
 
 def saved_model_folder(subject: Subject) -> Artefact:

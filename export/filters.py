@@ -26,7 +26,12 @@ from kgan.precision import float32_copy
 LABELS = 3  # with which each picture is drawn
 
 
-def subject(model: Path, pictures: Sequence[np.ndarray], size: int | tuple[int, int] | None) -> Subject:
+def subject(
+    model: Path,
+    pictures: Sequence[np.ndarray],
+    size: int | tuple[int, int] | None,
+    calibration: Sequence[np.ndarray] = (),
+) -> Subject:
     """What is exported of the filter in a `.keras` file; arguments and errors as of `kgan.export.export`."""
     if not pictures:
         raise UserError("Export needs at least one picture to verify the files on.")
@@ -43,10 +48,7 @@ def subject(model: Path, pictures: Sequence[np.ndarray], size: int | tuple[int, 
     labels = label_inputs(network, card)
     originals = [images.resize(picture, (height, width)) for picture in pictures]
     originals = [picture for picture in originals for _ in range(LABELS if "label" in shapes else 1)]
-    inputs = [
-        {"image": images.to_float(picture)[None], **label}
-        for picture, label in zip(originals, itertools.cycle(labels), strict=False)
-    ]
+    inputs = inputs_from(originals, labels)
     expected = draw_each(network, inputs)
     return Subject(
         model=model,
@@ -60,7 +62,16 @@ def subject(model: Path, pictures: Sequence[np.ndarray], size: int | tuple[int, 
         checks=lambda: checks(originals, inputs, expected),
         saved_model_card=dataclasses.replace(exported, export=saved_model.describe(network)),
         facts={"size": [height, width], "batch_norm": batch_norm},
+        calibration=inputs_from([images.resize(picture, (height, width)) for picture in calibration], labels),
     )
+
+
+def inputs_from(pictures: Sequence[np.ndarray], labels: Sequence[Inputs]) -> list[Inputs]:
+    """What the network takes for each picture, uint8 [H, W, 3]: the labels in turn."""
+    return [
+        {"image": images.to_float(picture)[None], **label}
+        for picture, label in zip(pictures, itertools.cycle(labels), strict=False)
+    ]
 
 
 def draw_each(network: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:

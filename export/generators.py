@@ -37,6 +37,7 @@ from kgan.types import Tensor
 Rows: TypeAlias = dict[str, tuple[int, ...]]  # the shape of a row of each input, by name
 
 PICTURES = 8  # that files are verified on
+CALIBRATION = 64  # others, for recipes that quantize activations
 PSIS = (1.0, 0.7, 0.5, 0.0)  # of these pictures, in turn
 
 
@@ -46,6 +47,7 @@ def subject(model: Path, noise: str) -> Subject:
     rows = input_rows(network, noise)
     inputs = examples(rows, PICTURES, card.labels.examples() if card.labels else [])
     expected = draw_each(network, inputs)
+    calibration = examples(rows, CALIBRATION, card.labels.examples() if card.labels else [], PICTURES)
     signatures = {"generate": describe(rows, None), "mix": describe(mixing_rows(network, rows), None)}
     return Subject(
         model=model,
@@ -59,6 +61,7 @@ def subject(model: Path, noise: str) -> Subject:
         checks=lambda: checks(network, inputs, expected),
         saved_model_card=dataclasses.replace(card, export={"signatures": signatures, "noise": noise}),
         facts={"size": list(card.size or ()), "noise": noise},
+        calibration=calibration,
     )
 
 
@@ -83,10 +86,10 @@ def describe(rows: Rows, batch: int | None) -> list[dict[str, Any]]:
     return [{"name": name, "shape": [batch, *shape], "dtype": "float32"} for name, shape in rows.items()]
 
 
-def examples(rows: Rows, count: int, labels: Sequence[np.ndarray]) -> list[Inputs]:
-    """Inputs to verify files on: the z of seeds 0, 1 ..., several psi, all labels in turn."""
+def examples(rows: Rows, count: int, labels: Sequence[np.ndarray], first: int = 0) -> list[Inputs]:
+    """Inputs to verify files on: the z of the seeds `first`, first + 1 ..., several psi, all labels in turn."""
     inputs = []
-    for seed in range(count):
+    for seed in range(first, first + count):
         random = np.random.default_rng(seed)
         one = {name: random.standard_normal((1, *shape), np.float32) for name, shape in rows.items()}
         one["psi"] = np.full((1, 1), PSIS[seed % len(PSIS)], np.float32)

@@ -110,7 +110,12 @@ def judge(measurement: Measurement, expected: Sequence[np.ndarray], pictures: Se
 
 
 def measure_tflite(
-    path: Path, inputs: Sequence[Inputs], expected: Sequence[np.ndarray], floor: float, runtime: Runtime = litert
+    path: Path,
+    inputs: Sequence[Inputs],
+    expected: Sequence[np.ndarray],
+    floor: float,
+    runtime: Runtime = litert,
+    safer: str = "",
 ) -> Measurement:
     """Measure a `.tflite` in one runtime; a file that phones could not run is not run here either.
 
@@ -120,6 +125,7 @@ def measure_tflite(
       expected: what Keras draws of each, float32 [H, W, 3].
       floor: the least PSNR in dB.
       runtime: a module of `kgan.export.runtimes`.
+      safer: the recipe to try where the file is refused.
     """
     counts, rank = operations.contents(path.read_bytes())
     measurement = Measurement(
@@ -133,7 +139,11 @@ def measure_tflite(
         problems=operations.obstacles(counts, rank),
         runtime=runtime.__name__.rpartition(".")[-1],
     )
-    return measurement if measurement.problems else judge(measurement, expected, runtime.run(path, inputs))
+    if not measurement.problems:
+        measurement = judge(measurement, expected, runtime.run(path, inputs))
+    if measurement.problems and safer:
+        measurement = dataclasses.replace(measurement, problems=(*measurement.problems, f"try the recipe {safer}"))
+    return measurement
 
 
 @dataclasses.dataclass(frozen=True)

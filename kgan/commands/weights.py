@@ -1,4 +1,4 @@
-"""Get the networks that measuring needs: Inception for FID and KID, VGG16 for LPIPS and One-sided.
+"""Get the networks that measuring needs: Inception for FID and KID, VGG16 for LPIPS.
 
   kgan weights
   kgan weights --only=inception --output=weights

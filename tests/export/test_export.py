@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_export_writes_files_cards_and_report(light_file: Path, pictures: list[np.ndarray], tmp_path: Path) -> None:
     output = tmp_path / "exported"
     measurements = export(light_file, output, pictures, size=(32, 40))
-    assert [m.file for m in measurements[:3]] == [f"generator_ab_{name}.tflite" for name in recipes.RECIPES]
+    assert [m.file for m in measurements[:3]] == [f"generator_ab_{name}.tflite" for name in recipes.USUAL]
     assert {m.file for m in measurements[3:]} == {"generator_ab_saved_model"}
     files = [f"{name}{suffix}" for name in NAMES for suffix in (".json", ".tflite")]
     assert sorted(p.name for p in output.iterdir()) == [*files, "generator_ab_saved_model", "verification.json"]
@@ -83,7 +84,8 @@ def test_a_refused_file_is_not_left_and_the_others_are(
     before = {p.name for p in output.iterdir()}
     strict = dataclasses.replace(recipes.get("float16"), floor=500)
     monkeypatch.setitem(recipes.RECIPES, "float16", strict)
-    with pytest.raises(VerificationError, match=r"generator_ab_float16\.tflite .*under the floor of 500 dB") as raised:
+    refusal = r"generator_ab_float16\.tflite .*under the floor of 500 dB; try the recipe float32"
+    with pytest.raises(VerificationError, match=refusal) as raised:
         export(path, output, pictures, size=8)
     assert before - {p.name for p in output.iterdir()} == {"generator_ab_float16.tflite", "generator_ab_float16.json"}
     assert len(raised.value.measurements) == 6
@@ -110,6 +112,20 @@ def test_a_recipe_that_damages_one_weight_is_refused(
         export(path, tmp_path / "out", pictures, 8, ["float32", "careless"], saved_model=False)
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert names == {"generator_ab_float32.tflite", "generator_ab_float32.json", "verification.json"}
+
+
+def test_calibration_pictures_are_others_and_the_card_counts_them(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    path, others = small(tmp_path), list(emoji.load("google", "train")[:20])
+    arguments: dict[str, Any] = {"size": 16, "recipes": ["static_convs"], "saved_model": False}
+    export(path, tmp_path / "out", pictures, **arguments, calibration=[*others, *pictures])
+    about = card.read(tmp_path / "out/generator_ab_static_convs.tflite")
+    assert about is not None and about.export["calibration"] == {"inputs": 20}
+    for few in ([], others[:15] + list(pictures)):
+        with pytest.raises(
+            UserError, match=rf"static_convs quantizes activations .* in --calibration\. {len(few[:15])} are"
+        ):
+            export(path, tmp_path / "few", pictures, **arguments, calibration=few)
+    assert not (tmp_path / "few").exists()
 
 
 def test_size_comes_from_the_model_or_its_card(pictures: list[np.ndarray], tmp_path: Path) -> None:
