@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from typing import NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -22,6 +24,49 @@ ALLOWED = frozenset((
 ))
 # fmt: on
 MAXIMUM_RANK = 4  # GPUs take no more
+
+
+class Size(NamedTuple):
+    """What a network costs to keep and to run once.
+
+    Attributes:
+      parameters: constant numbers that its convolutions and dense layers multiply with.
+      multiplications: multiply-adds of those layers, for the shapes that the file has.
+    """
+
+    parameters: int
+    multiplications: int
+
+
+def size(data: bytes) -> Size:
+    """The size of the network in a `.tflite`; a `UserError` where the file is damaged."""
+    operators = schema.BuiltinOperator
+    layers = (operators.CONV_2D, operators.DEPTHWISE_CONV_2D, operators.TRANSPOSE_CONV, operators.FULLY_CONNECTED)
+    parameters: dict[int, int] = {}  # by tensor: layers may share one
+    multiplications = 0
+    try:
+        model = schema.Model.GetRootAs(data)
+        graph = model.Subgraphs(0)
+
+        def shape(tensor: int) -> list[int]:
+            return [int(side) for side in graph.Tensors(tensor).ShapeAsNumpy()]
+
+        for i in range(graph.OperatorsLength()):
+            operator = graph.Operators(i)
+            code = model.OperatorCodes(operator.OpcodeIndex())
+            kind = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            if kind not in layers:
+                continue
+            kernel = shape(operator.Inputs(1))  # [out, height, width, in], of a depthwise one [1, height, width, out]
+            # A transposed convolution uses its whole kernel at each pixel of its input, the others for each number of
+            # their output, as many times as the kernel has numbers for that.
+            transposed = kind == operators.TRANSPOSE_CONV
+            pixels = math.prod(shape(operator.Inputs(2) if transposed else operator.Outputs(0))[:-1])
+            multiplications += pixels * math.prod(kernel)
+            parameters[operator.Inputs(1)] = math.prod(kernel)
+    except Exception as error:  # a damaged file sends the reader anywhere
+        raise UserError("The .tflite file is damaged: its layers cannot be listed.") from error
+    return Size(sum(parameters.values()), multiplications)
 
 
 def contents(data: bytes) -> tuple[dict[str, int], int]:
