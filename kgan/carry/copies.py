@@ -144,7 +144,7 @@ class Copies:
         if self._stems[path.with_suffix("")] > 1:  # another picture would have the JPEG's name
             return None
         try:
-            picture = images.read(path, 0 if self.halves > 1 else 2 * self.side, self.data.max_megapixels)
+            picture = images.read(path, least=0 if self.halves > 1 else 2 * self.side, most=self.data.max_megapixels)
         except UserError:
             return None  # the training will name it too
         height, width = picture.shape[0], picture.shape[1] / self.halves

@@ -112,7 +112,7 @@ def read(root: Path, labelling: Labelling, most: float = images.MEGAPIXELS) -> L
     pictures = {"csv": _table, "celeba": _celeba, "folders": _folders}[labelling.layout](root, labelling)
 
     def picture(item: Path, least: int) -> np.ndarray:
-        return images.read(item, least, most)
+        return images.read(item, least=least, most=most)
 
     pictures.train.read = pictures.test.read = picture
     return pictures
@@ -126,7 +126,7 @@ def _table(root: Path, labelling: Labelling) -> LabelledPictures:
     groups = _groups(labelling, columns, table, lambda name: _not_flag(lines, name))
     _check_columns(table, lines, {column for each in groups.values() for column in each}, bool(labelling.groups))
     rows = [Row(f"{table}, line {line}", cells["file"], _answers(cells, groups)) for line, cells in lines]
-    paths, listings = _paths(root / labelling.images, rows, table)
+    paths, listings = paths_of(root / labelling.images, rows, table)
     words = [cells.get("split", "").lower() for _, cells in lines]
     split = [word or ("test" if i % 10 == 9 else "train") for i, word in enumerate(words)]
     for row, word in zip(rows, split, strict=True):
@@ -218,12 +218,12 @@ def _check_columns(table: Path, lines: list[tuple[int, dict[str, str]]], used: s
         odd = _not_flag(lines, column)
         if odd and {"0", "1"} <= set(filled) and not all(WHOLE.fullmatch(cell) for cell in filled):
             raise UserError(
-                f"{table}, column {column}, {odd} is no flag, where others are 1 or 0. Mend it, or leave the cell empty."
+                f"{table}, column {column}, {odd} is no flag, where others are 1 or 0. Mend it, or leave it empty."
             )
         if not chosen and len(filled) >= ENOUGH and len(set(filled)) == len(filled):
             raise UserError(
-                f"{table}, column {column}: each of its {len(filled)} cells is another, so that it labels nothing. Take "
-                "it out, or name the columns that are labels: --config.data.sets[0].groups=\"('hair',)\"."
+                f"{table}, column {column}: each of its {len(filled)} cells is another, so that it labels nothing. "
+                "Take it out, or name the columns that are labels: --config.data.sets[0].groups=\"('hair',)\"."
             )
 
 
@@ -243,7 +243,7 @@ def _celeba(root: Path, labelling: Labelling) -> LabelledPictures:
             )
         answers = _answers(dict(zip(columns, cells, strict=True)), groups)
         rows.append(Row(f"{table}, line {number}", file, answers))
-    paths, listings = _paths(root / labelling.images, rows, table)
+    paths, listings = paths_of(root / labelling.images, rows, table)
     tests = set(celeba_order(len(rows))[: min(CELEBA_TESTS, len(rows) // 10)])
     held = [i in tests for i in range(len(rows))]
     return _split(root, list(groups), paths, [row.answers for row in rows], held, listings)
@@ -264,7 +264,8 @@ def _folders(root: Path, labelling: Labelling) -> LabelledPictures:
     names = [path.name for path in folders.subfolders(halves[0])]
     if len(names) < 2:
         raise UserError(
-            f"{halves[0]} holds {folders.counted(len(names), 'folder')}: at least two classes are needed, each in its folder."
+            f"{halves[0]} holds {folders.counted(len(names), 'folder')}: at least two classes are needed, "
+            "each in its folder."
         )
     group = Group(labelling.groups[0] if labelling.groups else "class", tuple(names))
     paths: list[Path] = []
@@ -336,7 +337,7 @@ def _answers(cells: dict[str, str], groups: dict[Group, tuple[str, ...]]) -> Ans
     return answers
 
 
-def _paths(folder: Path, rows: list[Row], table: Path) -> tuple[list[Path], list[folders.Listing]]:
+def paths_of(folder: Path, rows: list[Row], table: Path) -> tuple[list[Path], list[folders.Listing]]:
     """The picture of each row, and the listings of the folders that hold them.
 
     A row names a picture's path below `folder`, or as much of its end as no other picture has, with or without suffix.
@@ -416,7 +417,7 @@ def _split(
                 raise UserError(f"{root}: not one training picture has {name}. Add some, or take that value out.")
         filled.append(dataclasses.replace(group, values=values))
     source = {
-        half: Source(str(root), [paths[i] for i in rows], lambda item, least: images.read(item, least))
+        half: Source(str(root), [paths[i] for i in rows], lambda item, least: images.read(item, least=least))
         for half, rows in halves.items()
     }
     source["train"].listings = listings

@@ -114,7 +114,7 @@ def twice(folder: Path, most: float = images.MEGAPIXELS) -> Source:
     """Each picture with itself."""
 
     def read(item: Path, least: int) -> np.ndarray:
-        return np.concatenate([images.read(item, least, most)] * 2, axis=-1)
+        return np.concatenate([images.read(item, least=least, most=most)] * 2, axis=-1)
 
     listing = folders.look(folder)
     return Source(str(folder), listing.pictures, read, paired=True, listings=[listing])
@@ -157,7 +157,7 @@ def aligned(a: Path, b: Path, most: float = images.MEGAPIXELS, nearest: tuple[bo
 
     def read(item: tuple[Path, Path], least: int) -> np.ndarray:
         sides = zip(item, nearest, strict=True)
-        first, second = (images.read(path, 0 if own else least, most) for path, own in sides)
+        first, second = (images.read(path, least=0 if own else least, most=most) for path, own in sides)
         if first.shape != second.shape:
             second = images.resize(second, first.shape[:2], nearest[1])  # the aspect of A, whose crop B shares
         return np.concatenate([first, second], axis=-1)

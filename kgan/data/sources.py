@@ -6,6 +6,7 @@ kept where they fit in memory; what does not fit is decoded again ahead of its u
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import warnings
@@ -70,7 +71,9 @@ def folder(path: Path, most: float = images.MEGAPIXELS) -> Source:
     A picture may have `most` megapixels.
     """
     listing = folders.look(path)
-    return Source(str(path), listing.pictures, lambda item, least: images.read(item, least, most), listings=[listing])
+    return Source(
+        str(path), listing.pictures, lambda item, least: images.read(item, least=least, most=most), listings=[listing]
+    )
 
 
 def memory(where: str, pictures: np.ndarray) -> Source:
@@ -170,7 +173,10 @@ class PictureStore:
             picture = self._load(index)
         except UserError as error:
             return str(error), set()
-        remarks = set().union(*(images.remarks(file) for file in self.source.files(index)))
+        remarks: set[str] = set()
+        for file in self.source.files(index):
+            with contextlib.suppress(UserError), images.opened(file, str(file), float("inf")) as image:
+                remarks |= images.remarks(image)
         return picture if keep else None, remarks
 
     def __str__(self) -> str:

@@ -47,8 +47,7 @@ class Animation:
             for number in self.frames:
                 image.seek(number)
                 images.check_size(image, str(self.path), self.most)
-                image.load()
-                yield images.array_of(image.copy(), transparent=True), round(image.info.get("duration", 0))
+                yield images.array_of(image, transparent=True), round(image.info.get("duration", 0))
 
     def check(self, suffix: str) -> None:
         """A `UserError` unless files with this suffix hold it."""
@@ -74,7 +73,7 @@ def animation(path: str | Path, most: float = images.MEGAPIXELS) -> Animation | 
     with images.opened(path, str(path), most) as image:
         if image.format not in (*images.ANIMATED, images.PAGED) or not getattr(image, "is_animated", False):
             return None
-        numbers = range(bool(getattr(image, "default_image", False)), getattr(image, "n_frames", 1))
+        numbers = list(range(bool(getattr(image, "default_image", False)), getattr(image, "n_frames", 1)))
         paged = image.format == images.PAGED
         if paged:
             numbers = [number for number in numbers if not _reduced(image, number)]
@@ -86,9 +85,9 @@ def animation(path: str | Path, most: float = images.MEGAPIXELS) -> Animation | 
                 f"{path} has {len(numbers)} frames of {image.width} x {image.height} pixels, more than {FRAMES} times "
                 f"{most:g} megapixels: --max_megapixels allows more."
             )
-        plays = image.info.get("loop", 0 if image.format != "GIF" else None)
-        if image.format == "GIF":  # which counts repetitions
-            plays = 1 if plays is None else plays and plays + 1
+        plays = int(image.info.get("loop", -1 if image.format == "GIF" else 0))
+        if image.format == "GIF" and plays:  # which counts repetitions, and says nothing of a film that has none
+            plays = max(1, plays + 1)
         return Animation(path, numbers, paged, plays, most)
 
 

@@ -26,8 +26,10 @@ ALONE = 40e6  # pixels above which pictures are decoded one after the other: sev
 STRIP = 2**20  # pixels that are scaled to 8 bits at once
 
 # How each kind is written, by suffix: Pillow's name of it and what it is told.
-JPEG, TIFF = ("JPEG", {"quality": 95}), ("TIFF", {"compression": "tiff_lzw"})
-WRITTEN: dict[str, tuple[str, dict[str, int | str]]] = {
+Kind = tuple[str, dict[str, int | str]]
+JPEG: Kind = ("JPEG", {"quality": 95})
+TIFF: Kind = ("TIFF", {"compression": "tiff_lzw"})
+WRITTEN: dict[str, Kind] = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), JPEG),
     ".png": ("PNG", {}),
     ".apng": ("PNG", {}),
@@ -132,12 +134,11 @@ def _decode(image: Image.Image, least: int = 0, transparent: bool = False) -> np
     if least:
         image.draft(None, (least, least))  # does nothing to other kinds of files
     with _alone if image.width * image.height > ALONE else contextlib.nullcontext():
-        return array_of(_upright(image), transparent)
+        return array_of(image, transparent)
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF orientation says, or as it is where its EXIF data are damaged."""
-    image.load()  # here, so that what fails below are the EXIF data
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
@@ -145,8 +146,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def array_of(image: Image.Image, transparent: bool = False) -> np.ndarray:
-    """A picture of any of Pillow's modes as uint8 [H, W, 3] in sRGB, on white; or [H, W, 4], if `transparent`."""
-    image = _eight_bits(image)
+    """A picture of any of Pillow's modes as uint8 [H, W, 3] in sRGB, on white; or [H, W, 4], if `transparent`.
+
+    It is turned upright; of a file with several frames it is the one at hand.
+    """
+    image.load()  # here, so that what fails below are the EXIF data
+    upright = _upright(image)
+    image = _eight_bits(upright, *_white(image)) if image.mode.startswith("I") or image.mode == "F" else upright
     if not image.has_transparency_data:
         return np.asarray(_srgb(image))
     image = image.convert("RGBA")
@@ -160,15 +166,11 @@ def array_of(image: Image.Image, transparent: bool = False) -> np.ndarray:
     return np.asarray(Image.alpha_composite(Image.new("RGBA", image.size, "white"), colour).convert("RGB"))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, white: float, inverted: bool) -> Image.Image:
     """Scale grey of 12, 16 or 32 bits, or in floats, to 8 bits; in strips, so that memory does not fill."""
-    if not image.mode.startswith("I") and image.mode != "F":
-        return image
     values = np.asarray(image)
     grey = np.empty(values.shape, np.uint8)
     rows = max(1, STRIP // values.shape[1])
-    white = _white(image)
-    inverted = _tag(image, 262, 1) == 0 and white != 1  # TIFF: 0 is white
     for top in range(0, len(values), rows):
         strip = values[top : top + rows].astype(np.float64)
         if white > 2**31:
@@ -180,13 +182,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return result
 
 
-def _white(image: Image.Image) -> float:
-    """The number that stands for white, by the format's depth: 1 in floats, 65535 in 16 bits."""
+def _white(image: Image.Image) -> tuple[float, bool]:
+    """The number that stands for white, by the format's depth: 1 in floats, 65535 in 16 bits; or for black, if true."""
     if image.mode == "F":
-        return 1
+        return 1, False
     depth = _tag(image, 258, 32 if getattr(image, "tag_v2", None) else 16)
     depth = 16 if image.mode.startswith("I;16") and depth > 16 else depth
-    return 2 ** (depth - (_tag(image, 339, 1) == 2)) - 1  # half of it where signed
+    signed, inverted = _tag(image, 339, 1) == 2, _tag(image, 262, 1) == 0
+    return 2 ** (depth - signed) - 1, inverted
 
 
 def _tag(image: Image.Image, number: int, default: int) -> int:
@@ -220,8 +223,8 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         levels = np.linspace(0, 255, 9).astype(np.uint8)
         cube = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
         probe = Image.fromarray(cube).convert(mode)
-        result = ImageCms.applyTransform(probe, transform)
-        difference = np.subtract(probe.convert("RGB"), result, dtype=np.int16)
+        result = np.asarray(ImageCms.applyTransform(probe, transform), np.int16)
+        difference = result - np.asarray(probe.convert("RGB"))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     return transform if np.abs(difference).max() > 1 else None
@@ -234,19 +237,12 @@ def srgb_profile() -> bytes:
     return profile[:24] + bytes([7, 208, 0, 1, 0, 1, *[0] * 6]) + profile[36:84] + bytes(16) + profile[100:]  # its date
 
 
-def remarks(path: Path) -> set[str]:
-    """What a picture holds that a single opaque picture does not: "transparency", "animation", "pages".
-
-    The header alone is read; empty where the file cannot be read.
-    """
-    try:
-        with opened(path, str(path), float("inf")) as image:
-            kinds = {"transparency"} if image.has_transparency_data else set()
-            if getattr(image, "is_animated", False) and image.format in (*ANIMATED, PAGED):
-                kinds.add("pages" if image.format == PAGED else "animation")
-            return kinds
-    except UserError:
-        return set()
+def remarks(image: Image.Image) -> set[str]:
+    """What a picture holds that a single opaque one does not: "transparency", "animation", "pages", by its header."""
+    kinds = {"transparency"} if image.has_transparency_data else set()
+    if getattr(image, "is_animated", False) and image.format in (*ANIMATED, PAGED):
+        kinds.add("pages" if image.format == PAGED else "animation")
+    return kinds
 
 
 REMARKS = {

@@ -391,7 +391,7 @@ def test_tables_without_content(tmp_path: Path) -> None:
     write(tmp_path / "labels.csv", "file,hair,split", "0.png,red,train", "1.png,blue,test")
     refused(tmp_path, "not one training picture has hair=blue")
     write(tmp_path / "labels.csv", "file,hair,split", "0.png,red,train", "1.png,blue,val")
-    refused(tmp_path, r"line 3: split is train or test, not 'val'")
+    refused(tmp_path, r"line 3, column split: it is train or test, not 'val'")
 
 
 def test_a_damaged_attribute_file(celeba: Path) -> None:
@@ -410,7 +410,7 @@ def test_a_damaged_attribute_file(celeba: Path) -> None:
 def test_class_folders_without_pictures(tmp_path: Path) -> None:
     refused(tmp_path / "none", "There is no folder", layout="folders")
     flat(tmp_path / "angry" / "a.png", 0)
-    refused(tmp_path, "holds 1 folders: at least two classes are needed", layout="folders")
+    refused(tmp_path, "holds 1 folder: at least two classes are needed", layout="folders")
     (tmp_path / "happy").mkdir()
     refused(tmp_path, r"happy holds no pictures", layout="folders")
 
