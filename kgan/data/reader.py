@@ -134,7 +134,7 @@ class Reader:
         lines = {str(pictures): None for pictures in self.train.values()}
         train = [pictures.source for pictures in self.train.values()]
         for source in self.test.values():
-            if source not in train and source.listings:
+            if source not in train and source.files(0):
                 noun = "pair" if source.paired else "picture"
                 lines[f"{source.where}: {folders.counted(len(source.items), noun)} to test on.{source.left_out}"] = None
         return list(lines)
