@@ -132,9 +132,10 @@ class Reader:
     def summary(self) -> list[str]:
         """A sentence for each folder: how many pictures it holds, and what else is left out."""
         lines = {str(pictures): None for pictures in self.train.values()}
-        train = [pictures.source for pictures in self.train.values()]
+        train = [pictures.source.items for pictures in self.train.values()]
         for source in self.test.values():
-            if source not in train and source.files(0):
+            in_memory = bool(source.items) and not source.files(0)
+            if not in_memory and source.items not in train:
                 noun = "pair" if source.paired else "picture"
                 lines[f"{source.where}: {folders.counted(len(source.items), noun)} to test on.{source.left_out}"] = None
         return list(lines)

@@ -560,7 +560,8 @@ def test_hidden_and_system_names_are_no_classes(tmp_path: Path) -> None:
     flat(tmp_path / "stray.png", 3)
     reader = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders"),), enlarge=1.0).open(16, 6, 1, 0)
     assert groups(reader) == (Group("class", ("angry", "happy")),) and len(reader.train["pictures"]) == 18
-    (line, _) = reader.summary()
+    line, test = reader.summary()
+    assert test == f"{tmp_path}: 2 pictures to test on."
     assert line.startswith(f"{tmp_path}: 18 pictures. In {tmp_path}: Left out: 6 hidden or system's own, ")
     assert "1 picture outside of the class folders (stray.png)" in line
 
