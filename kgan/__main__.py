@@ -20,6 +20,7 @@ MODULES = {
     "evaluate": "kgan.commands.evaluate",
     "weights": "kgan.commands.weights",
     "export": "kgan.commands.export",
+    "import": "kgan.commands.imports",
     "demo": "kgan.commands.demo",
 }
 PYTHONS = ((3, 11), (3, 12))
