@@ -38,6 +38,11 @@ def open_checkpoint(paths: Sequence[str | Path], wishes: Wishes | None = None, k
             return source
     if kind:
         raise UserError(f"{_names(files)} is no {_module(kind).TITLE}: it has tensors such as {_first(files[0])}.")
+    if len(files) > 1:
+        raise UserError(
+            f"{_names(files)} are no networks of one training that kgan knows: names of several files must end in what "
+            "they hold, as the official code has it: G_A, G_B, D_A and D_B, or G and D."
+        )
     titles = "; ".join(f"{_module(name).TITLE} ({name})" for name in KINDS)
     raise UserError(
         f"{_names(files)} holds no network that kgan knows, but {_first(files[0])} and so on. Known are: {titles}."

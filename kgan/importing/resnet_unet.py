@@ -100,7 +100,9 @@ def resnet(tensors: Tensors) -> Body:
     batch, use_bias = "model.2.weight" in tensors, "model.1.bias" in tensors
     if not batch and not use_bias:
         raise UserError(f"{tensors.file} was trained with --norm=none, without any norm, which kgan does not build.")
-    return Body("resnet", filters, inputs, outputs, blocks, batch, use_bias, "model.10.conv_block.6.weight" in tensors)
+    return Body(
+        "resnet", filters, inputs, outputs, blocks, batch, use_bias, "model.10.conv_block.5.weight" not in tensors
+    )
 
 
 def resnet_table(body: Body) -> Table:

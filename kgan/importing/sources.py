@@ -88,19 +88,15 @@ class Shown(dict[str, Any]):
 def parts_of(files: list[Tensors], roles: Mapping[str, str]) -> list[Part]:
     """The networks of files that hold one each, named by role as latest_net_G_A.pth, or of one that holds several.
 
+    None where the names of several files do not end in as many roles.
+
     Raises:
-      UserError: of several files, one has no role in its name, or two have the same; a tensor belongs to no network.
+      UserError: a tensor belongs to no network.
     """
     if len(files) > 1:
         parts = [Part(role_of(each.file, roles), each) for each in files]
-        names = [part.role for part in parts]
-        for part in parts:
-            if not part.role or names.count(part.role) > 1:
-                raise UserError(
-                    f"{part.tensors.file}: which network it holds must show in its name, in each file another: it ends "
-                    f"in {', '.join(roles)}, as latest_net_{next(iter(roles))}.pth does."
-                )
-        return parts
+        names = {part.role for part in parts}
+        return parts if "" not in names and len(names) == len(files) else []
     (tensors,) = files
     parts = [Part(role, tensors.below(f"{role}.")) for role in roles]
     parts = [part for part in parts if part.tensors.stored]

@@ -70,7 +70,7 @@ class CAM(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
         return (*input_shape[:-1], 2 * input_shape[-1]), (input_shape[0], 2)
 
-    def compute_output_spec(self, inputs: Tensor) -> Any:
+    def compute_output_spec(self, inputs: Tensor, training: bool = False) -> Any:
         maps, logits = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(maps, inputs.dtype), keras.KerasTensor(logits, at_least_float32_dtype(inputs.dtype))
 

@@ -19,20 +19,20 @@ def largest(matrix: Tensor, u: keras.Variable, v: keras.Variable, steps: int) ->
     """The largest singular value of a matrix [inputs, outputs], as v W u, differentiated with u and v held constant.
 
     Args:
-      u, v: [1, outputs] and [1, inputs], estimates of the singular vectors, which `steps` power iterations move. A v of
-        zeros, as it starts, stands for the one that follows from u.
+      u, v: [1, outputs] and [1, inputs], estimates of the singular vectors, which `steps` power iterations move. Where
+        v is zeros, as it starts, even no step takes one, and keeps nothing of it.
     """
     fixed = ops.stop_gradient(matrix)
-    across, down = u.value, v.value
-    following = _unit(ops.matmul(across, ops.transpose(fixed)))
-    if not steps:
-        down = ops.where(ops.any(down != 0), down, following)
-    for step in range(steps):
-        down = _unit(ops.matmul(across, ops.transpose(fixed))) if step else following
+    across = u.value
+    for _ in range(max(steps, 1)):
+        down = _unit(ops.matmul(across, ops.transpose(fixed)))
         across = _unit(ops.matmul(down, fixed))
     if steps:
         u.assign(ops.stop_gradient(across))
         v.assign(ops.stop_gradient(down))
+    else:
+        started = ops.any(v.value != 0)
+        across, down = ops.where(started, u.value, across), ops.where(started, v.value, down)
     return ops.sum(ops.matmul(ops.stop_gradient(down), matrix) * ops.stop_gradient(across))
 
 

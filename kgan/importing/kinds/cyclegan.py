@@ -22,6 +22,8 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
     """Its networks, whose norm is an instance norm without weights; None where one has another, or drops out."""
     bodies = [(part, resnet_unet.read(part.tensors)) for part in parts_of(files, ROLES)]
     shown = Shown()
+    if not bodies:
+        return None
     for part, body in bodies:
         if body is None or body.batch or body.dropout or body.inputs != 3 or body.outputs not in (1, 3):
             return None

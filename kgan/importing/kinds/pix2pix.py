@@ -29,6 +29,8 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
     """Its networks; None where one is no such, a `UserError` where channels are neither RGB nor colorization's."""
     bodies = [(part, resnet_unet.read(part.tensors)) for part in parts_of(files, ROLES)]
     shown = Shown()
+    if not bodies:
+        return None
     for part, body in bodies:
         if body is None:
             return None

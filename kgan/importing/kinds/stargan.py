@@ -53,6 +53,8 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
     for name, value in shown.items():
         setattr(settings, name, value)
     settings.image_size = wishes.image_size or settings.image_size
+    if not networks:
+        return None
     return Source(
         TITLE,
         settings,

@@ -55,6 +55,8 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
     if settings.light:
         settings.image_size = wishes.image_size or settings.image_size
     size = None if settings.light else (settings.image_size, settings.image_size)
+    if not networks:
+        return None
     return Source(
         TITLE,
         settings,
