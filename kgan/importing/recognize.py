@@ -35,9 +35,9 @@ def open_checkpoint(paths: Sequence[str | Path], wishes: Wishes | None = None, k
         if source:
             for network in source.networks:
                 network.check()
-            multiple = source.card.get("multiple", 4)
-            if source.settings.image_size < 8 or source.settings.image_size % multiple:
-                raise UserError(f"--size={source.settings.image_size}: its pictures' sides are multiples of {multiple}.")
+            size, multiple = source.settings.image_size, source.card.get("multiple", 4)
+            if size < 8 or size % multiple:
+                raise UserError(f"--size={size} is not possible: sides of its pictures are multiples of {multiple}.")
             return source
     if kind:
         raise UserError(f"{_names(files)} is no {_module(kind).TITLE}: it has tensors such as {_first(files[0])}.")
