@@ -46,7 +46,13 @@ class Body:
         return COUNTER if self.batch else UNUSED
 
     @property
+    def side(self) -> str:
+        return "discriminator" if self.kind == "discriminator" else "generator"
+
+    @property
     def title(self) -> str:
+        if not self.depth:
+            return f"PixelGAN, {self.filters} filters, {self.norm}"
         size = {
             "resnet": "ResNet of {} blocks",
             "unet": "U-Net of {} halvings",

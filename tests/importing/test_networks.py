@@ -85,6 +85,13 @@ def test_resnet_with_batch_norm(tmp_path: Path, dropout: bool, moving: bool) -> 
         assert_close(image(source.networks[0].model(), x), last(expected))
 
 
+def test_resnet_with_instance_norm_and_dropout(tmp_path: Path) -> None:
+    weights, x = official.draw_resnet(1, 2, 6, dropout=True), picture(16, 24)
+    source = opened(pickles.save(tmp_path / "latest_net_G_A.pth", weights))
+    assert (source.settings.norm, source.settings.dropout, source.card["system"]) == ("instance", "pytorch", "pix2pix")
+    assert_close(image(source.networks[0].model(), x), last(official.resnet(weights, first(x))))
+
+
 @pytest.mark.parametrize("depth", [5, 7, 8])
 @pytest.mark.parametrize("kind", ["batch", "running", "instance"])
 def test_unet(tmp_path: Path, depth: int, kind: str) -> None:

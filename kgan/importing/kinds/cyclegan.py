@@ -34,9 +34,9 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
     networks = []
     for part, body in bodies:
         assert body is not None
-        build = cyclegan.build_discriminator if body.kind == "discriminator" else cyclegan.build_generator
-        attribute = ROLES.get(part.role) or body.kind.replace("resnet", "generator").replace("unet", "generator")
-        build = partial(build, settings, name=attribute)
+        builders = {"generator": cyclegan.build_generator, "discriminator": cyclegan.build_discriminator}
+        attribute = ROLES.get(part.role, body.side)
+        build = partial(builders[body.side], settings, name=attribute)
         networks.append(Network(attribute, body.title, part.tensors, body.table, build, body.ignored))
     smallest = 8 if settings.generator == "resnet" else settings.multiple
     facts = {"system": "cyclegan", "multiple": settings.multiple, "smallest": smallest}

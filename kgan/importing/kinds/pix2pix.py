@@ -35,8 +35,8 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
         if body is None:
             return None
         shown.add(part.tensors, norm="batch" if body.batch else "instance", **body.settings)
-        if body.batch and body.use_bias:
-            shown.add(part.tensors, conv_bias=True)
+        if body.batch:
+            shown.add(part.tensors, conv_bias=body.use_bias)
         if body.kind == "resnet":
             shown.add(part.tensors, dropout="pytorch" if body.dropout else "none")
         shown.add(part.tensors, task=_task(part.tensors, body))
@@ -48,10 +48,9 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
     networks = []
     for part, body in bodies:
         assert body is not None
-        attribute = "discriminator" if body.kind == "discriminator" else "generator"
-        build = pix2pix.build_discriminator if attribute == "discriminator" else pix2pix.build_generator
-        build = partial(build, settings, name=attribute)
-        networks.append(Network(attribute, body.title, part.tensors, body.table, build, body.ignored))
+        builders = {"generator": pix2pix.build_generator, "discriminator": pix2pix.build_discriminator}
+        build = partial(builders[body.side], settings, name=body.side)
+        networks.append(Network(body.side, body.title, part.tensors, body.table, build, body.ignored))
     facts: dict[str, Any] = {"system": "pix2pix", "multiple": settings.multiple}
     facts["smallest"] = 8 if settings.generator == "resnet" else settings.multiple
     facts["batch_norm"] = settings.test_statistics if settings.norm == "batch" else ""
