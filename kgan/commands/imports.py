@@ -1,4 +1,4 @@
-"""Bring a generator that you have: checkpoints of the official PyTorch and TensorFlow code, as filters of kgan's.
+"""Bring a generator that you have: checkpoints of the official PyTorch and TensorFlow code become filters.
 
   kgan import --from=latest_net_G_A.pth --output=generator.keras
   kgan import --from=selfie2anime_params_latest.pt --output=anime.keras

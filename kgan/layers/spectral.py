@@ -15,12 +15,12 @@ def _unit(x: Tensor) -> Tensor:
     return x * ops.rsqrt(ops.sum(x * x) + 1e-12)
 
 
-def largest(matrix: Tensor, u: keras.Variable, v: keras.Variable, steps: int) -> Tensor:
+def largest(matrix: Tensor, u: keras.Variable, v: keras.Variable | None, steps: int) -> Tensor:
     """The largest singular value of a matrix [inputs, outputs], as v W u, differentiated with u and v held constant.
 
     Args:
       u, v: [1, outputs] and [1, inputs], estimates of the singular vectors, which `steps` power iterations move. Where
-        v is zeros, as it starts, even no step takes one, and keeps nothing of it.
+        v is zeros, as it starts, or not kept, even no step takes one, and keeps nothing of it.
     """
     fixed = ops.stop_gradient(matrix)
     across = u.value
@@ -29,8 +29,9 @@ def largest(matrix: Tensor, u: keras.Variable, v: keras.Variable, steps: int) ->
         across = _unit(ops.matmul(down, fixed))
     if steps:
         u.assign(ops.stop_gradient(across))
-        v.assign(ops.stop_gradient(down))
-    else:
+        if v is not None:
+            v.assign(ops.stop_gradient(down))
+    elif v is not None:
         started = ops.any(v.value != 0)
         across, down = ops.where(started, u.value, across), ops.where(started, v.value, down)
     return ops.sum(ops.matmul(ops.stop_gradient(down), matrix) * ops.stop_gradient(across))
@@ -53,6 +54,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     Raises:
       ValueError: the layer has no kernel.
     """
+
+    v: keras.Variable | None = None  # TensorFlow Addons keeps none
 
     def __init__(
         self, layer: keras.layers.Layer, power_iterations: int = 1, seed: int | None = None, **kwargs: Any

@@ -60,8 +60,7 @@ def image(model: keras.Model, x: np.ndarray) -> Any:
 # --- CycleGAN and pix2pix ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-@pytest.mark.parametrize(("blocks", "running"), [(6, False), (9, True)])
+@pytest.mark.parametrize(("blocks", "running", "legacy"), [(6, False, False), (9, True, True)])
 def test_resnet_with_instance_norm(tmp_path: Path, blocks: int, running: bool, legacy: bool) -> None:
     """`running`: the extra statistics of 2018, which no version reads."""
     weights = official.draw_resnet(0, 3, blocks, running=running)
@@ -92,9 +91,12 @@ def test_resnet_with_instance_norm_and_dropout(tmp_path: Path) -> None:
     assert_close(image(source.networks[0].model(), x), last(official.resnet(weights, first(x))))
 
 
-@pytest.mark.parametrize("depth", [5, 7, 8])
-@pytest.mark.parametrize("kind", ["batch", "running", "instance"])
-def test_unet(tmp_path: Path, depth: int, kind: str) -> None:
+KINDS = ("batch", "running", "instance")
+DEEP = [pytest.param(kind, depth, marks=pytest.mark.slow) for kind in KINDS for depth in (7, 8)]
+
+
+@pytest.mark.parametrize(("kind", "depth"), [*((kind, 5) for kind in KINDS), *DEEP])
+def test_unet(tmp_path: Path, kind: str, depth: int) -> None:
     """A bottleneck of one pixel and instance norm is all zeros, in both."""
     weights = official.draw_unet(2, 2, depth, batch=kind != "instance")
     source = opened(pickles.save(tmp_path / "latest_net_G.pth", weights), moving=kind == "running")
@@ -195,7 +197,7 @@ ATTRIBUTES = {
 }
 
 
-@pytest.mark.parametrize("side", [0, 8], ids=["light", "full"])
+@pytest.mark.parametrize("side", [0, pytest.param(8, marks=pytest.mark.slow)], ids=["light", "full"])
 def test_all_six_of_ugatit_pytorch(tmp_path: Path, side: int) -> None:
     networks = pytorch_networks(side)
     source = opened(pickles.save(tmp_path / "selfie2anime_params_0100000.pt", networks))
@@ -237,7 +239,7 @@ def tensorflow_variables(side: int = 0) -> dict[str, np.ndarray]:
     return {f"{scope}/{name}": array for scope, weights in networks.items() for name, array in weights.items()}
 
 
-@pytest.mark.parametrize("side", [0, 8], ids=["light", "full"])
+@pytest.mark.parametrize("side", [0, pytest.param(8, marks=pytest.mark.slow)], ids=["light", "full"])
 def test_ugatit_of_tensorflow(tmp_path: Path, side: int) -> None:
     variables = tensorflow_variables(side)
     folder = tmp_path / "UGATIT_selfie2anime_lsgan_4resblock_6dis_1_1_10_10_1000_sn_smoothing"

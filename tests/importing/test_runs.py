@@ -126,6 +126,7 @@ def tensorflow_variables(moments: bool) -> dict[str, np.ndarray]:
     return arrays
 
 
+@pytest.mark.slow
 def test_ugatit_of_tensorflow_brings_adams_averages(tmp_path: Path) -> None:
     settings = ugatit.Settings(**UGATIT, separate_batches=False)
     arrays = tensorflow_variables(moments=True)
