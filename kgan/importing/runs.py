@@ -57,9 +57,8 @@ def remark(source: Source, workdir: str) -> str:
     names = [name for name in (*source.shown, "image_size") if _differs(source, name)]
     changes = [f"--config.system.{name}={getattr(source.settings, name)}" for name in dict.fromkeys(names)]
     command = shlex.join(["kgan", "train", f"--config={source.config}", *changes, f"--workdir={workdir}"])
-    begin = (
-        f"Adam's averages came along, and step {_steps(source)}" if source.moments else "Adam begins anew, at step 0"
-    )
+    step = _steps(source)
+    begin = f"Adam's averages came along, at step {step}." if source.moments else "Adam begins anew, at step 0."
     return f"{begin} To go on, with --config.data.root=... for your pictures: {command}"
 
 
