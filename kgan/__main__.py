@@ -21,6 +21,7 @@ MODULES = {
     "weights": "kgan.commands.weights",
     "export": "kgan.commands.export",
     "benchmark": "kgan.commands.benchmark",
+    "import": "kgan.commands.imports",
     "demo": "kgan.commands.demo",
 }
 PYTHONS = ((3, 11), (3, 12))

@@ -96,6 +96,7 @@ def test_names_are_keys() -> None:
     assert _names(model) == [
         "plain/kernel (3, 3, 2, 3)",
         "spectral_sn/u (1, 4)",
+        "spectral_sn/v (1, 48)",
         "spectral_sn/spectral/kernel (4, 4, 3, 4)",
         "spectral_sn/spectral/bias (4,)",
     ]

@@ -10,7 +10,8 @@ import pytest
 from keras import ops
 
 from kgan import engine
-from kgan.optimizers import LinearDecay, adam
+from kgan.optimizers import EPSILON_PLACES, LinearDecay, adam
+from kgan.precision import policy
 
 
 @pytest.fixture
@@ -140,3 +141,49 @@ def test_under_mixed_float16_the_loss_is_scaled(half: None) -> None:
     assert float(variable.value[0]) == 0 and float(optimizer.scale_loss(ops.convert_to_tensor(2.0))) == 256
     engine.apply(optimizer, [ops.full((1,), 128.0)], [variable])
     assert float(variable.value[0]) == pytest.approx(-0.5, rel=1e-5)
+
+
+def _torch_adam(gradients: np.ndarray, rate: float, epsilon: float) -> float:
+    """torch.optim.Adam on one number, written down in float64."""
+    variable = average = squares = 0.0
+    for t, gradient in enumerate(gradients, 1):
+        average = 0.5 * average + 0.5 * gradient
+        squares = 0.999 * squares + 0.001 * gradient**2
+        denominator = np.sqrt(squares) / np.sqrt(1 - 0.999**t) + epsilon
+        variable -= rate / (1 - 0.5**t) * average / denominator
+    return variable
+
+
+@pytest.mark.parametrize("place", EPSILON_PLACES)
+def test_epsilon_after_the_bias_correction_is_pytorchs(place: str) -> None:
+    """A gradient of 1e-7 beside an epsilon of 1e-8: what lies before the correction counts 30 times as much."""
+    gradients = np.array([1e-7, -3e-7, 2e-7])
+    variable = keras.Variable(0.0, dtype="float64")
+    optimizer = adam("optimizer", 0.1, 0.5, 0.999, 1e-8, place)
+    optimizer.build([variable])
+    for gradient in gradients:
+        optimizer.apply([ops.convert_to_tensor(gradient, "float64")], [variable])
+    error = abs(float(variable.value) / _torch_adam(gradients, 0.1, 1e-8) - 1)
+    assert error < 1e-7 if place == "after" else error > 0.1
+
+
+def test_in_float64_the_optimizer_rounds_nothing() -> None:
+    """Neither beta nor the schedule's rate is rounded to float32, which would leave 6e-8."""
+    gradients = np.random.default_rng(0).normal(size=50)
+    with policy("float64"):
+        variable = keras.Variable(0.0, dtype="float64")
+        optimizer = adam("optimizer", LinearDecay(2e-4, 100, 100), 0.5, 0.999, 1e-8, "after")
+        optimizer.build([variable])
+        for gradient in gradients:
+            optimizer.apply([ops.convert_to_tensor(gradient, "float64")], [variable])
+    assert float(variable.value) == pytest.approx(_torch_adam(gradients, 2e-4, 1e-8), rel=1e-12)
+
+
+def test_in_float32_late_and_early_corrections_are_exact() -> None:
+    gradients = np.random.default_rng(0).normal(size=20)
+    variable = keras.Variable(0.0)
+    optimizer = adam("optimizer", 0.1, 0.5, 0.999, 1e-8, "after")
+    optimizer.build([variable])
+    for gradient in gradients:
+        optimizer.apply([ops.convert_to_tensor(gradient, "float32")], [variable])
+    assert float(variable.value) == pytest.approx(_torch_adam(gradients, 0.1, 1e-8), rel=3e-6)

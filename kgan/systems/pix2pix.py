@@ -20,7 +20,7 @@ from kgan.layers.batch import draw_shapes
 from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, resnet, unet
-from kgan.optimizers import DECAYS, adam, epoch_decay
+from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.precision import variable_dtype
 from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
@@ -53,6 +53,7 @@ class Settings:
       conv_bias: convolutions before a batch norm have a bias. (Lua; PyTorch does not.)
       discriminator_weight: of D's loss. PyTorch halves it; Lua reports the half and differentiates the whole.
       decay: of the learning rate, see `kgan.optimizers.epoch_decay`.
+      epsilon_place: where Adam adds epsilon, see `kgan.optimizers.adam`. (PyTorch after, Lua before.)
     """
 
     image_size: int = 256
@@ -79,11 +80,12 @@ class Settings:
     conv_bias: bool = False
     discriminator_weight: float = 0.5
     decay: str = choice(*DECAYS)
+    epsilon_place: str = choice(*EPSILON_PLACES)
 
     @classmethod
     def lua(cls, **changes: Any) -> "Settings":
         """The code of the paper. Not carried over: its zeroed biases, and G's step on D's outputs from before D's."""
-        paper = cls(dropout="paper", conv_bias=True, discriminator_weight=1.0, decay="none")
+        paper = cls(dropout="paper", conv_bias=True, discriminator_weight=1.0, decay="none", epsilon_place="before")
         return dataclasses.replace(paper, **changes)
 
     def check(self) -> None:
@@ -156,7 +158,7 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
 def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator") -> keras.Model:
     """Patches: input and output of G, [B, H, W, C_in + C_out], to logits [B, h, w, 1]; 30 x 30 at 256 px."""
     initial = Initial(seed)
-    pair = keras.Input((settings.image_size, settings.image_size, sum(settings.channels)), name="pair")
+    pair = keras.Input((None, None, sum(settings.channels)), name="pair")
     norm, bias = _norm(settings, initial), settings.conv_bias or settings.norm == "instance"
     filters, layers = settings.discriminator_filters, settings.discriminator_layers
     x = patch_discriminator(pair, filters, layers, initial=initial, norm=norm, use_bias=bias)
@@ -209,7 +211,7 @@ class Pix2Pix(Adversarial):
         self._filter = build_colorizer(averaged, "generator") if settings.task == "colorize" else averaged
 
         self.rate = rate = epoch_decay(settings.learning_rate, steps, settings.decay)
-        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon, settings.epsilon_place)
         self.generator_optimizer = adam("generator_optimizer", rate, *betas)
         self.discriminator_optimizer = adam("discriminator_optimizer", rate, *betas)
         self.ready(seed)
@@ -259,10 +261,13 @@ class Pix2Pix(Adversarial):
         return self.generator(_inputs(self.generator, real_a, draws), training=True)["image"]
 
     def discriminator_losses(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
-        """Is b the real counterpart of a, or G's? discriminator_weight objective(D(a, b), D(a, fake_b))."""
+        """Is b the real counterpart of a, or G's? discriminator_weight objective(D(a, b), D(a, fake_b)).
+
+        D sees the fake first, as in the PyTorch code: what a batch norm keeps of the two depends on their order.
+        """
         settings = self.settings
         weight = settings.discriminator_weight
-        real, fake = self._judge(real_a, real_b), self._judge(real_a, fake_b)
+        fake, real = self._judge(real_a, fake_b), self._judge(real_a, real_b)
         terms = {"discriminator": weight * self.objective.discriminator(real, fake)}
         if settings.adversarial == "wgan-gp":
             alpha = self.uniform("penalty", (real_b.shape[0], 1, 1, 1))

@@ -16,7 +16,7 @@ from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
-from kgan.optimizers import LinearDecay, adam
+from kgan.optimizers import EPSILON_PLACES, LinearDecay, adam
 from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
@@ -39,6 +39,7 @@ class Settings:
       decay: "linear" to zero over the second half, as the paper says. The official code means that, and takes 1/100,000
         of the rate a hundred times: "official" ends at 99.9 % of it.
       initializer: PyTorch's default, or N(0, 0.02).
+      epsilon_place: where Adam adds epsilon, see `kgan.optimizers.adam`.
     """
 
     image_size: int = 128
@@ -59,6 +60,7 @@ class Settings:
 
     decay: str = choice("linear", "official")
     initializer: str = choice("pytorch", "normal")
+    epsilon_place: str = choice(*EPSILON_PLACES)
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
@@ -160,7 +162,7 @@ class StarGAN(Adversarial):
             return LinearDecay(settings.learning_rate, 100, 100_000, period=period * updates)
 
         self.rate = rate(1)
-        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon, settings.epsilon_place)
         self.generator_optimizer = adam("generator_optimizer", self.rate, *betas)
         self.discriminator_optimizer = adam("discriminator_optimizer", rate(settings.n_critic), *betas)
         self.ready(seed)

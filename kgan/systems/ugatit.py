@@ -72,6 +72,10 @@ class Settings:
       separate_batches: G's update sees other pictures than D's, as one batch each. (Port: the same.)
       discriminator_padding: around the 4x4 convolutions of stride 1: "same" keeps the map's size, 1 pixel before and 2
         after; "one" on each side shrinks it by one.
+      discriminator_calls: D judges reals and fakes "together" in one call, which is faster, or "apart", reals first, as
+        both official codes do. The one difference is that power iterations of spectral norms then run twice: while u
+        has not converged, losses of the first steps differ by 0.1 to 0.3.
+      epsilon_place: where Adam adds epsilon, see `kgan.optimizers.adam`. (Port: after.)
     """
 
     image_size: int = 256
@@ -105,10 +109,12 @@ class Settings:
     decay: str = choice("epoch", "step")
     separate_batches: bool = True
     discriminator_padding: str = choice("same", "one")
+    discriminator_calls: str = choice("together", "apart")
+    epsilon_place: str = choice("before", "after")
 
     @classmethod
     def pytorch(cls, **changes: Any) -> "Settings":
-        """The authors' PyTorch port, each difference named."""
+        """The authors' PyTorch port: each difference that a step can see, named. Its weight decay is `l2` of all."""
         port = cls(
             conv_bias=False,
             instance_norm_affine=False,
@@ -122,6 +128,8 @@ class Settings:
             decay="step",
             separate_batches=False,
             discriminator_padding="one",
+            discriminator_calls="apart",
+            epsilon_place="after",
         )
         return dataclasses.replace(port, **changes)
 
@@ -211,11 +219,14 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
 
 
 def build_discriminator(settings: Settings, layers: int, seed: int = 0, name: str = "discriminator") -> keras.Model:
-    """Patches: [B, H, W, 3] to {"logits": [B, h, w, 1], "cam_logits": [B, 2]}, h = H / 2^(layers - 1)."""
+    """Patches: [B, H, W, 3] to {"logits" and "heatmap": [B, h, w, 1], "cam_logits": [B, 2]}, h = H / 2^(layers - 1).
+
+    With padding "one" the heatmap is a pixel smaller than that, and the logits are two.
+    """
     initial = Initial(seed, settings.initializer)
     spectral, shared = settings.spectral, settings.cam_heads == "shared"
     same = ((1, 2), (1, 2)) if settings.discriminator_padding == "same" else 1
-    inputs = keras.Input((settings.image_size, settings.image_size, 3), name="image")
+    inputs = keras.Input((None, None, 3), name="image")
 
     x, filters = inputs, settings.filters
     for i in range(layers):
@@ -236,8 +247,9 @@ def build_discriminator(settings: Settings, layers: int, seed: int = 0, name: st
     x, cam_logits = cam(x)
     x = conv(x, channels, 1, name="attention_conv", initial=initial)
     x = keras.layers.LeakyReLU(0.2, name="attention_lrelu")(x)
+    heatmap = Heatmap(name="heatmap", dtype=variable_dtype())(x)
     logits = conv(x, 1, 4, name="logits", initial=initial, reflect=same, use_bias=shared, spectral=spectral)
-    return keras.Model(inputs, {"logits": logits, "cam_logits": cam_logits}, name=name)
+    return keras.Model(inputs, {"logits": logits, "cam_logits": cam_logits, "heatmap": heatmap}, name=name)
 
 
 class UGATIT(Adversarial):
@@ -277,7 +289,7 @@ class UGATIT(Adversarial):
             if settings.decay == "epoch"
             else LinearDecay(settings.learning_rate, steps // 2, max(1, steps // 2), ahead=1)
         )
-        betas = (settings.beta_1, settings.beta_2, settings.epsilon)
+        betas = (settings.beta_1, settings.beta_2, settings.epsilon, settings.epsilon_place)
         self.generator_optimizer = adam("generator_optimizer", rate, *betas)
         self.discriminator_optimizer = adam("discriminator_optimizer", rate, *betas)
         self.ready(seed)
@@ -380,7 +392,10 @@ class UGATIT(Adversarial):
     def _judge(self, discriminators: tuple[keras.Model, ...], real: Tensor, fake: Tensor) -> Tensor:
         loss = 0.0
         for discriminator in discriminators:
-            of_real, of_fake = together(discriminator, real, fake)
+            if self.settings.discriminator_calls == "together":
+                of_real, of_fake = together(discriminator, real, fake)
+            else:
+                of_real, of_fake = discriminator(real, training=True), discriminator(fake, training=True)
             for key in ("logits", "cam_logits"):
                 loss = loss + self.objective.discriminator(of_real[key], of_fake[key])
         return loss

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kgan import __version__
 from kgan.data import Data, Reader
@@ -19,6 +22,9 @@ from kgan.training.config import Config, Training
 
 # What is free in every run: a checkpoint of version 0.1.0 does not say which of its settings are.
 FREE = {"name"} | free_paths(Data(), "data.") | free_paths(Training(), "training.")
+
+# What power iterations keep since after 0.1.0. Where a checkpoint lacks it, it stays empty, and follows from the rest.
+LATER = re.compile(r".*(_sn/v|/cam/(\w+_)?[uv])")
 
 
 def describe(config: Config, reader: Reader) -> dict[str, Any]:
@@ -37,6 +43,8 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
     if newest is None:
         return 0
     arrays, before = checkpoint.load(newest)
+    if "imported" in before:
+        return adopt(system, newest, arrays, before, config)
     refuse_another_run(
         workdir,
         complete(before, config),
@@ -45,9 +53,10 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
         pictures="Restore the folder, or begin anew in another --workdir.",
     )
     variables = system.state()
-    checkpoint.check_fit(arrays, {path: tuple(v.shape) for path, v in variables.items()}, str(newest))
-    for path, variable in variables.items():
-        variable.assign(arrays[path])
+    wanted = [path for path in variables if path in arrays or not LATER.fullmatch(path)]
+    checkpoint.check_fit(arrays, {path: tuple(variables[path].shape) for path in wanted}, str(newest))
+    for path in wanted:
+        variables[path].assign(arrays[path])
     return int(before["step"])
 
 
@@ -121,3 +130,33 @@ def init_from(system: System, folder: Path) -> None:
         averaged = getattr(system, f"ema_{name}", None)
         if averaged is not None:
             averaged.set_weights(weights)
+
+
+def adopt(system: System, path: Path, arrays: dict[str, np.ndarray], about: dict[str, Any], config: Config) -> int:
+    """Give the system what `kgan import --workdir` wrote: networks, and Adam's averages where there were some.
+
+    All else is new: optimizers, image pools, and averaged generators, which begin as the generators themselves.
+
+    Returns:
+      The number of steps done.
+
+    Raises:
+      UserError: the checkpoint is of another system, or its networks have other sizes.
+    """
+    kind, trained = about["imported"]["system"], type(config.system).__module__.rpartition(".")[2]
+    if kind != trained:
+        raise UserError(
+            f"{path} holds networks of {kind}, and {config.name} trains {trained}: give a config of {kind}."
+        )
+    if changes := differences(about["config"], config.to_json(), ()):
+        raise UserError(f"{path} was imported from other networks: {'; '.join(changes)}. Give the imported settings.")
+    variables, networks = system.state(), system.networks()
+    wanted = {name for name in variables if name.partition("/")[0] in networks and not LATER.fullmatch(name)}
+    wanted |= arrays.keys() & variables.keys()
+    checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
+    for name, array in arrays.items():
+        variables[name].assign(array)
+    for name, network in networks.items():
+        if average := getattr(system, f"ema_{name}", None):
+            average.set_weights(network.get_weights())
+    return int(about["step"])

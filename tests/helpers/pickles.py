@@ -139,3 +139,27 @@ def write_legacy(path: Path, content: Any, arrays: dict[str, np.ndarray], keys: 
         stream.write(struct.pack("<q", arrays[key].size) + arrays[key].tobytes())
     path.write_bytes(stream.getvalue())
     return path
+
+
+def save(path: Path, networks: dict[str, Any], legacy: bool = False) -> Path:
+    """A state dict, or a dict of some, as torch.save writes it."""
+    flat: dict[str, np.ndarray] = {}
+
+    def content(value: dict[str, Any]) -> Any:
+        if any(isinstance(each, dict) for each in value.values()):
+            return {name: content(each) for name, each in value.items()}
+        first = len(flat)
+        flat.update({str(first + i): array for i, array in enumerate(value.values())})
+        kinds = {name: KINDS[array.dtype.str[1:]] for name, array in value.items()}
+        view = (None,) if legacy else ()
+        return ordered(
+            {
+                name: tensor(storage(str(first + i), kinds[name], a.size, *view), 0, a.shape, steps(a.shape))
+                for i, (name, a) in enumerate(value.items())
+            }
+        )
+
+    whole = content(networks)
+    if legacy:
+        return write_legacy(path, whole, flat)
+    return write_zip(path, whole, {key: array.tobytes() for key, array in flat.items()})

@@ -25,14 +25,14 @@ class Structure(NamedTuple):
         return sum(int(np.prod(shape)) for _, shape, trained in self.variables if trained)
 
 
-def structure(build: Callable[[], keras.Model]) -> Structure:
-    """What a network is made of, without its weights."""
+def structure(build: Callable[[], keras.Model], inputs: tuple[int, ...] | None = None) -> Structure:
+    """What a network is made of, without its weights; and its outputs for such inputs, or for any."""
     try:
         with keras.StatelessScope(initialize_variables=False):
             model = build()
             trained = {variable.path for variable in model.trainable_variables}
             variables = tuple((v.path, tuple(v.shape), v.path in trained) for v in model.variables)
-            return Structure(variables, model.output_shape)
+            return Structure(variables, model.compute_output_shape(inputs) if inputs else model.output_shape)
     finally:
         keras.utils.clear_session()  # else the next StatelessScope would allocate them
 

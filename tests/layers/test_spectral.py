@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -126,10 +128,45 @@ def test_u_moves_in_training_calls_alone() -> None:
     assert np.abs(_u(layer) - moved).max() > 1e-4
 
 
-def test_u_is_not_trained() -> None:
+def test_u_and_v_are_not_trained() -> None:
     layer = _dense(_random(5, 8))
     assert [variable.name for variable in layer.trainable_variables] == ["kernel"]
-    assert [variable.name for variable in layer.non_trainable_variables] == ["u"]
+    assert [variable.name for variable in layer.non_trainable_variables] == ["u", "v"]
+
+
+def test_at_test_both_kept_vectors_are_used_as_pytorch_does() -> None:
+    """W = diag(3, 4), u = (1, 0), v = (0.6, 0.8): sigma = v W u = 1.8, though neither is a singular vector."""
+    layer = _dense(np.diag([3.0, 4.0]).astype("float32"))
+    layer.u.assign([[1.0, 0.0]])
+    layer.v.assign([[0.6, 0.8]])
+    np.testing.assert_allclose(_normalized(layer), np.diag([3.0, 4.0]) / 1.8, rtol=1e-6)
+
+
+def test_v_of_a_training_call_serves_at_test_after_the_kernel_moved() -> None:
+    layer = _dense(_random(5, 8))
+    _normalized(layer, training=True)
+    u, v = _u(layer).astype("float64"), np.array(layer.v, "float64")
+    moved = _random(5, 8, seed=3)
+    layer.layer.kernel.assign(moved)
+    np.testing.assert_allclose(_normalized(layer), moved / (v @ moved @ u.T).item(), rtol=1e-4)
+
+
+def test_a_file_from_before_v_was_kept_loads(tmp_path: Path) -> None:
+    """Its v follows from u."""
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, SpectralNormalization(keras.layers.Dense(3), name="dense_sn")(inputs))
+    x = ops.convert_to_tensor(_random(2, 6))
+    expected = np.array(model(x))  # v is still empty
+    model.save(tmp_path / "now.keras")
+    weights = tmp_path / "model.weights.h5"
+    with zipfile.ZipFile(tmp_path / "now.keras") as now, zipfile.ZipFile(tmp_path / "then.keras", "w") as then:
+        weights.write_bytes(now.read(weights.name))
+        with h5py.File(weights, "r+") as file:
+            del file["layers/spectral_normalization/vars/1"]
+        for name in now.namelist():
+            then.writestr(name, weights.read_bytes() if name == weights.name else now.read(name))
+    again = keras.models.load_model(tmp_path / "then.keras")
+    np.testing.assert_array_equal(again(x), expected)
 
 
 # --- gradient ----------------------------------------------------------------------------------------------------
@@ -146,9 +183,8 @@ def test_the_gradient_is_miyatos(training: bool) -> None:
     u = _u(layer).astype("float64")
     v = u @ kernel.T
     v /= np.linalg.norm(v)
-    if training:
-        u = v @ kernel
-        u /= np.linalg.norm(u)
+    u = v @ kernel
+    u /= np.linalg.norm(u)
 
     def value(matrix: np.ndarray) -> float:
         return float(np.sum(upstream * matrix) / (v @ matrix @ u.T).item())
@@ -162,7 +198,7 @@ def test_the_gradient_is_miyatos(training: bool) -> None:
         numeric[i] = (value(kernel + delta) - value(kernel - delta)) / 2e-6
 
     def loss(weight: Any) -> Any:
-        outputs, _ = layer.stateless_call([weight], [layer.u.value], ops.eye(4), training=training)
+        outputs, _ = layer.stateless_call([weight], [layer.u.value, layer.v.value], ops.eye(4), training=training)
         return ops.sum(outputs * upstream)
 
     slope = ops.convert_to_numpy(engine.input_gradients(loss, ops.convert_to_tensor(kernel)))

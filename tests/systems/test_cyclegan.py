@@ -51,7 +51,7 @@ def test_published_counts(settings: Settings, generator: int, discriminator: int
 
 
 def test_the_published_map() -> None:
-    assert structure(lambda: build_discriminator(Settings())).outputs == (None, 30, 30, 1)
+    assert structure(lambda: build_discriminator(Settings()), (1, 256, 256, 3)).outputs == (1, 30, 30, 1)
 
 
 def test_golden_structure() -> None:
@@ -87,6 +87,7 @@ def test_the_lua_preset() -> None:
         "instance_norm_affine": True,
         "discriminator_weight": 1.0,
         "decay": "lua",
+        "epsilon_place": "before",
     }
 
 

@@ -56,8 +56,8 @@ def test_published_counts(settings: Settings, generator: int) -> None:
 
 
 def test_the_published_discriminator() -> None:
-    found = structure(lambda: build_discriminator(Settings()))
-    assert (found.count, found.outputs) == (2_768_705, (None, 30, 30, 1))
+    network = structure(lambda: build_discriminator(Settings()), (1, 256, 256, 6))
+    assert (network.count, network.outputs) == (2_768_705, (1, 30, 30, 1))
 
 
 def test_golden_structure() -> None:
@@ -84,6 +84,7 @@ def test_the_lua_preset() -> None:
         "conv_bias": True,
         "discriminator_weight": 1.0,
         "decay": "none",
+        "epsilon_place": "before",
     }
     rate = Settings.lua(**TINY | {"dropout": "none"}).create(steps=200, seed=0).rate
     assert float(rate(199)) == pytest.approx(2e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -87,8 +88,10 @@ def test_the_full_generators_first_style_matrix() -> None:
 @pytest.mark.parametrize(("preset", "local", "global_"), [("tensorflow", 32, 8), ("pytorch", 30, 6)])
 def test_published_maps(preset: str, local: int, global_: int) -> None:
     for network, side in (("discriminator_a_local", local), ("discriminator_a_global", global_)):
-        cam_logits, logits = _network(preset, True, network).outputs  # in the order of their names
-        assert cam_logits == (None, 2) and logits == (None, side, side, 1)
+        settings = PRESETS[preset](light=True)
+        layers = settings.discriminator_layers - 2 * network.endswith("local")
+        outputs = structure(partial(build_discriminator, settings, layers), (1, 256, 256, 3)).outputs
+        assert outputs["cam_logits"] == (1, 2) and outputs["logits"] == (1, side, side, 1)
 
 
 def test_golden_structure() -> None:
@@ -208,12 +211,38 @@ def test_discriminator_cam_weight(weight: str) -> None:
 
 @pytest.mark.parametrize("spectral", [False, True])
 def test_spectral(spectral: bool) -> None:
-    """On every convolution of D but the 1x1; the CAM's weight needs no vector u."""
+    """On every convolution of D but the 1x1, and on the CAM's weight."""
     model = build_discriminator(Settings(**TINY, spectral=spectral), 4)
     vectors = [variable.path for variable in model.non_trainable_variables]
-    expected = ["conv1_sn/u", "conv2_sn/u", "conv3_sn/u", "conv4_sn/u", "logits_sn/u"]
+    layers = ("conv1_sn", "conv2_sn", "conv3_sn", "conv4_sn", "cam", "logits_sn")
+    expected = [f"{layer}/{vector}" for layer in layers for vector in "uv"]
     assert vectors == (expected if spectral else [])
     assert model.get_layer("cam").spectral == spectral
+
+
+def test_apart_the_power_iterations_run_twice() -> None:
+    """On a u that has not converged: once for both, or once for the reals and once more for the fakes."""
+    moved = {}
+    for calls in ("together", "apart"):
+        system = UGATIT(Settings(**TINY, discriminator_calls=calls))
+        network = system.discriminators_a[0]
+        kernel = np.array(network.get_layer("conv2_sn").layer.kernel, "float64").reshape(-1, 4)
+        u = np.array(network.get_layer("conv2_sn").u, "float64")
+        system._judge((network,), _picture(), _picture(seed=1))
+        for _ in range(2 if calls == "apart" else 1):
+            v = u @ kernel.T / np.linalg.norm(u @ kernel.T)
+            u = v @ kernel / np.linalg.norm(v @ kernel)
+        moved[calls] = np.array(network.get_layer("conv2_sn").u)
+        np.testing.assert_allclose(moved[calls], u, atol=1e-4)
+    assert np.abs(moved["together"] - moved["apart"]).max() > 1e-3
+
+
+def test_a_discriminator_judges_rectangles_and_shows_where_it_looks() -> None:
+    model = build_discriminator(Settings.pytorch(**TINY), 4)
+    outputs = model(_picture(32, 64))
+    assert outputs["heatmap"].shape == (1, 3, 7, 1) and outputs["logits"].shape == (1, 2, 6, 1)
+    attended = keras.Model(model.inputs, model.get_layer("attention_lrelu").output)(_picture(32, 64))
+    np.testing.assert_allclose(outputs["heatmap"], np.sum(attended, -1, keepdims=True), rtol=1e-5, atol=1e-6)
 
 
 def test_rho_and_smoothing_are_settings() -> None:
@@ -274,6 +303,8 @@ def test_the_pytorch_preset_names_every_difference() -> None:
         "decay": "step",
         "separate_batches": False,
         "discriminator_padding": "one",
+        "discriminator_calls": "apart",
+        "epsilon_place": "after",
     }
     port.check()
 
@@ -575,7 +606,7 @@ def test_each_side_moves_itself_alone() -> None:
             lambda: (generator_losses(system, batch["a"], batch["b"]), ()),
         )
     )
-    trained = {name for name in fooled if not name.endswith("_sn/u")}
+    trained = {name for name in fooled if not name.endswith(("/u", "/v"))}
     assert {name.partition("/")[0] for name in trained} == {"generator_ab", "generator_ba", "generator_optimizer"}
     assert {v.path for v in system.generator_variables() if v.path.endswith("kernel")} <= trained
     assert vectors <= fooled  # each of D's forwards moves u

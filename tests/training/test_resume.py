@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import tiny
 
@@ -19,7 +20,7 @@ from kgan.errors import UserError
 from kgan.settings import fields, free_paths
 from kgan.systems import pix2pix, stargan, ugatit
 from kgan.training import Config, Training, checkpoint
-from kgan.training.resume import FREE, complete, describe, differences, refuse_another_run
+from kgan.training.resume import FREE, LATER, complete, describe, differences, refuse_another_run, restore
 from kgan.training.run import train
 
 SMALL: dict[str, Any] = {"image_size": 16, "filters": 2, "discriminator_filters": 2, "discriminator_layers": 2}
@@ -165,3 +166,23 @@ def test_a_run_that_went_through_json_is_described_alike() -> None:
     about = describe(config, reader)
     assert about["config"]["system"]["image_size"] == 32 and about["data"] == reader.fingerprint()
     assert about["free"] == sorted(FREE)
+
+
+def test_a_checkpoint_from_before_spectral_norms_kept_v(tmp_path: Path) -> None:
+    """Its v stays empty, and follows from u; anything else that is missing is named."""
+    settings, data = EXPERIMENTS["ugatit"]
+    config = Config("old", settings, data)
+    system, other = settings.create(10, 0), settings.create(10, 1)
+    about = {"config": config.to_json(), "free": [], "data": {}}
+    arrays = {path: np.array(variable.value) for path, variable in system.state().items()}
+    old = {path: array for path, array in arrays.items() if not LATER.fullmatch(path)}
+    assert {path.rsplit("/", 1)[1] for path in arrays.keys() - old.keys()} == {"u", "v"}
+    checkpoint.save(tmp_path, 7, old, about, keep=1)
+    assert restore(other, tmp_path, config, about) == 7
+    state = other.state()
+    assert all(np.array_equal(state[path].value, array) for path, array in old.items())
+    assert all(not np.any(state[path].value) for path in arrays.keys() - old.keys() if path.endswith("v"))
+    del old["discriminator_a_local/conv1_sn/u"]
+    checkpoint.save(tmp_path, 8, old, about, keep=1)
+    with pytest.raises(UserError, match="conv1_sn/u is missing"):
+        restore(other, tmp_path, config, about)

@@ -14,8 +14,8 @@ import pytest
 from helpers import pickles
 from helpers.pickles import Call, Name, Persistent, Raw, storage, tensor
 
+from kgan import state_dict
 from kgan.errors import UserError
-from kgan.pretrained import state_dict
 
 ARRAYS = {
     "conv.weight": np.arange(24, dtype="f4").reshape(2, 3, 4),
