@@ -16,7 +16,7 @@ from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
-from kgan.networks import patch_discriminator, resnet, unet
+from kgan.networks import patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.settings import Checks, choice
 from kgan.systems.adversarial import Adversarial
@@ -33,7 +33,7 @@ class Settings:
 
     Attributes:
       image_size: pixels a side; a multiple of 4, or of 2^depth for the U-Net.
-      generator: "resnet", or "unet" with `depth` halvings.
+      generator: "resnet", "unet" with `depth` halvings, or "phone", which is none of the papers' and runs fast there.
       filters, discriminator_filters: width of the first layer, in generators and in discriminators.
       residual_blocks: 9 for 256 px, 6 for 128 px.
       upsampling: "transposed" convolutions as published, or "resize" and convolve: no checkerboard.
@@ -53,7 +53,7 @@ class Settings:
     """
 
     image_size: int = 256
-    generator: str = choice("resnet", "unet")
+    generator: str = choice("resnet", "unet", "phone")
     filters: int = 64
     residual_blocks: int = 9
     depth: int = 8
@@ -137,6 +137,8 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
         x, _ = unet(
             image, 3, settings.filters, settings.depth, initial=initial, norm=norm, use_bias=True, dropout_from=0
         )
+    elif settings.generator == "phone":
+        x = phone(image, 3, settings.filters, settings.residual_blocks, initial=initial, norm=norm)
     else:
         blocks, upsampling = settings.residual_blocks, settings.upsampling
         x, _ = resnet(image, 3, settings.filters, blocks, initial=initial, norm=norm, upsampling=upsampling)
@@ -161,8 +163,8 @@ class CycleGAN(Adversarial):
         self.settings = settings
         self.objective = OBJECTIVES[settings.adversarial]
         self.multiple = self.smallest = settings.multiple
-        if settings.generator == "resnet":
-            self.smallest = 8  # a map of one pixel cannot be padded by reflection
+        if settings.generator != "unet":
+            self.smallest = 8  # a ResNet's map of one pixel cannot be padded by reflection
 
         def generator(name: str, number: int) -> keras.Model:
             return named(name, lambda: build_generator(settings, 4 * seed + number, name))

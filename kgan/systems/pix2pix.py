@@ -19,7 +19,7 @@ from kgan.layers import BatchNormalization, InstanceNormalization
 from kgan.layers.batch import draw_shapes
 from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
-from kgan.networks import patch_discriminator, resnet, unet
+from kgan.networks import patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.precision import variable_dtype
 from kgan.settings import Checks, choice, free
@@ -36,7 +36,8 @@ class Settings:
 
     Attributes:
       image_size: pixels a side; a multiple of 2^depth for the U-Net, of 4 for the ResNet.
-      generator: "unet" with `depth` halvings (8 for 256 px, 7 for 128 px), or "resnet" with `residual_blocks`.
+      generator: "unet" with `depth` halvings (8 for 256 px, 7 for 128 px), "resnet" with `residual_blocks`, or "phone"
+        with as many, which is none of the papers', runs fast on phones and never drops out.
       task: "translate" a to b, or "colorize": a is b's lightness, and the network makes the two channels of colour.
       filters, discriminator_filters: width of the first layer, in generator and in discriminator.
       norm: "batch", or "instance" without gamma and beta.
@@ -57,7 +58,7 @@ class Settings:
     """
 
     image_size: int = 256
-    generator: str = choice("unet", "resnet")
+    generator: str = choice("unet", "resnet", "phone")
     task: str = choice("translate", "colorize")
     filters: int = 64
     depth: int = 8
@@ -148,6 +149,8 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator") 
     if settings.generator == "unet":
         start = {"pytorch": 2, "paper": 1, "none": 0}[settings.dropout]
         x, draws = unet(image, out_channels, settings.filters, settings.depth, dropout_from=start, **parts)
+    elif settings.generator == "phone":
+        x, draws = phone(image, out_channels, settings.filters, settings.residual_blocks, **parts), []
     else:
         dropout = settings.dropout != "none"
         x, draws = resnet(image, out_channels, settings.filters, settings.residual_blocks, dropout=dropout, **parts)
@@ -193,8 +196,8 @@ class Pix2Pix(Adversarial):
         self.settings = settings
         self.objective = OBJECTIVES[settings.adversarial]
         self.multiple = self.smallest = settings.multiple
-        if settings.generator == "resnet":
-            self.smallest = 8  # a map of one pixel cannot be padded by reflection
+        if settings.generator != "unet":
+            self.smallest = 8  # a ResNet's map of one pixel cannot be padded by reflection
 
         self.batch_norm = settings.test_statistics if settings.norm == "batch" else ""
         shape = (settings.image_size, settings.image_size)

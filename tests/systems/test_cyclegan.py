@@ -269,6 +269,7 @@ def test_d_sees_the_fakes_from_before_the_generators_update(monkeypatch: pytest.
         {"adversarial": "hinge", "upsampling": "resize"},
         {"adversarial": "gan", "generator": "unet", "depth": 3},
         {"discriminator_layers": 0, "pool": 0},
+        {"generator": "phone"},
     ],
 )
 def test_eager_steps_lower_the_cycle(changes: dict[str, Any]) -> None:

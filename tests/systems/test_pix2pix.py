@@ -283,6 +283,7 @@ def test_mixed_precision_moves_every_kernel(policy: str) -> None:
         {},
         {"generator": "resnet", "norm": "instance", "adversarial": "hinge"},
         {"generator": "resnet", "adversarial": "wgan-gp"},
+        {"generator": "phone"},
         {"task": "colorize", "ema": 0.9},
     ],
 )
