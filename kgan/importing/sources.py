@@ -40,6 +40,11 @@ class Part(NamedTuple):
     tensors: Tensors
 
 
+def unchanged(model: keras.Model) -> keras.Model:
+    """The generator itself."""
+    return model
+
+
 @dataclass(frozen=True)
 class Source:
     """Everything that is known of a checkpoint.
@@ -61,7 +66,7 @@ class Source:
     shown: dict[str, Any]
     networks: Sequence[Network]
     card: dict[str, Any] = field(default_factory=dict)
-    finish: Callable[[keras.Model], keras.Model] = lambda model: model
+    finish: Callable[[keras.Model], keras.Model] = unchanged
     moments: tuple[str, str] | None = None
     whole: Sequence[str] = ()
     config: str = ""

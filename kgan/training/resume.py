@@ -159,4 +159,5 @@ def adopt(system: System, path: Path, arrays: dict[str, np.ndarray], about: dict
     for name, network in networks.items():
         if average := getattr(system, f"ema_{name}", None):
             average.set_weights(network.get_weights())
+    print(f"{config.name}: with the networks of {about['imported']['from']}, imported from {about['imported']['code']}")
     return int(about["step"])

@@ -153,6 +153,7 @@ def test_ugatit_of_tensorflow_brings_adams_averages(tmp_path: Path) -> None:
         steps_agree(by_hand, imported, batch)
 
 
+@pytest.mark.slow
 def test_kgan_train_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With averaged generators, which begin as the imported ones; and what it says and refuses."""
     paths = [
@@ -175,7 +176,8 @@ def test_kgan_train_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(UserError, match="holds networks of cyclegan, and zebra trains ugatit"):
         train(Config("zebra", ugatit.Settings(**UGATIT), config.data, training), workdir)
     train(config, workdir)
-    assert "Finished 2 steps" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "with the networks of 200_net, imported from CycleGAN" in printed and "Finished 2 steps" in printed
     begin = checkpoint.load(workdir / "checkpoint-00000000.npz")[0]
     end, about = checkpoint.load(workdir / "checkpoint-00000002.npz")
     name = "generator_ab/stem_conv/kernel"

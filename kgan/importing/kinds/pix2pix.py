@@ -10,12 +10,10 @@ import dataclasses
 from functools import partial
 from typing import Any
 
-import keras
-
 from kgan.errors import UserError
 from kgan.importing import resnet_unet
 from kgan.importing.files import Tensors
-from kgan.importing.sources import Shown, Source, Wishes, parts_of
+from kgan.importing.sources import Shown, Source, Wishes, parts_of, unchanged
 from kgan.importing.tables import Network
 from kgan.systems import pix2pix
 
@@ -61,20 +59,11 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
         shown,
         networks,
         facts,
-        finish=_filter(settings),
+        finish=partial(pix2pix.build_colorizer, name="generator") if settings.task == "colorize" else unchanged,
         whole=tuple(ROLES.values()),
         config="pix2pix_facades",
         preset=PRESET,
     )
-
-
-def _filter(settings: pix2pix.Settings) -> Any:
-    """A colorizer's network is a part of the filter, from RGB to RGB."""
-    return partial(pix2pix.build_colorizer, name="generator") if settings.task == "colorize" else _itself
-
-
-def _itself(model: keras.Model) -> keras.Model:
-    return model
 
 
 def _task(tensors: Tensors, body: resnet_unet.Body) -> str:

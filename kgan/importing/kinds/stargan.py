@@ -52,7 +52,8 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
             return None
     for name, value in shown.items():
         setattr(settings, name, value)
-    settings.image_size = wishes.image_size or settings.image_size
+    if "image_size" not in shown:  # a discriminator fits one size alone
+        settings.image_size = wishes.image_size or settings.image_size
     if not networks:
         return None
     return Source(
