@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import functools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +28,8 @@ from kgan.types import Shape, Tensor
 if TYPE_CHECKING:
     import keras
 
+    from kgan.filters.streaming import Plan
+
 KINDS = ".keras file, .tflite file or SavedModel folder"
 Label = str | Sequence[float] | np.ndarray
 Run = Callable[..., np.ndarray]  # float32 [1, H, W, 3] in [-1, 1], and a label [1, C] where it takes one, to the same
@@ -41,7 +44,7 @@ def load(path: str | Path) -> Filter:
     path = included.find(path)
     if not path.exists():
         raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
-    run, inputs, card = _open(path)
+    run, inputs, card, streams = _open(path)
     _, height, width, _ = inputs["image"]
     label_size = inputs["label"][1] or 0 if "label" in inputs else 0
     if card.labels and card.labels.width != label_size:
@@ -49,7 +52,8 @@ def load(path: str | Path) -> Filter:
             f"{cards.path_of(path)} names labels of {card.labels.width} numbers, and {path.name} takes {label_size}: "
             "it is the card of another filter."
         )
-    return Filter(run, dataclasses.replace(card, size=(height, width) if height and width else None), label_size)
+    size = (height, width) if height and width else None
+    return Filter(run, dataclasses.replace(card, size=size), label_size, streams)
 
 
 def load_for_photos(path: str | Path) -> Filter:
@@ -61,14 +65,18 @@ def load_for_photos(path: str | Path) -> Filter:
     tflite = included.tflite(path)
     if tflite is None:
         return load(path)
-    fixed, free = load(tflite), functools.cache(lambda: load(path))
+    fixed, free, lock = load(tflite), functools.cache(lambda: load(path)), threading.Lock()
 
     def run(pixels: np.ndarray, *label: np.ndarray) -> np.ndarray:
-        return (fixed if pixels.shape[1:3] == fixed.size else free()).run(pixels, *label)
+        if pixels.shape[1:3] == fixed.size:
+            return fixed.run(pixels, *label)
+        with lock:
+            other = free()
+        return other.run(pixels, *label)
 
     card = cards.read(included.find(path))
     assert card is not None
-    return Filter(run, card, fixed.label_size)
+    return Filter(run, card, fixed.label_size, streams=True)
 
 
 class Filter:
@@ -84,11 +92,14 @@ class Filter:
       multiple, smallest: what the sides of a picture are brought to a multiple of, and at least to; 1 for a filter of
         fixed size.
       label_size: how many numbers a label has, 0 where the filter takes none; the card's labels name them.
+      streams: it takes pictures of any size without needing memory for all of one: see `kgan.filters.streaming`.
       run: the bare network, see `Run`; sides as `size` and `multiple` ask.
+
+    It may be called from several threads.
     """
 
-    def __init__(self, run: Run, card: Card, label_size: int = 0) -> None:
-        self.run = run
+    def __init__(self, run: Run, card: Card, label_size: int = 0, streams: bool = False) -> None:
+        self.run, self.streams = run, streams
         self.card = card
         self.label_size = label_size
         self._label: np.ndarray | None = None
@@ -193,11 +204,13 @@ class _Opened(NamedTuple):
       run: the network.
       inputs: their shapes by name: "image" [B, H, W, 3], and "label" [B, C] where it takes one; None for any length.
       card: as it lies beside the file, or what is known without.
+      streams: as of a `Filter`.
     """
 
     run: Run
     inputs: dict[str, Shape]
     card: Card
+    streams: bool = False
 
 
 def _open(path: Path) -> _Opened:
@@ -211,9 +224,12 @@ def _open(path: Path) -> _Opened:
 
 
 def _open_keras(path: Path) -> _Opened:
+    from kgan.filters import streaming
+
     model = load_keras(path)
-    card = cards.read(path) or _card_of(model, path.stem)
-    return _Opened(keras_runner(model, card.dropout), inputs_of(model), card)
+    plan = streaming.plan(model)
+    card = cards.read(path) or _card_of(model, path.stem, plan)
+    return _Opened(keras_runner(model, card.dropout, plan), inputs_of(model), card, plan is not None)
 
 
 def _open_tflite(path: Path) -> _Opened:
@@ -310,10 +326,11 @@ def load_keras(path: str | Path) -> keras.Model:
     return model
 
 
-def _card_of(model: keras.Model, name: str) -> Card:
-    """For a model without one: a generator halves its picture once for each strided convolution."""
+def _card_of(model: keras.Model, name: str, plan: Plan | None) -> Card:
+    """For a model without one; of a network that nothing is known of, strided convolutions are counted."""
     halvings = sum(layer.__class__.__name__ == "Conv2D" and layer.strides == (2, 2) for layer in model.layers)
-    return Card(name=name, multiple=2**halvings, smallest=max(8, 2**halvings))
+    multiple = plan.multiple if plan else 2**halvings
+    return Card(name=name, multiple=multiple, smallest=max(8, multiple))
 
 
 def inputs_of(model: keras.Model) -> dict[str, Shape]:
@@ -352,16 +369,29 @@ def _first_sentence(error: Exception) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def keras_runner(model: keras.Model, dropout: bool = False) -> Run:
-    """The `run` of a `Filter`; with `dropout` it drops out, by draws that are the same every time."""
+def keras_runner(model: keras.Model, dropout: bool = False, plan: Plan | None = None) -> Run:
+    """The `run` of a `Filter`, one picture at a time.
+
+    Args:
+      model: the network.
+      dropout: it drops out, by draws that are the same every time.
+      plan: large pictures are done tile by tile as it says; without one they are done whole.
+    """
     import keras
 
+    from kgan.filters import streaming
     from kgan.layers.batch import draw_shapes
 
+    lock = threading.Lock()  # two at once would take as long, and twice the memory
+
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        _, height, width, _ = pixels.shape
         random = np.random.default_rng(0)
         shapes = draw_shapes(model, *pixels.shape[:3]) if dropout else {}
         draws = {name: random.random(shape, np.float32) for name, shape in shapes.items()}
-        return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels, label, draws)), np.float32)
+        with lock:
+            if plan and streaming.worth_it(height, width) and not (height % plan.multiple or width % plan.multiple):
+                return streaming.run(plan, {"image": pixels, "label": label, **draws}).astype(np.float32)
+            return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels, label, draws)), np.float32)
 
     return run
