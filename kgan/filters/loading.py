@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from kgan.errors import UserError
 from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.filters.card import Card
+from kgan.litert import Model
 from kgan.pictures import images
 from kgan.quiet import quiet
 from kgan.types import Shape, Tensor
@@ -233,20 +233,13 @@ def _open_keras(path: Path) -> _Opened:
 
 
 def _open_tflite(path: Path) -> _Opened:
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with quiet():
-            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+    model = Model(path)
     # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
-    tensors = interpreter.get_input_details()
-    names = {len(tensor["shape"]): tensor["index"] for tensor in tensors}
-    shapes = [tuple(int(side) for side in tensor["shape"]) for tensor in tensors]
-    outputs = interpreter.get_output_details()
-    results = [tuple(int(side) for side in tensor["shape"]) for tensor in outputs]
+    indices = {len(tensor["shape"]): tensor["index"] for tensor in model.inputs}
+    shapes, results = (
+        [tuple(int(side) for side in tensor["shape"]) for tensor in tensors]
+        for tensors in (model.inputs, model.outputs)
+    )
     inputs: dict[str, Shape] = {{4: "image", 2: "label"}[len(shape)]: shape for shape in shapes if len(shape) in (2, 4)}
     others = len(inputs) < len(shapes)
     if others or len(results) != 1 or not _is_picture(inputs.get("image")) or not _is_picture(results[0]):
@@ -256,11 +249,9 @@ def _open_tflite(path: Path) -> _Opened:
         )
 
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        interpreter.set_tensor(names[4], pixels)
-        if label is not None:
-            interpreter.set_tensor(names[2], label)
-        interpreter.invoke()
-        return interpreter.get_tensor(outputs[0]["index"])
+        arrays = {indices[4]: pixels} if label is None else {indices[4]: pixels, indices[2]: label}
+        (picture,) = model(arrays).values()
+        return picture
 
     return _Opened(run, inputs, cards.read(path) or Card(name=path.stem))
 
@@ -285,9 +276,12 @@ def _open_saved_model(path: Path) -> _Opened:
             "one, to 'image'."
         )
 
+    lock = threading.Lock()  # as of `keras_runner`
+
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         arrays = {"image": pixels} if label is None else {"image": pixels, "label": label}
-        return function(**{name: tf.constant(array) for name, array in arrays.items()})["image"].numpy()
+        with lock:
+            return function(**{name: tf.constant(array) for name, array in arrays.items()})["image"].numpy()
 
     run.model = model  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
     shapes = {name: tuple(spec.shape) for name, spec in inputs.items()}
