@@ -173,11 +173,12 @@ def load_network(path: str | Path) -> tuple[keras.Model, Card]:
     path = included.find(path)
     if not path.is_file() or path.suffix != ".keras":
         raise UserError(f"There is no generator {path}: the generator.keras of a StyleGAN training was looked for.")
+    card = cards.checked(path) or Card(name=path.stem, kind="generator")
     try:
         model = float32_copy(legacy.load_model(path))
         for name in PARTS:
             part(model, name)
-        return model, cards.read(path) or Card(name=path.stem, kind="generator")
+        return model, card
     except UserError as error:
         raise UserError(f"{path} cannot be used. {error}") from None
     except Exception as error:  # Keras raises nearly anything on a file that it did not write

@@ -44,7 +44,7 @@ def load(path: str | Path) -> Filter:
     path = included.find(path)
     if not path.exists():
         raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
-    run, inputs, card, streams = _open(path)
+    run, inputs, card, streams = _open(path, cards.checked(path))
     _, height, width, _ = inputs["image"]
     label_size = inputs["label"][1] or 0 if "label" in inputs else 0
     if card.labels and card.labels.width != label_size:
@@ -176,8 +176,8 @@ def _check(image: np.ndarray) -> None:
 
 
 def padding(length: int, multiple: int, smallest: int) -> int:
-    """How many pixels to add to a side: up to the next multiple, and at least to `smallest`, itself a multiple."""
-    return max(-length % multiple, smallest - length)
+    """How many pixels to add to a side: up to the next multiple, and at least to `smallest`."""
+    return -(-max(length, smallest) // multiple) * multiple - length
 
 
 def _pad(image: np.ndarray, multiple: int, smallest: int) -> np.ndarray:
@@ -213,26 +213,26 @@ class _Opened(NamedTuple):
     streams: bool = False
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path, card: Card | None) -> _Opened:
     if path.is_dir():
-        return _open_saved_model(path)
+        return _open_saved_model(path, card)
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        return _open_keras(path)
+        return _open_keras(path, card)
     if path.suffix == ".tflite":
-        return _open_tflite(path)
+        return _open_tflite(path, card)
     raise UserError(f"{path} is not a model that kgan knows: it reads a {KINDS}.")
 
 
-def _open_keras(path: Path) -> _Opened:
+def _open_keras(path: Path, card: Card | None) -> _Opened:
     from kgan.filters import streaming
 
     model = load_keras(path)
     plan = streaming.plan(model)
-    card = cards.read(path) or _card_of(model, path.stem, plan)
+    card = card or _card_of(model, path.stem, plan)
     return _Opened(keras_runner(model, card.dropout, plan), inputs_of(model), card, plan is not None)
 
 
-def _open_tflite(path: Path) -> _Opened:
+def _open_tflite(path: Path, card: Card | None) -> _Opened:
     model = Model(path)
     # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
     indices = {len(tensor["shape"]): tensor["index"] for tensor in model.inputs}
@@ -253,10 +253,10 @@ def _open_tflite(path: Path) -> _Opened:
         (picture,) = model(arrays).values()
         return picture
 
-    return _Opened(run, inputs, cards.read(path) or Card(name=path.stem))
+    return _Opened(run, inputs, card or Card(name=path.stem))
 
 
-def _open_saved_model(path: Path) -> _Opened:
+def _open_saved_model(path: Path, card: Card | None) -> _Opened:
     if not (path / "saved_model.pb").is_file():
         models = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
         hint = f"; it holds {', '.join(models)}: name one of them" if models else f": a {KINDS} was looked for"
@@ -285,7 +285,7 @@ def _open_saved_model(path: Path) -> _Opened:
 
     run.model = model  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
     shapes = {name: tuple(spec.shape) for name, spec in inputs.items()}
-    return _Opened(run, shapes, cards.read(path) or Card(name=path.stem))
+    return _Opened(run, shapes, card or Card(name=path.stem))
 
 
 def load_keras(path: str | Path) -> keras.Model:

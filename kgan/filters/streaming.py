@@ -35,7 +35,7 @@ from kgan.types import Tensor
 WHOLE, WHOLE_ON_JAX = 512**2, 256**2  # pixels of a picture that is not worth cutting into tiles
 LARGEST_MAP = 2**24  # numbers: as many as the largest map of a tile has, about
 CORE_ON_JAX = 256  # pixels a side of a tile without its margin
-IN_MEMORY = 2**31  # bytes of maps that are kept there; more lie on the disk
+IN_MEMORY = 2**30  # bytes of maps that are kept there; more lie on the disk
 SIDE = 4096  # pixels of the picture by which strides are read off a network's shapes
 
 Key: TypeAlias = tuple[int, ...]  # of a tensor: its id in the network, behind the ids of the calls that it lies in
