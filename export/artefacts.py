@@ -27,6 +27,7 @@ from kgan.export.verify import Check, Measurement
 from kgan.filters import card as cards
 from kgan.filters.card import Card
 
+STALE = 3600.0  # seconds
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -131,7 +132,8 @@ def make(
 
     measurements: list[Measurement] = []
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
+    files.sweep(output, older=STALE)
+    with tempfile.TemporaryDirectory(dir=output, prefix=f"{files.MARK}-") as temporary:
         for artefact in artefacts:
             path = Path(temporary) / artefact.name
             try:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import numpy as np
 
 from kgan import files
@@ -16,3 +20,15 @@ def test_the_digest_sees_names_types_shapes_and_values() -> None:
 def test_the_digest_does_not_see_order_and_layout() -> None:
     a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.array(7)
     assert files.digest({"a": a, "b": b}) == files.digest({"b": b, "a": np.asfortranarray(a)})
+
+
+def test_only_what_is_old_enough_is_swept(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / f"{files.MARK}-{name}").write_bytes(b"half")
+    os.utime(tmp_path / f"{files.MARK}-old", (time.time() - 100,) * 2)
+    (tmp_path / "photo.png").write_bytes(b"whole")
+    files.sweep(tmp_path, older=50)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{files.MARK}-new", "photo.png"]
+    files.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+    files.sweep(tmp_path / "nowhere")

@@ -43,8 +43,8 @@ class Card:
         pix2pix's official test has it, or "moving" averages from the training; "" where it has none.
       dropout: the .keras file drops out at test too, by the same draws for every picture. Exported files never do.
       range: pixel values of input and output, always -1 to 1; RGB, channels last.
-      sha256: of the file that the card was written with, see `digest`; of the one before too, which a kill may leave in
-        its place. Without any, as in cards of version 0.1.0, `export` may have one.
+      sha256: of the file that the card was written with, see `digest`; while that replaces another, of the other too.
+        Without any, as in cards of version 0.1.0, `export` may have one.
       training: steps, settings and data, for people.
       export: recipe, sha256, versions and verification of an exported file.
     """
@@ -138,13 +138,16 @@ def digest(path: Path) -> tuple[int, str]:
 def write_both(model: Path, card: Card, write: Callable[[Path], object]) -> None:
     """Write a model's file by `write`, and its card, which names its sha256.
 
-    At no moment lies a file there that the card beside it does not name: the card comes first, and still names the file
-    that it found.
+    At no moment lies a file there that the card beside it does not name: the card comes first, and names the file of
+    before too until that is gone.
     """
     with files.replacing(model) as temporary:
         write(temporary)
+        card = dataclasses.replace(card, sha256=(digest(temporary)[1],))
         former = (digest(model)[1],) if model.is_file() else ()
-        dataclasses.replace(card, sha256=(digest(temporary)[1], *former)).write(model)
+        dataclasses.replace(card, sha256=card.sha256 + former).write(model)
+    if former:
+        card.write(model)
 
 
 _REMEDY = "Mend it, or remove it: the model then runs without."

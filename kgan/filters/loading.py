@@ -227,9 +227,10 @@ def _open_keras(path: Path, card: Card | None) -> _Opened:
     from kgan.filters import streaming
 
     model = load_keras(path)
-    plan = streaming.plan(model)
+    inputs = inputs_of(model)
+    plan = None if all(inputs["image"][1:3]) else streaming.plan(model)
     card = card or _card_of(model, path.stem, plan)
-    return _Opened(keras_runner(model, card.dropout, plan), inputs_of(model), card, plan is not None)
+    return _Opened(keras_runner(model, card.dropout, plan), inputs, card, plan is not None)
 
 
 def _open_tflite(path: Path, card: Card | None) -> _Opened:

@@ -10,12 +10,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from kgan import files
 from kgan.errors import UserError
 from kgan.filters.card import CROPS
 from kgan.filters.loading import Filter, Label
 from kgan.pictures import faces, images, tiling
 
 SMALLEST_TILE = 64
+STALE = 3600.0  # seconds after which an unfinished file beside the results was left by a kill
 LARGEST_WHOLE = 2**22  # pixels, of filters that cannot be told where to stop: some 8 GB of memory
 
 
@@ -157,6 +159,7 @@ def translate_files(
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
+    files.sweep(output.parent if _is_file(output) else output, older=STALE)
     if not source.is_dir():
         target = _file_for(source, output, whole)
         pictures = results(source)

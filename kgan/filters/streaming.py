@@ -42,11 +42,13 @@ Key: TypeAlias = tuple[int, ...]  # of a tensor: its id in the network, behind t
 
 # Each pixel depends on that pixel alone.
 POINTWISE = (
-    *(layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax, layers.Rescaling, layers.Identity),
+    *(layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Rescaling, layers.Identity),
     *(layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum),
     *(layers.Dropout, layers.SpatialDropout2D, layers.GaussianNoise, layers.GaussianDropout, layers.AlphaDropout),
     *(own.AppendLabel, own.Bias, own.CAM, own.Heatmap, own.PixelNormalization, Colored, Dropout, Lightness),
 )
+# The same, where their axis is that of the channels.
+AT_EACH_PIXEL = (layers.Concatenate, layers.LayerNormalization, layers.Softmax, layers.UnitNormalization)
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 POOLINGS = (layers.AveragePooling2D, layers.MaxPooling2D)
 # These look at the whole map.
@@ -58,9 +60,11 @@ def reach(layer: Any) -> int | None:
     """How many pixels of its input a layer looks to any side of a pixel, at most; None where that is not known."""
     if isinstance(layer, own.SpectralNormalization | layers.SpectralNormalization):
         return reach(layer.layer)
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        return None
     if isinstance(layer, POINTWISE):
         return 0
-    if isinstance(layer, layers.Concatenate | layers.LayerNormalization | layers.UnitNormalization):
+    if isinstance(layer, AT_EACH_PIXEL):
         return 0 if layer.axis in (-1, 3, [-1], [3]) else None
     if isinstance(layer, layers.PReLU):
         return 0 if layer.shared_axes == [1, 2] else None
@@ -79,7 +83,7 @@ def reach(layer: Any) -> int | None:
     if isinstance(layer, layers.Cropping2D):
         return max(itertools.chain(*layer.cropping))
     if isinstance(layer, layers.UpSampling2D | own.NearestUpsampling2D):
-        return 0 if getattr(layer, "interpolation", "nearest") == "nearest" else 1
+        return {"nearest": 0, "bilinear": 1, "bicubic": 2}.get(getattr(layer, "interpolation", "nearest"))
     if isinstance(layer, own.Blur2D):
         return 1
     return None
@@ -181,7 +185,7 @@ def plan(network: keras.Model) -> Plan | None:
     """How to cut a network whose picture is called "image"; None where it has a layer that looks nobody knows where."""
     try:
         return _Planner(network).plan()
-    except _Unknown:
+    except Exception:  # layers that others wrote raise nearly anything when they are asked for shapes
         return None
 
 
@@ -320,7 +324,7 @@ class _Planner:
             self.shapes[key], self.stretches[key], self.spatial[key] = result, step.stretch, step.spatial
             self.reaches[key] = before + look * stride if step.spatial else 0
             if len(result.shape) == 4 and step.spatial:
-                self.strides[key] = SIDE // result.shape[1] if SIDE % result.shape[1] == 0 else stride
+                self.strides[key] = max(1, round(SIDE / result.shape[1]))  # padding changes it little
             else:
                 self.spatial[key] = False
 

@@ -139,33 +139,33 @@ def test_the_card_of_another_model_is_refused(tmp_path: Path) -> None:
     assert loading.load(path).card.name == "old"
 
 
-def test_a_kill_between_a_model_and_its_card_leaves_a_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "model.keras"
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_kill_between_a_model_and_its_card_leaves_a_pair(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the first, second or third file is moved to its place."""
+    path, place, calls = tmp_path / "model.keras", files.place, []
     cards.write_both(path, Card(name="first"), lambda file: file.write_bytes(b"1"))
-    assert (cards.checked(path) or Card()).name == "first"
 
-    monkeypatch.setattr(files, "place", _killed_at(2))  # the card is placed first
+    def killed(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        place(source, target)
+
+    monkeypatch.setattr(files, "place", killed)
     with pytest.raises(KeyboardInterrupt):
         cards.write_both(path, Card(name="second"), lambda file: file.write_bytes(b"2"))
+    about = cards.checked(path)
+    assert about is not None
+    assert (path.read_bytes(), about.name) == {1: (b"1", "first"), 2: (b"1", "second"), 3: (b"2", "second")}[step]
     monkeypatch.undo()
-    assert path.read_bytes() == b"1" and (cards.checked(path) or Card()).name == "second"
     cards.write_both(path, Card(name="third"), lambda file: file.write_bytes(b"3"))
-    assert path.read_bytes() == b"3" and (cards.checked(path) or Card()).name == "third"
+    about = cards.checked(path)
+    assert about is not None and (path.read_bytes(), about.name, len(about.sha256)) == (b"3", "third", 1)
     path.write_bytes(b"2")
     with pytest.raises(UserError, match="is not the file"):
         cards.checked(path)
-
-
-def _killed_at(number: int) -> Any:
-    place, calls = files.place, []
-
-    def killed(*arguments: Any) -> None:
-        calls.append(arguments)
-        if len(calls) == number:
-            raise KeyboardInterrupt
-        place(*arguments)
-
-    return killed
 
 
 def test_the_digest_of_a_folder_leaves_its_card_out(tmp_path: Path) -> None:

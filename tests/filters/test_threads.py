@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers import small_generator
 
 from kgan.export import export
 from kgan.filters import generators, loading
@@ -20,7 +21,6 @@ from kgan.filters.card import Card
 from kgan.layers import InstanceNormalization
 from kgan.pictures import emoji, faces, images
 from kgan.quiet import quiet
-from tests.helpers import small_generator
 
 THREADS, CALLS = 8, 200
 
