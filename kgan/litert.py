@@ -28,7 +28,8 @@ class Model:
       threads: that one call uses; all cores by default.
 
     Attributes:
-      inputs, outputs: LiteRT's descriptions of the tensors: "name", "shape", "index" and others.
+      inputs, outputs: LiteRT's descriptions of the tensors: "name", "shape", "index" and others; in "shape_signature",
+        -1 stands for any length.
 
     Raises:
       UserError: it cannot be loaded.
@@ -51,10 +52,21 @@ class Model:
     def __call__(self, arrays: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
         """The outputs, by index, of inputs by index."""
         with self._lock:
+            self._fit(arrays)
             for index, array in arrays.items():
                 self._interpreter.set_tensor(index, array)
             self._interpreter.invoke()
             return {output["index"]: self._interpreter.get_tensor(output["index"]) for output in self.outputs}
+
+    def _fit(self, arrays: Mapping[int, np.ndarray]) -> None:
+        """Give inputs of any length the lengths of these arrays."""
+        shapes = {tensor["index"]: tuple(tensor["shape"]) for tensor in self._interpreter.get_input_details()}
+        others = {index: array.shape for index, array in arrays.items() if array.shape != shapes[index]}
+        for index, shape in others.items():
+            self._interpreter.resize_tensor_input(index, shape, strict=True)
+        if others:
+            with quiet():
+                self._interpreter.allocate_tensors()
 
     def named(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs of inputs, both by the names of the file's only signature."""

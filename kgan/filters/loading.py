@@ -238,15 +238,17 @@ def _open_tflite(path: Path, card: Card | None) -> _Opened:
     # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
     indices = {len(tensor["shape"]): tensor["index"] for tensor in model.inputs}
     shapes, results = (
-        [tuple(int(side) for side in tensor["shape"]) for tensor in tensors]
+        [tuple(None if side < 0 else int(side) for side in tensor["shape_signature"]) for tensor in tensors]
         for tensors in (model.inputs, model.outputs)
     )
+    dtypes = {tensor["dtype"] for tensor in model.inputs + model.outputs}
     inputs: dict[str, Shape] = {{4: "image", 2: "label"}[len(shape)]: shape for shape in shapes if len(shape) in (2, 4)}
-    others = len(inputs) < len(shapes)
+    others = len(inputs) < len(shapes) or dtypes != {np.float32}
     if others or len(results) != 1 or not _is_picture(inputs.get("image")) or not _is_picture(results[0]):
         raise UserError(
             f"{path} is no filter: it should map one float32 picture [1, H, W, 3], and a label [1, C] where it takes "
-            f"one, to another, but it has tensors of the shapes {[*shapes, *results]}."
+            f"one, to another, but it has tensors of the shapes {[*shapes, *results]} and the types "
+            f"{', '.join(sorted(np.dtype(dtype).name for dtype in dtypes))}."
         )
 
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:

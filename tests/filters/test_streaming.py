@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,3 +204,31 @@ def test_what_cannot_be_cut_is_done_whole_up_to_a_limit(monkeypatch: pytest.Monk
     with pytest.raises(UserError, match=r"has 101 x 100 pixels.*\.keras file that it was made of.*--tile=1024"):
         photos.translate(unknown, picture)
     np.testing.assert_array_equal(photos.translate(unknown, picture, tile=64)[0], 255 - picture)
+
+
+ON_JAX = """
+import jax, numpy as np
+from kgan.filters import loading, streaming
+from kgan.systems import cyclegan
+
+network = cyclegan.build_generator(cyclegan.Settings(filters=2, residual_blocks=1))
+plan = streaming.plan(network)
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: compiled.append(name))
+for height, width in ((300, 320), (340, 292)):
+    compiled.clear()
+    pixels = np.random.default_rng(0).uniform(-1, 1, (1, height, width, 3)).astype(np.float32)
+    result = streaming.run(plan, {"image": pixels})
+    print(sum("compile" in name for name in compiled))
+assert np.abs(result - np.asarray(loading.apply(network, pixels))).max() < 1e-4
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs the extra jax")
+def test_jax_compiles_nothing_for_another_size() -> None:
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run([sys.executable, "-c", ON_JAX], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = map(int, done.stdout.split())
+    assert first > 10 and second == 0
