@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -496,6 +497,8 @@ class _Room:
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if self.used + size > IN_MEMORY:
             with tempfile.TemporaryFile(prefix="kgan-") as file:
+                if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when it is written to
+                    os.posix_fallocate(file.fileno(), 0, size)
                 return np.memmap(file, dtype, "w+", shape=shape)
         self.used += size
         return np.empty(shape, dtype)
