@@ -18,6 +18,7 @@ import numpy as np
 
 import kgan
 from kgan import files
+from kgan.errors import UserError
 from kgan.export import half, verify
 from kgan.export.recipes import Recipe
 from kgan.export.runtimes import Inputs
@@ -26,6 +27,7 @@ from kgan.export.verify import Check, Measurement
 from kgan.filters import card as cards
 from kgan.filters.card import Card
 
+STALE = 3600.0  # seconds
 PACKAGES = ("tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
@@ -108,7 +110,7 @@ def half_file(subject: Subject) -> Artefact:
         half.halve(subject.model, path)
 
     def measure(path: Path) -> list[Measurement]:
-        size = verify.digest(path)
+        size = cards.digest(path)
         measurement = Measurement(path.name, "keras", *size, len(subject.inputs), half.FLOOR, runtime="keras")
         return [verify.judge(measurement, subject.expected, subject.redraw(path))]
 
@@ -132,12 +134,17 @@ def make(
 
     measurements: list[Measurement] = []
     output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".export.") as temporary:
+    files.sweep(output, older=STALE)
+    with tempfile.TemporaryDirectory(dir=output, prefix=f"{files.MARK}-") as temporary:
         for artefact in artefacts:
             path = Path(temporary) / artefact.name
-            artefact.write(path)
-            results = artefact.verify(path)
-            verified_card(artefact, results).write(path)
+            try:
+                artefact.write(path)
+                results = artefact.verify(path)
+            except UserError as error:  # the others may still be written, and the report says why this one is not
+                results = [Measurement(artefact.name, "", 0, "", 0, 0.0, problems=(str(error).rstrip("."),))]
+            else:
+                verified_card(artefact, results).write(path)
             settle(path, output, not any(each.problems for each in results))
             measurements += results
     write_report(subject, measurements, output)
@@ -150,7 +157,7 @@ def verified_card(artefact: Artefact, measurements: Sequence[Measurement]) -> Ca
     """The artefact's card, with what was found of the file."""
     first = measurements[0]
     verification = {
-        measurement.signature: {
+        _where(measurement): {
             "pictures": measurement.pictures,
             "max_difference": measurement.max_difference,
             "mean_difference": measurement.mean_difference,
@@ -168,26 +175,39 @@ def verified_card(artefact: Artefact, measurements: Sequence[Measurement]) -> Ca
         "versions": versions(),
         "verification": verification,
     }
-    return dataclasses.replace(artefact.card, export=export)
+    return dataclasses.replace(artefact.card, export=export, sha256=(first.sha256,))
+
+
+def _where(measurement: Measurement) -> str:
+    """The signature, and where it did not run in the runtime that is usual for its kind of file, in which it did."""
+    usual = measurement.runtime in ("litert", "tensorflow", "keras")
+    return measurement.signature if usual else f"{measurement.signature} in {measurement.runtime}"
 
 
 def settle(path: Path, output: Path, holds: bool) -> None:
-    """Move a file or folder and its card to `output`; where it does not hold, clear away what has its name there."""
-    for source in [path] if path.is_dir() else [cards.path_of(path), path]:
-        target = output / source.name
-        if holds:
-            files.place(source, target)
-        elif target.is_dir():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
+    """Move a file or folder and its card to `output`; where it does not hold, clear away what has its name there.
+
+    A file of before goes first, so that it never lies beside a card that is not its own.
+    """
+    target = output / path.name
+    if holds and path.is_dir():
+        files.place(path, target)  # its card lies inside
+        return
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+        cards.path_of(target).unlink(missing_ok=True)
+    if holds:
+        for source in (cards.path_of(path), path):
+            files.place(source, output / source.name)
 
 
 def write_report(subject: Subject, measurements: Sequence[Measurement], output: Path) -> None:
     """verification.json: the model, the versions, and every measurement, of refused files too."""
     report = {
         "model": subject.model.name,
-        "sha256": verify.digest(subject.model)[1],
+        "sha256": cards.digest(subject.model)[1],
         **subject.facts,
         "versions": versions(),
         "measurements": [dataclasses.asdict(measurement) for measurement in measurements],

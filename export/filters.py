@@ -35,8 +35,8 @@ def subject(
     """What is exported of the filter in a `.keras` file; arguments and errors as of `kgan.export.export`."""
     if not pictures:
         raise UserError("Export needs at least one picture to verify the files on.")
+    card = cards.checked(model) or Card(name=model.stem)
     network = float32_copy(load_keras(model))
-    card = cards.read(model) or Card(name=model.stem)
     check_statistics(network, card, cards.path_of(model))
 
     # The network itself says which sizes it takes, whatever stands in the card; and no exported file drops out.

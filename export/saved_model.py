@@ -118,7 +118,7 @@ class Serving:
 
 def _reflected(side: tf.Tensor, multiple: int, smallest: int) -> tf.Tensor:
     """Indices 0, 1 .. side - 1 and on, reflected at the ends, as many as `kgan.filters.loading.padding` asks for."""
-    added = tf.maximum(-side % multiple, smallest - side)
+    added = -(-tf.maximum(side, smallest) // multiple) * multiple - side
     period = tf.maximum(2 * (side - 1), 1)
     index = tf.range(side + added) % period
     return tf.minimum(index, period - index)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-from tensorflow.lite.python.convert_phase import ConverterError
 
 from kgan.errors import UserError
 from kgan.export import tracing
@@ -53,11 +52,11 @@ class Convertible:
             converter.optimizations = [tf.lite.Optimize.DEFAULT] if optimize else []
             try:
                 return bytes(converter.convert())
-            except ConverterError as error:
+            except Exception as error:  # the converter's own, and what TensorFlow raises before it comes to that
                 raise UserError(f"{self.name} cannot be converted to .tflite: {_reason(error)}.") from error
 
 
-def _reason(error: ConverterError) -> str:
+def _reason(error: Exception) -> str:
     """The line of the converter's page that names the operations."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     operations = [line for line in lines if "ops:" in line.lower()]
@@ -92,8 +91,13 @@ def convertible(model: keras.Model, size: tuple[int, int]) -> Convertible:
     def draw(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.ensure_shape(apply(model, inputs["image"], inputs.get("label")), shapes["image"])
 
-    with quiet():
-        return Convertible(model.name, tracing.trace(draw, shapes), tracing.weights(model))
+    try:
+        with quiet():
+            return Convertible(model.name, tracing.trace(draw, shapes), tracing.weights(model))
+    except Exception as error:  # a layer of Keras or TensorFlow that does not take this size
+        raise UserError(
+            f"{model.name} cannot be exported for {size[0]}x{size[1]} pictures: {_reason(error)}."
+        ) from error
 
 
 def convert(model: keras.Model, size: tuple[int, int], recipe: Recipe, calibration: Sequence[Inputs] = ()) -> bytes:

@@ -7,7 +7,6 @@ number, and, for `.tflite`, where phones could not run it: see `kgan.export.oper
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from kgan.errors import UserError
 from kgan.export import operations
 from kgan.export.runtimes import Inputs, Runtime, litert
+from kgan.filters.card import digest
 from kgan.pictures import images
 from kgan.types import Tensor
 
@@ -31,8 +31,8 @@ class Measurement:
     """One file, or one signature of a SavedModel, against Keras.
 
     Attributes:
-      file: its name; signature: "serving_default" for a `.tflite`.
-      bytes, sha256: of the file; of a folder, see `digest`.
+      file: its name; signature: "serving_default" for a `.tflite`, "" for a file that could not be written.
+      bytes, sha256: of the file or folder, see `kgan.filters.card.digest`.
       pictures: how many were compared.
       max_difference, mean_difference: absolute, of pixels in [-1, 1]; None where it was not run or gave
         no numbers.
@@ -68,20 +68,10 @@ class VerificationError(UserError):
 
     def __init__(self, measurements: Sequence[Measurement]) -> None:
         self.measurements = measurements
-        refused = [f"{m.file} ({m.signature}): {'; '.join(m.problems)}" for m in measurements if m.problems]
+        refused = [
+            f"{m.file} ({m.signature or 'not written'}): {'; '.join(m.problems)}" for m in measurements if m.problems
+        ]
         super().__init__(f"Verification failed, and what is refused is not kept. {'. '.join(refused)}.")
-
-
-def digest(path: Path) -> tuple[int, str]:
-    """Bytes and sha256 of a file.
-
-    Of a folder: the sum of its files' bytes, and the sha256 of the lines that `sha256sum` prints for them, by path.
-    """
-    if path.is_file():
-        return path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    lines = "".join(f"{digest(file)[1]}  {file.relative_to(path).as_posix()}\n" for file in files)
-    return sum(file.stat().st_size for file in files), hashlib.sha256(lines.encode()).hexdigest()
 
 
 def compare(expected: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> tuple[float, float, float]:

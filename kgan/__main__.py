@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from kgan import __version__, commands
+from kgan.quiet import open_streams
 
 MODULES = {
     "train": "kgan.commands.train",
@@ -29,6 +30,7 @@ PYTHONS = ((3, 11), (3, 12))
 
 def main() -> None:
     """Run the command that the first argument names, with the others as its own."""
+    open_streams()
     if sys.version_info[:2] not in PYTHONS:
         commands.fail(f"kgan needs Python 3.11 or 3.12; this is Python {sys.version.split()[0]}.")
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"

@@ -8,9 +8,10 @@ import os
 import re
 import shutil
 import tarfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,19 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def sweep(folder: str | Path, name: str | None = None) -> None:
-    """Remove what a killed process left unfinished in `folder`: all of it, or what was to be called `name`."""
+def sweep(folder: str | Path, name: str | None = None, older: float = 0) -> None:
+    """Remove what a killed process left unfinished in `folder`.
+
+    Args:
+      folder: need not be there.
+      name: what it was to be called; by default all is removed.
+      older: seconds for which it has not been touched, where another process may be at work in the folder.
+    """
     for path in Path(folder).glob(f"{MARK}-*"):
         if name is None or re.fullmatch(rf"{re.escape(MARK)}-\w{{8}}-{re.escape(_end(name))}", path.name):
-            _remove(path)
+            with suppress(FileNotFoundError):  # it was just finished
+                if time.time() - path.stat().st_mtime >= older:
+                    _remove(path)
 
 
 def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -6,27 +6,67 @@ import contextlib
 import faulthandler
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+_lock = threading.Lock()
+_blocks = 0  # in which threads are now
+_redirection = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Nothing that this process writes to standard output or standard error inside the block is seen.
 
-    Exceptions pass. Not for use while other threads print.
+    Exceptions pass. Several threads may be inside: the last one out switches the light on again.
     """
+    global _blocks
+    with _lock:
+        if not _blocks:
+            _redirection.enter_context(_silence())
+        _blocks += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _blocks -= 1
+            if not _blocks:
+                _redirection.close()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
     with Path(os.devnull).open("w") as nowhere, contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(nowhere))
         stack.enter_context(contextlib.redirect_stderr(nowhere))
         for stream, descriptor in ((sys.__stdout__, 1), (sys.__stderr__, 2)):
-            if stream is not None:
+            if stream is not None and not stream.closed:
                 stream.flush()
-            copy = os.dup(descriptor)
+            try:
+                copy = os.dup(descriptor)
+            except OSError:  # closed, and stays so
+                continue
             stack.callback(os.close, copy)
             stack.callback(os.dup2, copy, descriptor)
             os.dup2(nowhere.fileno(), descriptor)
         yield
+
+
+def open_streams() -> None:
+    """Standard streams that were closed when the process began (`2>&-`) lead nowhere, as if to /dev/null.
+
+    Else the next file that is opened would get their number, and with it what others print.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)  # noqa: SIM115, PTH123  # for as long as the process lives
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
 
 
 @contextlib.contextmanager

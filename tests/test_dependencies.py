@@ -19,6 +19,7 @@ GROUND = {
     "errors",
     "files",
     "labels",
+    "litert",
     "precision",
     "quiet",
     "settings",
@@ -31,6 +32,7 @@ IMPORTS = {
     "errors": set(),
     "files": set(),
     "labels": set(),
+    "litert": set(),
     "precision": set(),
     "quiet": set(),
     "settings": set(),
@@ -134,8 +136,8 @@ def test_the_ground_is_imported_in_one_direction_too() -> None:
         for each in imports()
         if part(each.source) in GROUND and each.target.partition(".")[0] == "kgan"
     }
-    to_errors = {(name, "errors") for name in ("files", "labels", "settings", "state_dict")}
-    assert edges - {("kgan", "filters")} == to_errors | {("precision", "types")}
+    to_errors = {(name, "errors") for name in ("files", "labels", "litert", "settings", "state_dict")}
+    assert edges - {("kgan", "filters")} == to_errors | {("litert", "quiet"), ("precision", "types")}
 
 
 def test_only_commands_import_export_and_configs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +38,15 @@ def test_what_was_to_have_a_long_name_is_swept(tmp_path: Path) -> None:
         files._aside(tmp_path / other).write_bytes(b"x")
     files.sweep(tmp_path, name)
     assert [path.name[-1] for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_only_what_is_old_enough_is_swept(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / f"{files.MARK}-{name}").write_bytes(b"half")
+    os.utime(tmp_path / f"{files.MARK}-old", (time.time() - 100,) * 2)
+    (tmp_path / "photo.png").write_bytes(b"whole")
+    files.sweep(tmp_path, older=50)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{files.MARK}-new", "photo.png"]
+    files.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+    files.sweep(tmp_path / "nowhere")

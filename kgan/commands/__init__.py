@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import io
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags
 
 from kgan.errors import Remark, UserError
-from kgan.quiet import only_python
+from kgan.quiet import only_python, open_streams
 
 T = TypeVar("T")
 
@@ -56,12 +59,13 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
                 raise
             fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free space and start again.")
 
+    open_streams()
     warnings.formatwarning = _sentence
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which kgan names itself
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    with only_python():
+    with only_python(), _orderly():
         app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
 
 
@@ -75,6 +79,24 @@ def _sentence(
     if issubclass(category, Remark):
         return f"kgan: {message}\n"
     return _formatted(message, category, filename, lineno, line)
+
+
+@contextlib.contextmanager
+def _orderly() -> Iterator[None]:
+    """Within, SIGTERM and SIGHUP end the process as an exception does, so that nothing unfinished stays behind."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # not under nohup
+    for number in numbers:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def parse(argv: list[str]) -> list[str]:

@@ -35,7 +35,11 @@ CROP = flags.DEFINE_enum("crop", "auto", ["auto", *CROPS], "What is taken of a p
 PASTE = flags.DEFINE_bool("paste", False, "Blend filtered faces back into the photo.")
 SIZE = shared(flags.DEFINE_integer, "size", "Side of a crop in pixels; default: as the filter was trained.")
 LABEL = shared(flags.DEFINE_string, "label", "For a filter that takes labels, which to draw: hair=blonde,eyes=blue.")
-TILE = flags.DEFINE_integer("tile", photos.TILE, "Larger photos are done in overlapping tiles of this side in pixels.")
+TILE = flags.DEFINE_integer(
+    "tile",
+    None,
+    "For a SavedModel: larger photos are done in overlapping tiles of this side in pixels. No .keras needs it.",
+)
 MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels", images.MEGAPIXELS, "Larger pictures are refused: small files may hold huge ones.", lower_bound=0
 )

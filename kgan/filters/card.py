@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import hashlib
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,9 @@ from kgan.errors import UserError
 from kgan.labels import Labels
 
 CROPS = ("face", "center", "none")
+KINDS = ("filter", "generator")
+LARGEST_SIDE = 8192  # pixels; a larger number in a card is a mistake
+LARGEST_CARD = 2**22  # bytes
 
 
 @dataclasses.dataclass
@@ -35,7 +42,9 @@ class Card:
       batch_norm: what its batch normalization uses: "batch", the picture's own statistics where it comes alone, as
         pix2pix's official test has it, or "moving" averages from the training; "" where it has none.
       dropout: the .keras file drops out at test too, by the same draws for every picture. Exported files never do.
-      range: pixel values of input and output; RGB, channels last.
+      range: pixel values of input and output, always -1 to 1; RGB, channels last.
+      sha256: of the file that the card was written with, see `digest`; while that replaces another, of the other too.
+        Without any, as in cards of version 0.1.0, `export` may have one.
       training: steps, settings and data, for people.
       export: recipe, sha256, versions and verification of an exported file.
     """
@@ -52,6 +61,7 @@ class Card:
     batch_norm: str = ""
     dropout: bool = False
     range: tuple[float, float] = (-1.0, 1.0)
+    sha256: tuple[str, ...] = ()
     training: dict[str, Any] = dataclasses.field(default_factory=dict)
     export: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -69,17 +79,169 @@ def path_of(model: str | Path) -> Path:
 
 
 def read(model: str | Path) -> Card | None:
-    """The card of a model, None where it has none; a `UserError` where it is no card."""
+    """The card of a model, None where it has none; a `UserError` that names the field where it is no card."""
     path = path_of(model)
     if not path.is_file():
         return None
     try:
+        if path.stat().st_size > LARGEST_CARD:
+            raise ValueError("it is too large")
         values = json.loads(path.read_text(encoding="utf-8"))
-        fields = {field.name for field in dataclasses.fields(Card)}
-        card = Card(**{key: value for key, value in values.items() if key in fields})
-        card.labels = Labels.from_json(values["labels"]) if values.get("labels") else None
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(f"{path} is not a kgan card: {error}.") from error
-    card.size = (int(card.size[0]), int(card.size[1])) if card.size else None
-    card.range = (float(card.range[0]), float(card.range[1]))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition(": line")[0]
+        raise UserError(f"{path} is not a kgan card: {reason}. {_REMEDY}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is not a kgan card: it should be an object of fields. {_REMEDY}")
+    for key, value in values.items():
+        if key not in _FIELDS:
+            near = difflib.get_close_matches(key, _FIELDS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_FIELDS)}."
+            raise UserError(f"{path} is not a kgan card: it has the field {_short(key)}; {hint} {_REMEDY}")
+        what, holds = _FIELDS[key]
+        if not holds(value):
+            raise UserError(f"{path} is not a kgan card: {key} should be {what}, not {_short(value)}. {_REMEDY}")
+    try:
+        labels = Labels.from_json(values["labels"]) if values.get("labels") else None
+    except UserError as error:
+        raise UserError(f"{path} is not a kgan card: {error} {_REMEDY}") from None
+    tuples = {key: tuple(values[key]) for key in ("size", "range", "sha256") if values.get(key) is not None}
+    return Card(**(values | tuples | {"labels": labels}))
+
+
+def checked(model: str | Path) -> Card | None:
+    """As `read`; a `UserError` too where the card was written with another file than the model is now."""
+    card, path = read(model), Path(model)
+    names = (card.sha256 or (card.export.get("sha256"),)) if card else (None,)
+    if names != (None,) and path.exists() and digest(path)[1] not in names:
+        raise UserError(
+            f"{path} is not the file that its card {path_of(path)} was written with: one of them was damaged, or is of "
+            "another model. Copy both from where they were made. Or remove the card: the model then runs without what "
+            "it says of crops, labels and sizes."
+        )
     return card
+
+
+def digest(path: Path) -> tuple[int, str]:
+    """Bytes and sha256 of a file.
+
+    Of a folder: the sum of its files' bytes, and the sha256 of the lines that `sha256sum` prints for them, by path. Its
+    card does not count.
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    parts = sorted(part for part in path.rglob("*") if part.is_file() and part != path_of(path))
+    lines = "".join(f"{digest(part)[1]}  {part.relative_to(path).as_posix()}\n" for part in parts)
+    return sum(part.stat().st_size for part in parts), hashlib.sha256(lines.encode()).hexdigest()
+
+
+def write_both(model: Path, card: Card, write: Callable[[Path], object]) -> None:
+    """Write a model's file by `write`, and its card, which names its sha256.
+
+    At no moment lies a file there that the card beside it does not name: the card comes first, and names the file of
+    before too until that is gone.
+    """
+    with files.replacing(model) as temporary:
+        write(temporary)
+        card = dataclasses.replace(card, sha256=(digest(temporary)[1],))
+        former = (digest(model)[1],) if model.is_file() else ()
+        dataclasses.replace(card, sha256=card.sha256 + former).write(model)
+    if former:
+        card.write(model)
+
+
+_REMEDY = "Mend it, or remove it: the model then runs without."
+
+
+def _short(value: object) -> str:
+    """A value as JSON writes it, at most 60 characters."""
+    try:
+        text = json.dumps(value)
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SIDE
+
+
+def _is_size(value: object) -> bool:
+    return value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_side, value)))
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _is_labels(value: object) -> bool:
+    """What `Labels.from_json` reads."""
+
+    def group(each: object) -> bool:
+        return (
+            isinstance(each, dict)
+            and each.keys() == {"name", "values", "flags"}
+            and isinstance(each["name"], str)
+            and isinstance(each["values"], list)
+            and bool(each["values"])
+            and all(map(_is_text, each["values"]))
+            and isinstance(each["flags"], bool)
+        )
+
+    def label_set(each: object) -> bool:
+        return (
+            isinstance(each, dict)
+            and each.keys() == {"name", "groups"}
+            and isinstance(each["name"], str)
+            and isinstance(each["groups"], list)
+            and bool(each["groups"])
+            and all(map(group, each["groups"]))
+        )
+
+    return value is None or (
+        isinstance(value, dict)
+        and value.keys() == {"sets", "optional"}
+        and isinstance(value["sets"], list)
+        and bool(value["sets"])
+        and all(map(label_set, value["sets"]))
+        and isinstance(value["optional"], bool)
+    )
+
+
+def _is_training(value: object) -> bool:
+    """Free, but for the measures by which the best of a run is chosen."""
+
+    def is_number(each: object) -> bool:
+        return isinstance(each, int | float) and not isinstance(each, bool)
+
+    measures = value.get("validation", {"kid": 0}) if isinstance(value, dict) else None
+    return isinstance(measures, dict) and "kid" in measures and all(map(is_number, measures.values()))
+
+
+def _is_export(value: object) -> bool:
+    return isinstance(value, dict) and ("sha256" not in value or _is_digest(value["sha256"]))
+
+
+# Of each field, what it should be, and whether a value of JSON is that.
+_SIDE = f"a whole number from 1 to {LARGEST_SIDE}"
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("a text", _is_text),
+    "system": ("a text", _is_text),
+    "kind": (" or ".join(f'"{kind}"' for kind in KINDS), KINDS.__contains__),
+    "image_size": (_SIDE, _is_side),
+    "size": (f"null or [height, width], each {_SIDE}", _is_size),
+    "multiple": (_SIDE, _is_side),
+    "smallest": (_SIDE, _is_side),
+    "crop": (" or ".join(f'"{crop}"' for crop in CROPS), CROPS.__contains__),
+    "labels": ('null or {"sets": [...], "optional": ...} as a training writes it', _is_labels),
+    "batch_norm": ('"", "batch" or "moving"', ("", "batch", "moving").__contains__),
+    "dropout": ("true or false", lambda value: isinstance(value, bool)),
+    "range": ("[-1.0, 1.0]", lambda value: value == [-1, 1] and not any(isinstance(x, bool) for x in value)),
+    "sha256": ("a list of digests of 64 digits", lambda value: isinstance(value, list) and all(map(_is_digest, value))),
+    "training": ("an object, its validation an object of numbers, kid among them", _is_training),
+    "export": ("an object, its sha256 a digest of 64 digits", _is_export),
+}

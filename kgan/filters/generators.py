@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ class Generator:
       layers: of the synthesis network, each with a style; used: how many of them draw, fewer while it still grows.
       mean: [W], the average w; cutoff: how many layers truncation touches unless told otherwise.
       noise_shapes: of the optional noise, [h, w, 1] by name.
+
+    It may be called from several threads, which take turns.
     """
 
     def __init__(self, model: keras.Model, card: Card) -> None:
@@ -47,6 +50,7 @@ class Generator:
         self.noise_shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in synthesis.inputs if tensor.name != "ws"}
         self.used = len(self.noise_shapes)
         self._mapping, self._synthesis = mapping, synthesis
+        self._lock = threading.Lock()  # Keras' predict_on_batch keeps state between calls
         self._quiet = _without_noise(synthesis)
 
     def z(self, seeds: Sequence[int]) -> np.ndarray:
@@ -76,7 +80,8 @@ class Generator:
     def w(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Map z [B, Z] and, where it takes them, labels [B, N] to w [B, W]."""
         inputs = [z] if label is None else [z, label]
-        return _batches(lambda z, *label: self._mapping.predict_on_batch(_named(z, *label)), *inputs)
+        with self._lock:
+            return _batches(lambda z, *label: self._mapping.predict_on_batch(_named(z, *label)), *inputs)
 
     def ws(self, w: np.ndarray, psi: float = 1.0, cutoff: int | None = None) -> np.ndarray:
         """Styles [B, layers, W] of w [B, W]: mean + psi (w - mean) below layer `cutoff`, w itself from there on."""
@@ -91,7 +96,8 @@ class Generator:
           noise: by name, [1 or B, h, w, 1], see `noise_shapes`; without it, the file's own fixed noise.
         """
         if not noise:
-            return _batches(self._quiet.predict_on_batch, ws)
+            with self._lock:
+                return _batches(self._quiet.predict_on_batch, ws)
         import keras
 
         pictures = self._synthesis({"ws": ws, **noise}, training=False)
@@ -167,11 +173,12 @@ def load_network(path: str | Path) -> tuple[keras.Model, Card]:
     path = included.find(path)
     if not path.is_file() or path.suffix != ".keras":
         raise UserError(f"There is no generator {path}: the generator.keras of a StyleGAN training was looked for.")
+    card = cards.checked(path) or Card(name=path.stem, kind="generator")
     try:
         model = float32_copy(legacy.load_model(path))
         for name in PARTS:
             part(model, name)
-        return model, cards.read(path) or Card(name=path.stem, kind="generator")
+        return model, card
     except UserError as error:
         raise UserError(f"{path} cannot be used. {error}") from None
     except Exception as error:  # Keras raises nearly anything on a file that it did not write

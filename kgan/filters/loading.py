@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,12 +20,15 @@ from kgan.errors import UserError
 from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.filters.card import Card
+from kgan.litert import Model
 from kgan.pictures import images
 from kgan.quiet import quiet
 from kgan.types import Shape, Tensor
 
 if TYPE_CHECKING:
     import keras
+
+    from kgan.filters.streaming import Plan
 
 KINDS = ".keras file, .tflite file or SavedModel folder"
 Label = str | Sequence[float] | np.ndarray
@@ -41,7 +44,7 @@ def load(path: str | Path) -> Filter:
     path = included.find(path)
     if not path.exists():
         raise UserError(f"There is no model {path}: a {KINDS} was looked for.")
-    run, inputs, card = _open(path)
+    run, inputs, card, streams = _open(path, cards.checked(path))
     _, height, width, _ = inputs["image"]
     label_size = inputs["label"][1] or 0 if "label" in inputs else 0
     if card.labels and card.labels.width != label_size:
@@ -49,7 +52,8 @@ def load(path: str | Path) -> Filter:
             f"{cards.path_of(path)} names labels of {card.labels.width} numbers, and {path.name} takes {label_size}: "
             "it is the card of another filter."
         )
-    return Filter(run, dataclasses.replace(card, size=(height, width) if height and width else None), label_size)
+    size = (height, width) if height and width else None
+    return Filter(run, dataclasses.replace(card, size=size), label_size, streams)
 
 
 def load_for_photos(path: str | Path) -> Filter:
@@ -61,14 +65,18 @@ def load_for_photos(path: str | Path) -> Filter:
     tflite = included.tflite(path)
     if tflite is None:
         return load(path)
-    fixed, free = load(tflite), functools.cache(lambda: load(path))
+    fixed, free, lock = load(tflite), functools.cache(lambda: load(path)), threading.Lock()
 
     def run(pixels: np.ndarray, *label: np.ndarray) -> np.ndarray:
-        return (fixed if pixels.shape[1:3] == fixed.size else free()).run(pixels, *label)
+        if pixels.shape[1:3] == fixed.size:
+            return fixed.run(pixels, *label)
+        with lock:
+            other = free()
+        return other.run(pixels, *label)
 
     card = cards.read(included.find(path))
     assert card is not None
-    return Filter(run, card, fixed.label_size)
+    return Filter(run, card, fixed.label_size, streams=True)
 
 
 class Filter:
@@ -84,11 +92,14 @@ class Filter:
       multiple, smallest: what the sides of a picture are brought to a multiple of, and at least to; 1 for a filter of
         fixed size.
       label_size: how many numbers a label has, 0 where the filter takes none; the card's labels name them.
+      streams: it takes pictures of any size without needing memory for all of one: see `kgan.filters.streaming`.
       run: the bare network, see `Run`; sides as `size` and `multiple` ask.
+
+    It may be called from several threads.
     """
 
-    def __init__(self, run: Run, card: Card, label_size: int = 0) -> None:
-        self.run = run
+    def __init__(self, run: Run, card: Card, label_size: int = 0, streams: bool = False) -> None:
+        self.run, self.streams = run, streams
         self.card = card
         self.label_size = label_size
         self._label: np.ndarray | None = None
@@ -165,8 +176,8 @@ def _check(image: np.ndarray) -> None:
 
 
 def padding(length: int, multiple: int, smallest: int) -> int:
-    """How many pixels to add to a side: up to the next multiple, and at least to `smallest`, itself a multiple."""
-    return max(-length % multiple, smallest - length)
+    """How many pixels to add to a side: up to the next multiple, and at least to `smallest`."""
+    return -(-max(length, smallest) // multiple) * multiple - length
 
 
 def _pad(image: np.ndarray, multiple: int, smallest: int) -> np.ndarray:
@@ -193,63 +204,62 @@ class _Opened(NamedTuple):
       run: the network.
       inputs: their shapes by name: "image" [B, H, W, 3], and "label" [B, C] where it takes one; None for any length.
       card: as it lies beside the file, or what is known without.
+      streams: as of a `Filter`.
     """
 
     run: Run
     inputs: dict[str, Shape]
     card: Card
+    streams: bool = False
 
 
-def _open(path: Path) -> _Opened:
+def _open(path: Path, card: Card | None) -> _Opened:
     if path.is_dir():
-        return _open_saved_model(path)
+        return _open_saved_model(path, card)
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        return _open_keras(path)
+        return _open_keras(path, card)
     if path.suffix == ".tflite":
-        return _open_tflite(path)
+        return _open_tflite(path, card)
     raise UserError(f"{path} is not a model that kgan knows: it reads a {KINDS}.")
 
 
-def _open_keras(path: Path) -> _Opened:
+def _open_keras(path: Path, card: Card | None) -> _Opened:
+    from kgan.filters import streaming
+
     model = load_keras(path)
-    card = cards.read(path) or card_of(model, path.stem)
-    return _Opened(keras_runner(model, card.dropout), inputs_of(model), card)
+    inputs = inputs_of(model)
+    plan = None if all(inputs["image"][1:3]) else streaming.plan(model)
+    card = card or card_of(model, path.stem, plan)
+    return _Opened(keras_runner(model, card.dropout, plan), inputs, card, plan is not None)
 
 
-def _open_tflite(path: Path) -> _Opened:
-    from ai_edge_litert.interpreter import Interpreter
-
-    try:
-        with quiet():
-            interpreter = Interpreter(str(path), num_threads=os.cpu_count())
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise UserError(f"{path} cannot be loaded: {_first_sentence(error)}.") from error
+def _open_tflite(path: Path, card: Card | None) -> _Opened:
+    model = Model(path)
     # By rank, since files that others made name their tensors as they like: a picture has four dimensions, a label two.
-    tensors = interpreter.get_input_details()
-    names = {len(tensor["shape"]): tensor["index"] for tensor in tensors}
-    shapes = [tuple(int(side) for side in tensor["shape"]) for tensor in tensors]
-    outputs = interpreter.get_output_details()
-    results = [tuple(int(side) for side in tensor["shape"]) for tensor in outputs]
+    indices = {len(tensor["shape"]): tensor["index"] for tensor in model.inputs}
+    shapes, results = (
+        [tuple(None if side < 0 else int(side) for side in tensor["shape_signature"]) for tensor in tensors]
+        for tensors in (model.inputs, model.outputs)
+    )
+    dtypes = {tensor["dtype"] for tensor in model.inputs + model.outputs}
     inputs: dict[str, Shape] = {{4: "image", 2: "label"}[len(shape)]: shape for shape in shapes if len(shape) in (2, 4)}
-    others = len(inputs) < len(shapes)
+    others = len(inputs) < len(shapes) or dtypes != {np.float32}
     if others or len(results) != 1 or not _is_picture(inputs.get("image")) or not _is_picture(results[0]):
         raise UserError(
             f"{path} is no filter: it should map one float32 picture [1, H, W, 3], and a label [1, C] where it takes "
-            f"one, to another, but it has tensors of the shapes {[*shapes, *results]}."
+            f"one, to another, but it has tensors of the shapes {[*shapes, *results]} and the types "
+            f"{', '.join(sorted(np.dtype(dtype).name for dtype in dtypes))}."
         )
 
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        interpreter.set_tensor(names[4], pixels)
-        if label is not None:
-            interpreter.set_tensor(names[2], label)
-        interpreter.invoke()
-        return interpreter.get_tensor(outputs[0]["index"])
+        arrays = {indices[4]: pixels} if label is None else {indices[4]: pixels, indices[2]: label}
+        (picture,) = model(arrays).values()
+        return picture
 
-    return _Opened(run, inputs, cards.read(path) or Card(name=path.stem))
+    return _Opened(run, inputs, card or Card(name=path.stem))
 
 
-def _open_saved_model(path: Path) -> _Opened:
+def _open_saved_model(path: Path, card: Card | None) -> _Opened:
     if not (path / "saved_model.pb").is_file():
         models = sorted(file.name for file in path.iterdir() if file.suffix in (".keras", ".tflite"))
         hint = f"; it holds {', '.join(models)}: name one of them" if models else f": a {KINDS} was looked for"
@@ -269,13 +279,16 @@ def _open_saved_model(path: Path) -> _Opened:
             "one, to 'image'."
         )
 
+    lock = threading.Lock()  # as of `keras_runner`
+
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         arrays = {"image": pixels} if label is None else {"image": pixels, "label": label}
-        return function(**{name: tf.constant(array) for name, array in arrays.items()})["image"].numpy()
+        with lock:
+            return function(**{name: tf.constant(array) for name, array in arrays.items()})["image"].numpy()
 
     run.model = model  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
     shapes = {name: tuple(spec.shape) for name, spec in inputs.items()}
-    return _Opened(run, shapes, cards.read(path) or Card(name=path.stem))
+    return _Opened(run, shapes, card or Card(name=path.stem))
 
 
 def load_keras(path: str | Path) -> keras.Model:
@@ -310,10 +323,11 @@ def load_keras(path: str | Path) -> keras.Model:
     return model
 
 
-def card_of(model: keras.Model, name: str) -> Card:
-    """For a model without one: a generator halves its picture once for each strided convolution."""
+def card_of(model: keras.Model, name: str, plan: Plan | None = None) -> Card:
+    """For a model without one; of a network that nothing is known of, strided convolutions are counted."""
     halvings = sum(layer.__class__.__name__ == "Conv2D" and layer.strides == (2, 2) for layer in model.layers)
-    return Card(name=name, multiple=2**halvings, smallest=max(8, 2**halvings))
+    multiple = plan.multiple if plan else 2**halvings
+    return Card(name=name, multiple=multiple, smallest=max(8, multiple))
 
 
 def inputs_of(model: keras.Model) -> dict[str, Shape]:
@@ -352,16 +366,29 @@ def _first_sentence(error: Exception) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def keras_runner(model: keras.Model, dropout: bool = False) -> Run:
-    """The `run` of a `Filter`; with `dropout` it drops out, by draws that are the same every time."""
+def keras_runner(model: keras.Model, dropout: bool = False, plan: Plan | None = None) -> Run:
+    """The `run` of a `Filter`, one picture at a time.
+
+    Args:
+      model: the network.
+      dropout: it drops out, by draws that are the same every time.
+      plan: large pictures are done tile by tile as it says; without one they are done whole.
+    """
     import keras
 
+    from kgan.filters import streaming
     from kgan.layers.batch import draw_shapes
 
+    lock = threading.Lock()  # two at once would take as long, and twice the memory
+
     def run(pixels: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        _, height, width, _ = pixels.shape
         random = np.random.default_rng(0)
         shapes = draw_shapes(model, *pixels.shape[:3]) if dropout else {}
         draws = {name: random.random(shape, np.float32) for name, shape in shapes.items()}
-        return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels, label, draws)), np.float32)
+        with lock:
+            if plan and streaming.worth_it(height, width) and not (height % plan.multiple or width % plan.multiple):
+                return streaming.run(plan, {"image": pixels, "label": label, **draws}).astype(np.float32)
+            return np.asarray(keras.ops.convert_to_numpy(apply(model, pixels, label, draws)), np.float32)
 
     return run

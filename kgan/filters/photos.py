@@ -13,13 +13,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from kgan import files
 from kgan.errors import UserError
 from kgan.filters.card import CROPS
 from kgan.filters.loading import Filter, Label
 from kgan.pictures import faces, film, folders, images, tiling
 
-TILE = 1024
 SMALLEST_TILE = 64
+STALE = 3600.0  # seconds after which an unfinished file beside the results was left by a kill
+LARGEST_WHOLE = 2**22  # pixels, of filters that cannot be told where to stop: some 8 GB of memory
 
 
 def translate(
@@ -28,7 +30,7 @@ def translate(
     crop: str = "auto",
     paste: bool = False,
     size: int | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
     label: Label | None = None,
 ) -> list[np.ndarray]:
     """Run a filter over one picture.
@@ -41,8 +43,9 @@ def translate(
         (as the filter's card says).
       paste: with faces, blend them back into the picture.
       size: side of a crop in pixels; by default what the filter accepts or was trained at.
-      tile: pictures with a longer side than this are done in tiles that overlap (`kgan.pictures.tiling`), where the
-        filter takes any size. A filter of one size gets the whole picture fitted into it, and the result is as small.
+      tile: where the filter does not stream, pictures with a longer side than this are done in tiles that overlap
+        (`kgan.pictures.tiling`), each by its own statistics. A filter that streams needs none, and one of a single size
+        gets the whole picture fitted into it: the result is as small.
       label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
 
     Returns:
@@ -73,7 +76,13 @@ def translate(
 
 
 def _with_transparency(
-    picture_filter: Filter, image: np.ndarray, crop: str, paste: bool, size: int | None, tile: int, label: Label | None
+    picture_filter: Filter,
+    image: np.ndarray,
+    crop: str,
+    paste: bool,
+    size: int | None,
+    tile: int | None,
+    label: Label | None,
 ) -> list[np.ndarray]:
     """Filter the colours of uint8 [H, W, 4], then put the transparency back that was cut as they were."""
     colour, alpha = images.on_edge_colour(image), np.ascontiguousarray(image[..., 3])
@@ -88,14 +97,14 @@ def _with_transparency(
     return [np.dstack([result, images.resize(alpha, result.shape[:2])]) for result, alpha in pairs]
 
 
-def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile: int) -> tuple[str, int]:
+def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile: int | None) -> tuple[str, int]:
     """Check the settings of `translate` against each other and the filter; the crop without "auto", and its side."""
     crop = picture_filter.card.crop if crop == "auto" else crop
     if crop not in CROPS:
         raise UserError(f"--crop={crop} is unknown: it is one of auto, {', '.join(CROPS)}.")
     if paste and crop != "face":
         raise UserError(f"--paste blends faces back into the photo, so it needs --crop=face, not --crop={crop}.")
-    if tile < SMALLEST_TILE:
+    if tile is not None and tile < SMALLEST_TILE:
         raise UserError(f"--tile={tile} is too small: tiles have at least {SMALLEST_TILE} pixels a side.")
     if size is not None and crop == "none":
         raise UserError("--size is the side of a crop: it needs --crop=face or --crop=center.")
@@ -109,12 +118,21 @@ def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile
     return crop, size or picture_filter.card.image_size
 
 
-def _apply(picture_filter: Filter, image: np.ndarray, tile: int) -> np.ndarray:
-    """Filter uint8 [H, W, 3]: in tiles where it is large, fitted where the filter takes one size only."""
+def _apply(picture_filter: Filter, image: np.ndarray, tile: int | None) -> np.ndarray:
+    """Filter uint8 [H, W, 3]: fitted where the filter takes one size only, in tiles where that is the only way."""
     if picture_filter.size:
         return _fitted(picture_filter, image, picture_filter.size)
-    if max(image.shape[:2]) > tile:
+    height, width = image.shape[:2]
+    if picture_filter.streams:
+        return picture_filter(image)
+    if tile is not None and max(height, width) > tile:
         return tiling.tiled(picture_filter, image, tile, overlap=tile // 4)
+    if height * width > LARGEST_WHOLE:
+        raise UserError(
+            f"The picture has {width} x {height} pixels, and this filter takes {LARGEST_WHOLE} at once, since its file "
+            "does not show how it could be done bit by bit. Use the .keras file that it was made of, or a smaller "
+            "picture, or --tile=1024: in tiles, each by its own statistics, so that seams may be seen."
+        )
     return picture_filter(image)
 
 
@@ -142,7 +160,7 @@ def translate_files(
     crop: str = "auto",
     paste: bool = False,
     size: int | None = None,
-    tile: int = TILE,
+    tile: int | None = None,
     label: Label | None = None,
     max_megapixels: float = images.MEGAPIXELS,
 ) -> Summary:
@@ -190,6 +208,7 @@ def translate_files(
             film.write_animation(target, frames, durations, moving.plays)
         return [target]
 
+    files.sweep(output.parent if _is_file(output) else output, older=STALE)
     if not source.is_dir():
 
         def beside(moving: bool) -> Path:

@@ -19,7 +19,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan.layers import spectral
+from kgan.layers import spectral, whole
 from kgan.layers.legacy import modernize
 from kgan.precision import at_least_float32
 from kgan.types import Shape, Tensor
@@ -58,9 +58,9 @@ class GroupNormalization(keras.layers.GroupNormalization):
         channels = x.shape[channels_axis]
         axes = tuple(axis for axis in range(1, len(x.shape)) if axis != channels_axis)
         vector = [channels if axis == channels_axis else 1 for axis in range(1, len(x.shape))]
-        mean = ops.mean(x, axis=axes, keepdims=True)
+        mean = whole.mean(x, axes)
         centered = x - mean
-        variance = ops.mean(centered * centered, axis=axes, keepdims=True)
+        variance = whole.mean(centered * centered, axes)
         if self.groups < channels:
             groups = (-1, self.groups, channels // self.groups)
             mean, variance = ops.reshape(mean, groups), ops.reshape(variance, groups)

@@ -7,15 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan.layers import whole
 from kgan.precision import at_least_float32
 from kgan.types import Shape, Tensor
 
 
 def _mean(x: Tensor) -> Tensor:
-    """[B, H, W, C] to [1, 1, 1, C], an axis at a time: one long float32 sum loses digits."""
-    for axis in range(len(x.shape) - 1):
-        x = ops.mean(x, axis=axis, keepdims=True)
-    return x
+    """[B, H, W, C] to [1, 1, 1, C]."""
+    return whole.mean(x, tuple(range(len(x.shape) - 1)))
 
 
 @keras.saving.register_keras_serializable("kgan")

@@ -10,17 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
+from kgan.litert import Model
 from kgan.pictures import images
 from kgan.pictures.tiling import starts
-from kgan.quiet import quiet
 
 MODEL = Path(__file__).parents[1] / "assets" / "blazeface_short_range.tflite"
 INPUT = 128  # the side of the detector's input
@@ -146,19 +144,15 @@ def detect(image: np.ndarray, margin: float = 0) -> list[Face]:
 
 
 @functools.cache
-def _interpreter() -> Interpreter:
-    with quiet():
-        interpreter = Interpreter(os.fspath(MODEL), num_threads=1)
-        interpreter.allocate_tensors()
-    return interpreter
+def _detector() -> Model:
+    return Model(MODEL, threads=1)
 
 
 def _run(square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float32 [128, 128, 3] in [-1, 1] to regressors [896, 16] in pixels of it and logits [896]."""
-    interpreter = _interpreter()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], square[None])
-    interpreter.invoke()
-    outputs = {output["name"]: interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()}
+    detector = _detector()
+    results = detector({detector.inputs[0]["index"]: square[None]})
+    outputs = {output["name"]: results[output["index"]] for output in detector.outputs}
     return outputs["regressors"][0], outputs["classificators"][0, :, 0]
 
 

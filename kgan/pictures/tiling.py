@@ -38,7 +38,8 @@ def tiled(picture_filter: Callable[[np.ndarray], np.ndarray], image: np.ndarray,
 
     A filter that looks at each pixel's neighbourhood alone gives what it would give on the whole picture. One that
     normalizes over the picture (instance normalization, AdaLIN) sees each tile's own statistics: colours may drift
-    from tile to tile, smoothly, since the overlaps are blended.
+    from tile to tile, smoothly, since the overlaps are blended. `kgan.filters.streaming` has no such fault, but must
+    know the network from inside.
 
     Args:
       picture_filter: uint8 [h, w, 3] to uint8 [h, w, 3].

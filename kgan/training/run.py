@@ -19,6 +19,7 @@ from tqdm import tqdm
 from kgan import __version__, engine, files
 from kgan.data import Reader
 from kgan.errors import UserError
+from kgan.filters import card as cards
 from kgan.filters.card import Card
 from kgan.pictures import images
 from kgan.precision import float32_copy, policy
@@ -263,11 +264,9 @@ class _Run:
 
     def write(self, path: Path, name: str, done: int, measures: Measures | None = None) -> None:
         """Write a generator and its card, with what it reached where that was measured."""
-        with files.replacing(path) as temporary:
-            float32_copy(self.system.generators()[name]).save(temporary)
         card = self.card(name, done)
         card.training |= {"validation": {"step": done, **measures}} if measures else {}
-        card.write(path)
+        cards.write_both(path, card, float32_copy(self.system.generators()[name]).save)
 
     def card(self, name: str, done: int) -> Card:
         """The card of the generator `name` after `done` steps."""

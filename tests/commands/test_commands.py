@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kgan
 from kgan import __main__ as console
 from kgan import commands
 from kgan.errors import UserError
+from kgan.pictures import images
 
 EXPERIMENT = """
 import dataclasses
@@ -197,3 +200,45 @@ def test_another_python_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         console.main()
     assert stopped.value.code == 2
     assert capsys.readouterr().err == "kgan: kgan needs Python 3.11 or 3.12; this is Python 3.10.4.\n"
+
+
+WAITING = """
+import time
+from pathlib import Path
+from kgan import commands, files
+
+def main():
+    with files.replacing("result.png") as temporary:
+        temporary.write_bytes(b"half")
+        print("ready", flush=True)
+        time.sleep(60)
+
+commands.run(main, ["kgan"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing_unfinished(number: signal.Signals, tmp_path: Path) -> None:
+    line = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "ready\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+        assert "Traceback" not in process.stderr.read()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "2>&- >&-", "<&- 2>&- >&-"])
+def test_closed_streams_are_as_if_they_led_nowhere(closed: str, tmp_path: Path) -> None:
+    images.write(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8))
+    options = "--model=cyclegan_selfie2anime --crop=center --input=photo.png --output=anime.png"
+    line = f"{sys.executable} -m kgan translate {options} {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0, done
+    assert images.read(tmp_path / "anime.png").shape == (64, 64, 3)
+    assert done.stdout == (b"" if ">&-" in closed.replace("2>&-", "") else b"Wrote anime.png.\n")
+    line = f"{sys.executable} -m kgan translate --model=nothing.keras --input=photo.png --output=anime.png {closed}"
+    done = subprocess.run(line, shell=True, capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from kgan import files
 from kgan.export.artefacts import Artefact, settle, verified_card
 from kgan.export.verify import Measurement
 from kgan.filters import card
@@ -81,3 +83,29 @@ def test_a_card_says_what_was_found_of_each_signature() -> None:
         "floor": 90.0,
     }
     assert about.export == {"inputs": ["z"]}
+
+
+def test_a_second_runtime_has_its_own_key() -> None:
+    measurements = [Measurement("a", "serving_default", 7, "abc", 2, 40.0, psnr=50.0)]
+    measurements.append(dataclasses.replace(measurements[0], runtime="arm64", psnr=45.0))
+    artefact = Artefact("a", "float32", Card(), lambda path: None, lambda path: measurements)
+    verification = verified_card(artefact, measurements).export["verification"]
+    assert {name: each["psnr"] for name, each in verification.items()} == {
+        "serving_default": 50.0,
+        "serving_default in arm64": 45.0,
+    }
+
+
+def test_a_file_of_before_never_lies_beside_a_card_that_is_not_its_own(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, moves = new_file(output.parent), []
+
+    def watched(source: Path, target: Path) -> None:
+        moves.append((target.name, (output / "a.tflite").exists(), (output / "a.json").exists()))
+        place(source, target)
+
+    place = files.place
+    monkeypatch.setattr(files, "place", watched)
+    settle(path, output, holds=True)
+    assert moves == [("a.json", False, False), ("a.tflite", False, True)]

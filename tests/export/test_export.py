@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.filters import as_inputs, drawn_by_keras
 
 from kgan.errors import UserError
@@ -224,3 +225,27 @@ def test_command_says_mistakes_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("kgan: There is no model")
     assert "Traceback" not in done.stderr
+
+
+@keras.saving.register_keras_serializable("tests")
+class Hue(keras.layers.Layer):
+    """An operation that only full TensorFlow has."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.image.adjust_hue(inputs, 0.1)
+
+
+def test_what_cannot_be_converted_is_reported_and_the_rest_is_made(pictures: list[np.ndarray], tmp_path: Path) -> None:
+    inputs = keras.Input((None, None, 3), name="image")
+    keras.Model(inputs, Hue()(inputs)).save(tmp_path / "hue.keras")
+    output = tmp_path / "exported"
+    output.mkdir()
+    (output / "hue_float32.tflite").write_bytes(b"of before")
+    with pytest.raises(
+        VerificationError, match=r"hue_float32\.tflite \(not written\): .*cannot be converted.*AdjustHue"
+    ):
+        export(tmp_path / "hue.keras", output, pictures[:2], size=32, recipes=["float32"])
+    assert sorted(path.name for path in output.iterdir()) == ["hue_saved_model", "verification.json"]
+    first, *others = json.loads((output / "verification.json").read_text())["measurements"]
+    assert "cannot be converted" in first["problems"][0] and not any(each["problems"] for each in others)
+    assert card.checked(output / "hue_saved_model") is not None

@@ -50,6 +50,7 @@ def test_each_has_a_card_and_draws(name: str) -> None:
         pictures = generator([0, 1])
     else:
         loaded = loading.load(name)
+        assert loaded.streams
         loaded = loaded.with_label(about.labels.examples()[0]) if about.labels else loaded
         grey = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
         pictures = np.stack([loaded(picture) for picture in grey])

@@ -6,11 +6,13 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kgan
 from kgan.errors import UserError
@@ -20,6 +22,7 @@ from kgan.filters.card import Card
 from kgan.labels import Group, Labels, LabelSet
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D, ReflectionPadding2D
 from kgan.pictures import emoji, images
+from kgan.quiet import quiet
 
 
 def network(size: int | None) -> keras.Model:
@@ -198,6 +201,28 @@ def test_foreign_keras_models_are_named(tmp_path: Path) -> None:
     keras.Model(inputs, [inputs, inputs]).save(tmp_path / "two.keras")
     with pytest.raises(UserError, match=r"two\.keras is no filter"):
         loading.load(tmp_path / "two.keras")
+
+
+def converted(function: Callable[[tf.Tensor], tf.Tensor], shape: list[int | None], dtype: tf.DType) -> bytes:
+    """A `.tflite` of one input."""
+    concrete = tf.function(function).get_concrete_function(tf.TensorSpec(shape, dtype))
+    with quiet():
+        return bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert())
+
+
+def test_a_tflite_of_any_size(tmp_path: Path, photo: np.ndarray) -> None:
+    """kgan writes none, others do."""
+    (tmp_path / "any.tflite").write_bytes(converted(lambda x: -x, [1, None, None, 3], tf.float32))
+    loaded = loading.load(tmp_path / "any.tflite")
+    assert loaded.size is None and not loaded.streams
+    for picture in (photo, photo[:20], photo[:33, :44], photo):
+        np.testing.assert_array_equal(loaded(picture), 255 - picture)
+
+
+def test_a_tflite_of_other_types_is_no_filter(tmp_path: Path) -> None:
+    (tmp_path / "bytes.tflite").write_bytes(converted(lambda x: x, [1, 8, 8, 3], tf.uint8))
+    with pytest.raises(UserError, match=r"bytes\.tflite is no filter: .*float32.*and the types uint8"):
+        loading.load(tmp_path / "bytes.tflite")
 
 
 @pytest.fixture(scope="module")

@@ -189,6 +189,7 @@ def test_the_filter_holds_the_averaged_weights_in_float32(straight: Path) -> Non
     about = card.read(straight / "generator_ab.keras")
     assert about and about.system == "cyclegan" and about.image_size == 32 and about.size is None
     assert about.training["steps"] == 8
+    assert about == card.checked(straight / "generator_ab.keras") and len(about.sha256) == 1
 
 
 def test_a_finished_run_started_again_says_so_and_changes_nothing(straight: Path, home: Path) -> None:
