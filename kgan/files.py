@@ -93,7 +93,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 def sweep(folder: str | Path, name: str | None = None) -> None:
     """Remove what a killed process left unfinished in `folder`: all of it, or what was to be called `name`."""
     for path in Path(folder).glob(f"{MARK}-*"):
-        if name is None or re.fullmatch(rf"{re.escape(MARK)}-\w{{8}}-{re.escape(name)}", path.name):
+        if name is None or re.fullmatch(rf"{re.escape(MARK)}-\w{{8}}-{re.escape(_end(name))}", path.name):
             _remove(path)
 
 
@@ -107,7 +107,15 @@ def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _aside(path: Path) -> Path:
     """A new name beside `path`, which `sweep` finds. The suffix stays last: writers choose the format by it."""
-    return path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{path.name}")
+    return path.with_name(f"{MARK}-{uuid.uuid4().hex[:8]}-{_end(path.name)}")
+
+
+def _end(name: str) -> str:
+    """The end of a long name, so that the name aside takes no more bytes: file systems allow 255, or fewer."""
+    room = max(len(os.fsencode(name)), 100) - len(MARK) - 10
+    while len(os.fsencode(name)) > room:
+        name = name[1:]
+    return name
 
 
 def _sync(folder: Path) -> None:
