@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags
 
-from kgan.errors import UserError
+from kgan.errors import Remark, UserError
 from kgan.quiet import only_python
 
 T = TypeVar("T")
@@ -54,8 +56,25 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
                 raise
             fail(f"The disk is full: {error.filename or 'a file'} could not be written. Free space and start again.")
 
+    warnings.formatwarning = _sentence
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which kgan names itself
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     with only_python():
         app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
+
+
+_formatted = warnings.formatwarning
+
+
+def _sentence(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as it is printed: of a `Remark` the sentence alone."""
+    if issubclass(category, Remark):
+        return f"kgan: {message}\n"
+    return _formatted(message, category, filename, lineno, line)
 
 
 def parse(argv: list[str]) -> list[str]:

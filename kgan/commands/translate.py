@@ -9,7 +9,7 @@ A face filter cuts out every face as its training pictures were cut (the model's
 a face: photo.png, or photo_1.png, photo_2.png where there are several, the largest first. --paste blends them back into
 the photo instead. Other filters take the whole photo, in any size. A filter that comes with kgan goes by its name, and
 starts sooner where it works on crops. Results are upright as the photo's EXIF orientation says, and carry no EXIF data
-themselves.
+themselves. They are in sRGB, keep transparency, and of animations and TIFFs all frames and pages are filtered.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from kgan.errors import UserError
 from kgan.filters import photos
 from kgan.filters.card import CROPS
 from kgan.filters.loading import load_for_photos
+from kgan.pictures import images
 
 MODEL = shared(
     flags.DEFINE_string, "model", "The filter: a .keras or .tflite file, a SavedModel, or an included one's name."
@@ -35,6 +36,9 @@ PASTE = flags.DEFINE_bool("paste", False, "Blend filtered faces back into the ph
 SIZE = shared(flags.DEFINE_integer, "size", "Side of a crop in pixels; default: as the filter was trained.")
 LABEL = shared(flags.DEFINE_string, "label", "For a filter that takes labels, which to draw: hair=blonde,eyes=blue.")
 TILE = flags.DEFINE_integer("tile", photos.TILE, "Larger photos are done in overlapping tiles of this side in pixels.")
+MEGAPIXELS = flags.DEFINE_float(
+    "max_megapixels", images.MEGAPIXELS, "Larger pictures are refused: small files may hold huge ones.", lower_bound=0
+)
 
 
 def main() -> None:
@@ -45,7 +49,7 @@ def main() -> None:
     if picture_filter.size:
         height, width = picture_filter.size
         print(f"{MODEL.value} accepts {width} x {height} pixels only: pictures are resized to that.")
-    settings = CROP.value, PASTE.value, SIZE.value, TILE.value, LABEL.value
+    settings = CROP.value, PASTE.value, SIZE.value, TILE.value, LABEL.value, MEGAPIXELS.value
     summary = photos.translate_files(picture_filter, INPUT.value, OUTPUT.value, *settings)
     if len(summary.written) == 1:
         print(f"Wrote {summary.written[0]}.")

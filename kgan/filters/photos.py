@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import sys
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ from tqdm import tqdm
 from kgan.errors import UserError
 from kgan.filters.card import CROPS
 from kgan.filters.loading import Filter, Label
-from kgan.pictures import faces, images, tiling
+from kgan.pictures import faces, film, folders, images, tiling
 
 TILE = 1024
 SMALLEST_TILE = 64
@@ -32,7 +35,8 @@ def translate(
 
     Args:
       picture_filter: from `kgan.load(path)`.
-      image: uint8 [H, W, 3].
+      image: uint8 [H, W, 3], or [H, W, 4] with transparency, which the results keep: the filter sees the colours on a
+        background of the colour at the edge.
       crop: "face" (every face, cut out and turned upright), "center" (the middle square), "none" (all of it), "auto"
         (as the filter's card says).
       paste: with faces, blend them back into the picture.
@@ -42,11 +46,13 @@ def translate(
       label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
 
     Returns:
-      The results, uint8 [h, w, 3]: one a face (the largest first) with crop "face" and no `paste`, else one.
+      The results, uint8 [h, w, 3 or 4]: one a face (the largest first) with crop "face" and no `paste`, else one.
 
     Raises:
       UserError: no face was found, or the settings do not fit each other or the filter.
     """
+    if image.shape[-1] == 4:
+        return _with_transparency(picture_filter, image, crop, paste, size, tile, label)
     picture_filter = picture_filter.with_label(label)
     crop, side = _plan(picture_filter, crop, paste, size, tile)
     if crop == "none":
@@ -64,6 +70,22 @@ def translate(
     for face, result in zip(detections, results, strict=True):
         image = faces.blend(image, result, face)
     return [image]
+
+
+def _with_transparency(
+    picture_filter: Filter, image: np.ndarray, crop: str, paste: bool, size: int | None, tile: int, label: Label | None
+) -> list[np.ndarray]:
+    """Filter the colours of uint8 [H, W, 4], then put the transparency back that was cut as they were."""
+    colour, alpha = images.on_edge_colour(image), np.ascontiguousarray(image[..., 3])
+    results = translate(picture_filter, colour, crop, paste, size, tile, label)
+    crop, side = _plan(picture_filter, crop, paste, size, tile)
+    alphas = [alpha]
+    if crop == "center":
+        alphas = [np.ascontiguousarray(images.center_square(alpha))]
+    elif crop == "face" and not paste:
+        alphas = [faces.crop(alpha, face, side) for face in faces.find(colour)]
+    pairs = zip(results, alphas, strict=True)
+    return [np.dstack([result, images.resize(alpha, result.shape[:2])]) for result, alpha in pairs]
 
 
 def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile: int) -> tuple[str, int]:
@@ -122,14 +144,18 @@ def translate_files(
     size: int | None = None,
     tile: int = TILE,
     label: Label | None = None,
+    max_megapixels: float = images.MEGAPIXELS,
 ) -> Summary:
     """Run a filter over a file, or over each picture directly in a folder, and write what it gives.
+
+    All frames of an animation are filtered and written as one, and so are all pages of a TIFF.
 
     Args:
       picture_filter, crop, paste, size, tile, label: as in `translate`.
       source: a picture or a folder.
       output: a folder (made where missing), or for one picture also the file to write. In a folder crops are named
-        after their picture with the suffix .png, whole photos exactly as it.
+        after their picture with the suffix .png, whole photos exactly as it where its kind can be written.
+      max_megapixels: that a picture may have.
 
     Raises:
       UserError: as `translate`, naming the file; in a folder such pictures are named on stderr and skipped, and it is
@@ -140,43 +166,91 @@ def translate_files(
     crop, _ = _plan(picture_filter, crop, paste, size, tile)
     whole = paste or crop == "none"
 
-    def results(path: Path) -> list[np.ndarray]:
-        image = images.read(path)
+    def results(path: Path, image: np.ndarray) -> list[np.ndarray]:
         try:
             return translate(picture_filter, image, crop, paste, size, tile, label)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
-    if not source.is_dir():
-        target = _file_for(source, output, whole)
-        pictures = results(source)
-        targets = _numbered(target, len(pictures))
-        if source.resolve() in [path.resolve() for path in targets]:
-            raise UserError(f"--output={output} would overwrite the photo itself: name another file or folder.")
-        return Summary(written=_write(pictures, targets))
+    def work(path: Path, name: Callable[[bool], Path], taken: Collection[Path]) -> list[Path]:
+        """Filter one file, write what it gives where `name` says for one that moves or not, and return the files."""
+        moving = film.animation(path, max_megapixels)
+        target = name(moving is not None)
+        if moving is None:
+            pictures = results(path, images.read(path, most=max_megapixels, transparent=True))
+            return _write(pictures, _free(target, path, len(pictures), taken))
+        moving.check(target.suffix)
+        if crop == "face" and not paste:
+            raise UserError(
+                f"{path} has {len(moving.frames)} frames, of which faces are not cut out: --paste keeps them."
+            )
+        frames, durations = zip(*_frames(moving, lambda image: results(path, image), paste), strict=True)
+        (target,) = _free(target, path, 1, taken)
+        with _writing(target):
+            film.write_animation(target, frames, durations, moving.plays)
+        return [target]
 
-    paths = images.find(source)
+    if not source.is_dir():
+
+        def beside(moving: bool) -> Path:
+            return _file_for(source, output, whole or moving)
+
+        _file_for(source, output, whole)  # a mistake is told before the file is read
+        return Summary(written=work(source, beside, ()))
+
+    listing = folders.look(source)
+    paths = listing.pictures
     if not paths:
-        raise UserError(f"{source} holds no pictures: {', '.join(images.SUFFIXES)} files were looked for.")
+        raise listing.none()
+    print(listing)
     if _is_file(output):
         raise UserError(f"--output={output} is a file: the pictures of a folder need a folder.")
     if output.resolve() == source.resolve():
         raise UserError(f"--output={output} is where the photos lie, which could be overwritten: name another folder.")
-    summary = Summary()
+    summary, bug = Summary(), None
     for path in tqdm(paths, desc="translate", unit="picture"):
+
+        def inside(moving: bool, path: Path = path) -> Path:
+            keep = (whole or moving) and path.suffix.lower() in images.SUFFIXES
+            return output / (path.name if keep else f"{path.stem}.png")
+
         try:
-            pictures = results(path)
+            summary.written += work(path, inside, summary.written)
         except UserError as error:
-            summary.skipped.append(str(error))
-            tqdm.write(f"Skipped. {error}", file=sys.stderr)
+            sentence = str(error)
+        except MemoryError:
+            sentence = f"{path}: there is not enough memory for it."
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            bug, sentence = error, f"{path}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        else:
             continue
-        targets = _numbered(output / (path.name if whole else f"{path.stem}.png"), len(pictures))
-        if not set(targets).isdisjoint(summary.written):  # photo.jpg and photo.png: the second is photo.png.png
-            targets = _numbered(output / f"{path.name}.png", len(pictures))
-        summary.written += _write(pictures, targets)
+        summary.skipped.append(sentence)
+        tqdm.write(f"Skipped. {sentence}", file=sys.stderr)
     if not summary.written:
+        if bug:
+            raise bug
         raise UserError(f"Not one of the {len(paths)} pictures in {source} could be translated. {summary.skipped[0]}")
     return summary
+
+
+def _frames(
+    moving: film.Animation, results: Callable[[np.ndarray], list[np.ndarray]], paste: bool
+) -> Iterator[tuple[np.ndarray, int]]:
+    """The filtered frames and their durations; with `paste` frames without a face stay, but not all of them."""
+    errors = []
+    for image, duration in moving:
+        try:
+            (frame,) = results(image)
+        except UserError as error:
+            errors.append(error)
+            if not paste:
+                raise
+            frame = image
+        yield frame, duration
+    if len(errors) == len(moving.frames):
+        raise errors[0]
 
 
 def _is_file(output: Path) -> bool:
@@ -193,6 +267,16 @@ def _file_for(source: Path, output: Path, whole: bool) -> Path:
     return target
 
 
+def _free(target: Path, source: Path, count: int, taken: Collection[Path]) -> list[Path]:
+    """The files for `count` results: none of those that are `taken`, nor the photo itself."""
+    targets = _numbered(target, count)
+    if not set(targets).isdisjoint(taken):  # photo.jpg and photo.png: the second is photo.png.png
+        targets = _numbered(target.with_name(f"{source.name}.png"), count)
+    if source.resolve() in [path.resolve() for path in targets]:
+        raise UserError(f"--output={target} would overwrite the photo itself: name another file or folder.")
+    return targets
+
+
 def _numbered(target: Path, count: int) -> list[Path]:
     """The files for `count` pictures: photo.png for one, photo_1.png, photo_2.png ... for several."""
     if count == 1:
@@ -203,8 +287,17 @@ def _numbered(target: Path, count: int) -> list[Path]:
 def _write(pictures: list[np.ndarray], targets: list[Path]) -> list[Path]:
     """Write each picture to its file; returns the files."""
     for picture, target in zip(pictures, targets, strict=True):
-        try:
+        with _writing(target):
             images.write(target, picture)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise UserError(f"{target} cannot be written: {error.strerror}.") from error
     return targets
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """A `UserError` where a file cannot be written, for any reason but a full disk, which ends everything."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(f"{target} cannot be written: {error.strerror}.") from error

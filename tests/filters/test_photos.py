@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from kgan.filters.card import Card
 from kgan.filters.loading import Filter
 from kgan.filters.photos import translate, translate_files
 from kgan.labels import Group, Labels, LabelSet
-from kgan.pictures import faces, images
+from kgan.pictures import faces, film, images
 
 
 def toy(run: Callable[[np.ndarray], np.ndarray] = np.negative, **card: object) -> Filter:
@@ -221,8 +224,8 @@ def test_pictures_of_any_mode(mode: str, tmp_path: Path) -> None:
     (path,) = translate_files(toy(), tmp_path / f"photo{suffix}", tmp_path / "result.png").written
     result = images.read(path)
     assert result.shape == (10, 20, 3)
-    # Transparent is white, so that its inverse is black; the rest of the blank pictures is black, and CMYK's is white.
-    assert np.abs(result.astype(int) - (0 if mode in ("RGBA", "LA", "CMYK") else 255)).max() <= 2
+    # Transparent stays so, and is read as white; the rest of the blank pictures is black, and CMYK's is white.
+    assert np.abs(result.astype(int) - (0 if mode == "CMYK" else 255)).max() <= 2
 
 
 def test_a_folder_keeps_names_and_skips_what_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,13 +276,185 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path: Path) -> None:
         (photos, photo, "need a folder"),
         (empty, tmp_path / "out", "holds no pictures"),
         (tmp_path / "missing.jpg", tmp_path / "out", "no file"),
-        (photo, tmp_path / "photo.gif", "pictures end in"),
+        (photo, tmp_path / "photo.ico", "pictures end in"),
         (photo, photo / "out", "cannot be written"),
     ]:
         with pytest.raises(UserError, match=said):
             translate_files(toy(), source, output)
     np.testing.assert_array_equal(images.read(photo), picture(10, 10))
     assert [path.name for path in photos.iterdir()] == ["a.png"]
+
+
+def test_every_picture_of_a_folder_is_translated_and_all_else_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, output = tmp_path / "photos", tmp_path / "out"
+    kinds = ["jpg", "jfif", "png", "webp", "bmp", "tiff", "gif", "avif", "tga", "ico"]
+    for kind in kinds:
+        images.write(source / "a.png", picture(16, 16))
+        Image.open(source / "a.png").convert("RGB").save(source / f"{kind}.{kind}")
+    (source / "a.png").unlink()
+    for name in ("Thumbs.db", "._jpg.jpg", ".DS_Store", "x.heic"):
+        (source / name).write_bytes(b"junk")
+    (source / "__MACOSX").mkdir()
+    (source / "more").mkdir()
+    summary = translate_files(toy(), source, output)
+    assert not summary.skipped
+    expected = {f"{kind}.{kind}" for kind in kinds[:-2]} | {"tga.png", "ico.png"}
+    assert {path.name for path in output.iterdir()} == expected
+    said = capsys.readouterr().out
+    assert f"{source}: 10 pictures. Left out: 4 hidden or system's own" in said and "pip install pillow-heif" in said
+    np.testing.assert_array_equal(images.read(output / "bmp.bmp"), 255 - picture(16, 16))
+
+
+def glass(height: int = 20, width: int = 30) -> np.ndarray:
+    """A red rectangle whose visibility grows to the right, on nothing."""
+    image = np.zeros((height, width, 4), np.uint8)
+    image[4:-4, 4:-4] = (200, 0, 0, 0)
+    image[4:-4, 4:-4, 3] = np.linspace(20, 255, width - 8)
+    return image
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff"])
+def test_transparency_is_put_back(tmp_path: Path, suffix: str) -> None:
+    images.write(tmp_path / "a.png", glass())
+    (path,) = translate_files(toy(), tmp_path / "a.png", tmp_path / f"b{suffix}").written
+    result = images.read(path, transparent=True)
+    np.testing.assert_array_equal(result[..., 3], glass()[..., 3])
+    shown = result[glass()[..., 3] > 100][:, :3].astype(int)
+    assert np.abs(shown - (55, 255, 255)).max() <= (0 if suffix != ".webp" else 3)
+
+
+def test_the_filter_sees_the_colour_of_the_edge_where_nothing_is() -> None:
+    seen: list[np.ndarray] = []
+
+    def noting(pixels: np.ndarray) -> np.ndarray:
+        seen.append(images.to_uint8(pixels[0]))
+        return pixels
+
+    translate(toy(noting), glass())
+    assert (seen[0] == (200, 0, 0)).all()
+
+
+def test_transparency_is_cut_as_the_colours_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    (square,) = translate(toy(crop="center", image_size=20), glass())
+    np.testing.assert_array_equal(square[..., 3], glass()[:, 5:25, 3])
+    (fitted,) = translate(toy(size=(10, 15)), glass())
+    assert fitted.shape == (10, 15, 4)
+    monkeypatch.setattr(faces, "find", two_faces)
+    monkeypatch.setattr(faces, "crop", lambda image, face, size: images.resize(image, (size, size)))
+    cuts = translate(toy(crop="face", image_size=8), glass())
+    assert [cut.shape for cut in cuts] == [(8, 8, 4)] * 2
+    monkeypatch.setattr(faces, "blend", lambda image, result, face: image)
+    (pasted,) = translate(toy(crop="face", image_size=8), glass(), paste=True)
+    np.testing.assert_array_equal(pasted[..., 3], glass()[..., 3])
+
+
+def test_kinds_without_transparency_get_it_on_white(tmp_path: Path) -> None:
+    images.write(tmp_path / "a.png", np.zeros((8, 8, 4), np.uint8))
+    for suffix in (".jpg", ".bmp"):
+        (path,) = translate_files(toy(), tmp_path / "a.png", tmp_path / f"b{suffix}").written
+        assert images.read(path).min() >= 254
+
+
+def move(path: Path, alpha: bool = False) -> None:
+    """Three frames of 60, 120 and 180 for 100, 200 and 300 ms, twice."""
+    frames = [np.full((16, 24, 4 if alpha else 3), 60 * (n + 1), np.uint8) for n in range(3)]
+    film.write_animation(path, frames, [100, 200, 300], 2)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
+def test_all_frames_of_an_animation_are_filtered(tmp_path: Path, suffix: str) -> None:
+    move(tmp_path / "in" / f"a{suffix}")
+    for source, target in ((tmp_path / f"in/a{suffix}", tmp_path / f"b{suffix}"), (tmp_path / "in", tmp_path / "out")):
+        (path,) = translate_files(toy(), source, target).written
+        assert path.suffix == suffix
+        animation = film.animation(path)
+        assert animation and animation.plays == 2
+        for (frame, duration), n in zip(animation, range(3), strict=True):
+            assert duration == 100 * (n + 1) and np.abs(frame.astype(int) - (195 - 60 * n)).max() <= 4
+
+
+def test_a_gif_becomes_a_webp_and_a_cut_square(tmp_path: Path) -> None:
+    move(tmp_path / "in/a.gif")
+    (path,) = translate_files(toy(), tmp_path / "in/a.gif", tmp_path / "b.webp").written
+    animation = film.animation(path)
+    assert animation and [duration for _, duration in animation] == [100, 200, 300] and animation.plays == 2
+    (path,) = translate_files(toy(crop="center", image_size=16), tmp_path / "in", tmp_path / "out").written
+    animation = film.animation(path)
+    assert animation and path.name == "a.gif" and {frame.shape[:2] for frame, _ in animation} == {(16, 16)}
+
+
+def test_what_cannot_move_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    move(tmp_path / "a.gif")
+    with pytest.raises(UserError, match=r"a\.gif has 3 frames, which a \.jpg cannot hold: name a \.gif or"):
+        translate_files(toy(), tmp_path / "a.gif", tmp_path / "b.jpg")
+    with pytest.raises(UserError, match="3 frames, of which faces are not cut out: --paste keeps them"):
+        translate_files(toy(crop="face"), tmp_path / "a.gif", tmp_path / "b.gif")
+    monkeypatch.setattr(faces, "find", no_face)
+    with pytest.raises(UserError, match=r"a\.gif: No face was found"):
+        translate_files(toy(crop="face"), tmp_path / "a.gif", tmp_path / "b.gif", paste=True)
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"clip\.mp4 is a film, .* ffmpeg"):
+        translate_files(toy(), tmp_path / "clip.mp4", tmp_path / "b.png")
+
+
+def test_pages_of_a_tiff_stay_pages(tmp_path: Path) -> None:
+    film.write_animation(tmp_path / "a.tif", [picture(8, 8, 1), picture(9, 7, 2)], [0, 0], 0)
+    (path,) = translate_files(toy(), tmp_path / "a.tif", tmp_path / "b.tif").written
+    pages = film.animation(path)
+    assert pages
+    for (page, _), expected in zip(pages, (picture(8, 8, 1), picture(9, 7, 2)), strict=True):
+        np.testing.assert_array_equal(page, 255 - expected)
+
+
+def test_whatever_fails_is_one_file_s_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "photos"
+    for name, level in (("a.png", 10), ("b.png", 20), ("c.png", 30)):
+        images.write(source / name, np.full((8, 8, 3), level, np.uint8))
+    avif = images.encode(picture(64, 64), ".avif")
+    (source / "d.jpg").write_bytes(avif[: len(avif) // 2])
+    (source / ("e" * 248 + ".png")).write_bytes((source / "a.png").read_bytes())  # 252 bytes
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        level = images.to_uint8(pixels).max()
+        if level == 20:
+            raise RuntimeError("an engine's own\nand its stack")
+        if level == 30:
+            raise MemoryError
+        return pixels
+
+    summary = translate_files(toy(run), source, tmp_path / "out")
+    assert sorted(path.name[0] for path in summary.written) == ["a", "e"] and len(summary.skipped) == 3
+    said = capsys.readouterr().err
+    assert "b.png: RuntimeError: an engine's own\n" in said and "c.png: there is not enough memory for it." in said
+    assert "d.jpg cannot be read as a picture" in said
+
+
+def test_a_mistake_in_a_filter_is_no_file_s_failure(tmp_path: Path) -> None:
+    images.write(tmp_path / "photos/a.png", picture(8, 8))
+
+    def run(pixels: np.ndarray) -> np.ndarray:
+        raise AttributeError("a bug")
+
+    with pytest.raises(AttributeError, match="a bug"):
+        translate_files(toy(run), tmp_path / "photos", tmp_path / "out")
+
+
+def test_names_that_are_long_or_no_utf_8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = os.fsencode(tmp_path / "photos")
+    names = [b"a" * 240 + b".png", "ä".encode() * 120 + b".png", b"caf\xe9.png"]
+    Path(os.fsdecode(source)).mkdir()
+    for name in names:
+        Path(os.fsdecode(source + b"/" + name)).write_bytes(images.encode(picture(8, 8)))
+    assert len(translate_files(toy(), os.fsdecode(source), tmp_path / "out").written) == 3
+    assert {os.fsencode(path.name) for path in (tmp_path / "out").iterdir()} == set(names)
+    monkeypatch.setattr(faces, "find", two_faces)
+    monkeypatch.setattr(faces, "crop", lambda image, face, size: images.resize(image, (size, size)))
+    summary = translate_files(toy(crop="face", image_size=8), os.fsdecode(source), tmp_path / "two")
+    assert len(summary.written) == 6 and not list((tmp_path / "two").glob(".*"))
 
 
 # The command.
@@ -333,3 +508,30 @@ def test_the_command_s_errors_are_one_line(arguments: list[str], said: str, caps
     assert status.value.code == 2
     error = capsys.readouterr().err
     assert said in error and "Traceback" not in error
+
+
+def test_the_command_says_names_that_are_no_utf_8_and_allows_large_pictures(tmp_path: Path) -> None:
+    """In a process of its own, whose standard output is strict about what it encodes."""
+    photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    photo.write_bytes(images.encode(picture(40, 60)))
+    code = (
+        "import sys, numpy as np\n"
+        "from kgan import commands\n"
+        "from kgan.commands import translate as command\n"
+        "from kgan.filters.card import Card\n"
+        "from kgan.filters.loading import Filter\n"
+        "command.load_for_photos = lambda path: Filter(np.negative, Card())\n"
+        "commands.run(command.main)\n"
+    )
+    arguments = ["--model=m", f"--input={photo}", f"--output={tmp_path / 'out'}"]
+    settings = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    for flag, status, said in (
+        ("", 0, b"Wrote "),
+        ("--max_megapixels=0.05", 2, b"has 60 x 40 pixels, and more than 0.05 megapixels"),
+        ("--max_megapixels=0.06", 0, b"Wrote "),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments, *filter(None, [flag])], capture_output=True, env=settings
+        )
+        assert done.returncode == status and said in done.stdout + done.stderr, done
+        assert b"Traceback" not in done.stderr
