@@ -27,7 +27,7 @@ def get_config() -> Config:
             learning_rate=5e-4,
             ema=0.99,
         ),
-        data=Labelled(root="emoji", enlarge=1.06),
+        data=Labelled(root="emoji:fluent3d:google:twitter", enlarge=1.06),
         training=Training(
             steps=1500, batch_size=8, precision="float32", log_every=50, sample_every=250, save_every=250, keep=2
         ),

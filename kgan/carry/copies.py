@@ -139,10 +139,12 @@ class Copies:
 
     def _smaller(self, path: Path, way: Way) -> bytes | None:
         """A JPEG of fewer bytes, or None: the file is to stay as it is."""
-        if not way.quality or self._stems[path.with_suffix("")] > 1:  # another picture would have the JPEG's name
+        if not way.quality or (isinstance(self.data, Paired) and any(self.data.nearest)):  # label maps stay exact
+            return None
+        if self._stems[path.with_suffix("")] > 1:  # another picture would have the JPEG's name
             return None
         try:
-            picture = images.read(path, least=0 if self.halves > 1 else 2 * self.side)
+            picture = images.read(path, least=0 if self.halves > 1 else 2 * self.side, most=self.data.max_megapixels)
         except UserError:
             return None  # the training will name it too
         height, width = picture.shape[0], picture.shape[1] / self.halves

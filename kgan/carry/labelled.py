@@ -5,7 +5,7 @@ import io
 import shutil
 from pathlib import Path
 
-from kgan.data.labelling import CELEBA_TESTS, Labelling, celeba_order, csv_rows, read, text_of
+from kgan.data.labelling import CELEBA_TESTS, Labelling, Row, celeba_order, csv_rows, paths_of, read, text_of
 from kgan.errors import UserError
 
 
@@ -43,33 +43,58 @@ def complete(root: Path, labelling: Labelling, folder: Path, copies: dict[Path, 
         shutil.copyfile(root / table, folder / table)
         return
     rows_of = _csv_of if labelling.layout == "csv" else _celeba_of
-    (folder / table).write_text(rows_of(root / table, copies, train, test), encoding="utf-8")
+    named = {path: path.relative_to(folder / labelling.images).as_posix() for path in copies.values()}
+    rows = rows_of(root / table, root / labelling.images, copies, train, test, named)
+    (folder / table).write_text(rows, encoding="utf-8")
 
 
-def _csv_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
+def _csv_of(
+    table: Path,
+    images: Path,
+    copies: dict[Path, Path],
+    train: list[Path],
+    test: list[Path],
+    named: dict[Path, str],
+) -> str:
     """The table with the rows of these pictures alone, under the names of their copies, each with its split."""
-    splits = dict.fromkeys([path.name for path in train], "train") | dict.fromkeys([path.name for path in test], "test")
-    names = {path.name: copies[path].name for path in (*train, *test)}
-    rows = [row for _, row in csv_rows(table) if row["file"] in names]
+    splits = dict.fromkeys(train, "train") | dict.fromkeys(test, "test")
+    lines = [row for _, row in csv_rows(table)]
+    paths = _pictures(images, [row["file"] for row in lines], table)
+    kept = [(row, path) for row, path in zip(lines, paths, strict=True) if path in splits]
+    rows = [row for row, _ in kept]
     text = io.StringIO()
     writer = csv.DictWriter(text, [*rows[0]] + ["split"] * ("split" not in rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, "file": names[row["file"]], "split": splits[row["file"]]} for row in rows)
+    writer.writerows({**row, "file": named[copies[path]], "split": splits[path]} for row, path in kept)
     return text.getvalue()
 
 
-def _celeba_of(table: Path, copies: dict[Path, Path], train: list[Path], test: list[Path]) -> str:
+def _pictures(images: Path, files: list[str], table: Path) -> list[Path]:
+    """The pictures in the folder `images` that rows of a table name."""
+    return paths_of(images, [Row(str(table), file, {}) for file in files], table)[0]
+
+
+def _celeba_of(
+    table: Path,
+    images: Path,
+    copies: dict[Path, Path],
+    train: list[Path],
+    test: list[Path],
+    named: dict[Path, str],
+) -> str:
     """CelebA's file with the rows of these pictures alone, in an order of which its rule takes the same for tests.
 
     Copies of test pictures that are too many for the rule are removed.
     """
     _, columns, *lines = text_of(table, "CelebA's attributes").splitlines()
-    cells = {line.split()[0]: line.split()[1:] for line in lines}
+    files = [line.split() for line in lines]
+    paths = _pictures(images, [file for file, *_ in files], table)
+    cells = {path: values for path, (_, *values) in zip(paths, files, strict=True)}
     tests = test[: min(CELEBA_TESTS, len(train) // 9)]
     for path in test[len(tests) :]:
         copies.pop(path).unlink()
     order = dict(zip(celeba_order(len(train) + len(tests)), [*tests, *train], strict=True))
-    rows = [" ".join([copies[path].name, *cells[path.name]]) for _, path in sorted(order.items())]
+    rows = [" ".join([named[copies[path]], *cells[path]]) for _, path in sorted(order.items())]
     return "\n".join([str(len(rows)), columns, *rows, ""])
 
 

@@ -43,6 +43,7 @@ class Labelled(Data):
     label_dropout: float = 0.0
 
     def check(self) -> None:
+        super().check()
         Checks(self, "data").share("label_dropout")
         if not self.sets:
             raise UserError("data.sets is empty: it says where the labels stand.")
@@ -56,18 +57,20 @@ class Labelled(Data):
                 f"With data.turns=batches and {batches} batches a step, the last of which is the generator's, it would "
                 f"never see some of the {len(self.sets)} sets: set data.turns=rows, or another system.n_critic."
             )
-        sets = {"pictures": self._embedded()} if self.root.split(":")[0] == "emoji" else self._read()
+        sets = {"pictures": self._embedded()} if self.embedded() is not None else self._read()
         return LabelledReader(self, sets, size, batch_size, batches, seed)
 
     def _embedded(self) -> LabelledPictures:
         """The emoji of the vendors that `root` names, or of all."""
-        vendors = self.root.split(":")[1:] or list(emoji.VENDORS)
+        vendors = self.embedded() or list(emoji.VENDORS)
         pictures = {split: [emoji.load(vendor, split) for vendor in vendors] for split in ("train", "test")}
         answers: dict[str, list[Answers]] = {
             split: [{"vendor": (vendor,)} for vendor, own in zip(vendors, each, strict=True) for _ in own]
             for split, each in pictures.items()
         }
-        train, test = (memory(self.root, np.concatenate(each)) for each in pictures.values())
+        train, test = (
+            memory(f"the embedded emoji by {', '.join(vendors)}", np.concatenate(each)) for each in pictures.values()
+        )
         return LabelledPictures((Group("vendor", tuple(vendors)),), train, test, answers["train"], answers["test"])
 
     def _read(self) -> dict[str, LabelledPictures]:
@@ -79,7 +82,7 @@ class Labelled(Data):
             name, root = labelling.folder or "pictures", Path(self.root).expanduser() / labelling.folder
             if name in sets:
                 raise UserError(f"data.sets names {name} twice: each set has a folder of its own.")
-            sets[name] = read(root, labelling)
+            sets[name] = read(root, labelling, self.max_megapixels)
         return sets
 
 

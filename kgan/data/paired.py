@@ -8,7 +8,7 @@ import numpy as np
 from kgan.data.reader import Data, Reader
 from kgan.data.sources import Source, memory
 from kgan.errors import UserError
-from kgan.pictures import emoji, images
+from kgan.pictures import emoji, folders, images
 from kgan.settings import choice
 from kgan.types import Batch, Tensor
 
@@ -26,6 +26,7 @@ class Paired(Data):
         test folder the training pictures feed sample sheets.
       a, b: names of the two folders.
       direction: which of the two is given and which is to be made.
+      resize: "nearest" gives label maps no colours of their own, "nearest_a" and "nearest_b" that of one side alone.
     """
 
     layout: str = choice("side_by_side", "folders", "single")
@@ -34,6 +35,12 @@ class Paired(Data):
     a: str = "A"
     b: str = "B"
     direction: str = choice("ab", "ba")
+    resize: str = choice("bicubic", "nearest", "nearest_a", "nearest_b")
+
+    @property
+    def nearest(self) -> tuple[bool, bool]:
+        """Whether A and B are resized without mixing colours."""
+        return self.resize in ("nearest", "nearest_a"), self.resize in ("nearest", "nearest_b")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "PairedReader":
         self.check()
@@ -44,17 +51,22 @@ class Paired(Data):
         if not (vendors := self.vendors(2)):
             return None
         splits = (np.concatenate([emoji.load(vendor, split) for vendor in vendors], -1) for split in ("train", "test"))
-        train, test = (memory(self.root, pairs) for pairs in splits)
+        train, test = (memory(f"the embedded emoji by {' and '.join(vendors)}", pairs) for pairs in splits)
         return train, test
 
     def _files(self) -> tuple[Source, Source]:
         root = Path(self.root).expanduser()
-        source = {"side_by_side": halves, "folders": self._two, "single": twice}[self.layout]
-        train = source(root / self.train)
-        return train, source(root / self.test) if (root / self.test).is_dir() else train
+        train = self._source(root / self.train)
+        return train, self._source(root / self.test) if (root / self.test).is_dir() else train
 
-    def _two(self, folder: Path) -> Source:
-        return aligned(folder / self.a, folder / self.b)
+    def _source(self, folder: Path) -> Source:
+        most = self.max_megapixels
+        if self.layout == "folders":
+            source = aligned(folder / self.a, folder / self.b, most, self.nearest)
+        else:
+            source = {"side_by_side": halves, "single": twice}[self.layout](folder, most)
+        source.nearest = self.nearest
+        return source
 
 
 class PairedReader(Reader):
@@ -75,17 +87,18 @@ class PairedReader(Reader):
         return self._named(super().validation(count)["pair"])
 
 
-def halves(folder: Path) -> Source:
+def halves(folder: Path, most: float = images.MEGAPIXELS) -> Source:
     """Files whose left and right halves are a pair."""
 
     def read(item: Path, least: int) -> np.ndarray:
-        both = images.read(item)  # whole: a JPEG that is decoded smaller may round its width
+        both = images.read(item, most=most)  # whole: a JPEG that is decoded smaller may round its width
         if both.shape[1] < 2 or both.shape[1] % 2:
             raise UserError(f"{item} is {both.shape[1]} pixels wide, which cannot be halved into a pair.")
         left, right = np.split(both, 2, axis=1)
         return np.concatenate([left, right], axis=-1)
 
-    return Source(str(folder), images.find(folder), read, paired=True)
+    listing = folders.look(folder)
+    return Source(str(folder), listing.pictures, read, paired=True, listings=[listing])
 
 
 def split(folder: str | Path, left: str | Path, right: str | Path) -> None:
@@ -97,19 +110,20 @@ def split(folder: str | Path, left: str | Path, right: str | Path) -> None:
             images.write(Path(target) / f"{path.stem}.png", half)
 
 
-def twice(folder: Path) -> Source:
+def twice(folder: Path, most: float = images.MEGAPIXELS) -> Source:
     """Each picture with itself."""
 
     def read(item: Path, least: int) -> np.ndarray:
-        return np.concatenate([images.read(item, least=least)] * 2, axis=-1)
+        return np.concatenate([images.read(item, least=least, most=most)] * 2, axis=-1)
 
-    return Source(str(folder), images.find(folder), read, paired=True)
+    listing = folders.look(folder)
+    return Source(str(folder), listing.pictures, read, paired=True, listings=[listing])
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(listing: folders.Listing) -> dict[str, Path]:
     """The pictures of a folder by their names without suffix; a `UserError` where two have the same."""
     paths: dict[str, Path] = {}
-    for path in images.find(folder):
+    for path in listing.pictures:
         if path.stem in paths:
             raise UserError(
                 f"{paths[path.stem]} and {path} have the same name but for the suffix: which is the pair's?"
@@ -118,9 +132,15 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def aligned(a: Path, b: Path) -> Source:
-    """Two folders in which equal names are pairs; a `UserError` that names whatever has no partner."""
-    paths_a, paths_b = _by_stem(a), _by_stem(b)
+def aligned(a: Path, b: Path, most: float = images.MEGAPIXELS, nearest: tuple[bool, bool] = (False, False)) -> Source:
+    """Two folders in which equal names are pairs; a `UserError` that names whatever has no partner.
+
+    Args:
+      most: megapixels that a picture may have.
+      nearest: whether A and B are resized without mixing colours.
+    """
+    listings = [folders.look(a), folders.look(b)]
+    paths_a, paths_b = map(_by_stem, listings)
     alone = [
         f"{folder / paths[stem].name}"
         for folder, paths, others in ((a, paths_a, paths_b), (b, paths_b, paths_a))
@@ -132,12 +152,20 @@ def aligned(a: Path, b: Path) -> Source:
         raise UserError(
             f"{len(paths_a)} pictures in {a} and {len(paths_b)} in {b} should be pairs of equal names, but "
             f"{', '.join(alone[:3])}{more} {have} no partner: add or remove what differs."
+            f"{''.join(f' In {each.folder}:{each.left_out}' for each in listings if each.left_out)}"
         )
 
     def read(item: tuple[Path, Path], least: int) -> np.ndarray:
-        first, second = (images.read(path, least=least) for path in item)
+        sides = zip(item, nearest, strict=True)
+        first, second = (images.read(path, least=0 if own else least, most=most) for path, own in sides)
         if first.shape != second.shape:
-            second = images.resize(second, first.shape[:2])  # the aspect of A, whose crop B shares
+            second = images.resize(second, first.shape[:2], nearest[1])  # the aspect of A, whose crop B shares
         return np.concatenate([first, second], axis=-1)
 
-    return Source(f"{a} with {b}", [(paths_a[stem], paths_b[stem]) for stem in sorted(paths_a)], read, paired=True)
+    return Source(
+        f"{a} with {b}",
+        [(paths_a[stem], paths_b[stem]) for stem in sorted(paths_a)],
+        read,
+        paired=True,
+        listings=listings,
+    )

@@ -5,6 +5,7 @@ device holds them as uint8, and only their numbers travel.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from kgan.data.sources import (
 )
 from kgan.errors import UserError
 from kgan.labels import Labels
-from kgan.pictures import emoji, images
+from kgan.pictures import emoji, folders, images
 from kgan.settings import Checks, choice, free
 from kgan.types import Batch, Tensor
 
@@ -36,12 +37,13 @@ class Data:
     """What all kinds of data share.
 
     Attributes:
-      root: the folder that holds everything else; "emoji:..." means the embedded set.
+      root: the folder that holds everything else; "emoji:..." means the embedded set, unless a folder has this name.
       fit: "crop" cuts the centred square before resizing; "stretch" ignores the aspect, as the official codes do.
       enlarge: pictures are resized to this times the training size, then cropped at random.
       flip: mirror half of the pictures.
       memory: "auto" keeps decoded pictures where all of them take less than a quarter of the memory that is free; on
         the device itself where they take less than 2 GiB.
+      max_megapixels: larger pictures are left out, since a small file may hold a huge one.
       subject: how the pictures are cut, for the filter's card: "face", "center" or "none".
     """
 
@@ -50,11 +52,12 @@ class Data:
     enlarge: float = 286 / 256  # the official load and crop sizes
     flip: bool = True
     memory: str = free(choice("auto", "keep", "stream"))
+    max_megapixels: float = free(images.MEGAPIXELS)
     subject: str = free(choice("none", "face", "center"))
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot be; of their files only `open` knows."""
-        Checks(self, "data")
+        Checks(self, "data").not_negative("max_megapixels")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "Reader":
         """Look at every file, and return the `Reader` of batches of its arguments.
@@ -68,13 +71,20 @@ class Data:
         """The vendors in a root such as "emoji:fluent3d:google", `wanted` of them; none where pictures lie in files."""
         if not self.root:
             raise UserError("data.root is not set: it names the folder that holds the pictures.")
-        kind, *named = self.root.split(":")
-        if kind != "emoji":
+        named = self.embedded()
+        if named is None:
             return []
         if len(named) != wanted:
             example = ":".join(("emoji", *emoji.VENDORS[:wanted]))
-            raise UserError(f"data.root={self.root}: {wanted} of the vendors are wanted, as in {example}.")
+            raise UserError(
+                f"data.root={self.root}: {wanted} of the vendors are wanted, as in {example}, or the name of a folder."
+            )
         return named
+
+    def embedded(self) -> list[str] | None:
+        """The vendors that a root such as "emoji:google" names, all where none; None where it is a folder."""
+        kind, *named = self.root.split(":")
+        return named if kind == "emoji" and not Path(self.root).is_dir() else None
 
 
 class Reader:
@@ -118,6 +128,17 @@ class Reader:
         self._first, self._position = 0, 0
         self._next = -1  # the step whose pictures are expected
         self.handed_over = False
+
+    def summary(self) -> list[str]:
+        """A sentence for each folder: how many pictures it holds, and what else is left out."""
+        lines = {str(pictures): None for pictures in self.train.values()}
+        train = [pictures.source.items for pictures in self.train.values()]
+        for source in self.test.values():
+            in_memory = bool(source.items) and not source.files(0)
+            if not in_memory and source.items not in train:
+                noun = "pair" if source.paired else "picture"
+                lines[f"{source.where}: {folders.counted(len(source.items), noun)} to test on.{source.left_out}"] = None
+        return list(lines)
 
     def begin(self, step: int, image: int) -> None:
         """Begin at `step`, where batches had other sizes before: each batch of a step together `image` pictures.
@@ -208,4 +229,4 @@ class Reader:
 
 def embedded(vendor: str, split: str) -> Source:
     """The embedded emoji of a vendor; `split` is "train" or "test"."""
-    return memory(f"emoji:{vendor}", emoji.load(vendor, split))
+    return memory(f"the embedded emoji by {vendor}", emoji.load(vendor, split))

@@ -6,22 +6,26 @@ kept where they fit in memory; what does not fit is decoded again ahead of its u
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from keras import ops
+from tqdm import tqdm
 
-from kgan.errors import UserError
-from kgan.pictures import images
+from kgan.errors import Remark, UserError
+from kgan.pictures import folders, images
 from kgan.types import Tensor
 
+PATIENCE = 2.0  # seconds of reading before a progress bar is shown
 FITS = ("crop", "stretch")  # the centred square, or all of it regardless of the aspect, as the official codes do
 
 
@@ -34,22 +38,42 @@ class Source:
       items: paths, pairs of paths, or uint8 arrays.
       read: from an item, and the pixels a side that are enough, to uint8 [h, w, C]; a `UserError` where it is broken.
       paired: C is 6, two pictures of the same size; else 3.
+      nearest: of the first three channels and of the others, whether they are resized without mixing colours.
+      listings: of the folders, which say what in them is no picture.
     """
 
     where: str
     items: Sequence[Any]
     read: Callable[[Any, int], np.ndarray]
     paired: bool = False
+    nearest: tuple[bool, ...] = (False, False)
+    listings: list[folders.Listing] = field(default_factory=list)
 
     def files(self, index: int) -> list[Path]:
         """The one or two files of a picture; none where it lies in memory."""
         item = self.items[index]
         return [] if isinstance(item, np.ndarray) else [item] if isinstance(item, Path) else list(item)
 
+    @property
+    def left_out(self) -> str:
+        """The sentences about files that are no pictures, a space before each; empty where there are none."""
+        several = len(self.listings) > 1
+        return "".join(
+            f" In {each.folder}:{each.left_out}" if several else each.left_out
+            for each in self.listings
+            if each.left_out
+        )
 
-def folder(path: Path) -> Source:
-    """The pictures directly in a folder, without its subfolders; a `UserError` where it is missing."""
-    return Source(str(path), images.find(path), lambda item, least: images.read(item, least=least))
+
+def folder(path: Path, most: float = images.MEGAPIXELS) -> Source:
+    """The pictures directly in a folder, without its subfolders; a `UserError` where it is missing.
+
+    A picture may have `most` megapixels.
+    """
+    listing = folders.look(path)
+    return Source(
+        str(path), listing.pictures, lambda item, least: images.read(item, least=least, most=most), listings=[listing]
+    )
 
 
 def memory(where: str, pictures: np.ndarray) -> Source:
@@ -57,14 +81,18 @@ def memory(where: str, pictures: np.ndarray) -> Source:
     return Source(where, list(pictures), lambda item, _: item, paired=pictures.shape[-1] == 6)
 
 
-def fit_to(image: np.ndarray, size: int, fit: str) -> np.ndarray:
-    """Make a picture square, from uint8 [h, w, C] to uint8 [size, size, C]; `fit` is one of `FITS`."""
+def fit_to(image: np.ndarray, size: int, fit: str, nearest: Sequence[bool] = (False, False)) -> np.ndarray:
+    """Make a picture square, from uint8 [h, w, C] to uint8 [size, size, C].
+
+    Args:
+      fit: one of `FITS`.
+      nearest: for each three channels, whether they are resized without mixing colours.
+    """
     if fit == "crop":
         image = images.center_square(image)
-    if image.shape[-1] == 3:
-        return images.resize(image, (size, size))
-    parts = np.split(image, image.shape[-1] // 3, axis=-1)
-    return np.concatenate([images.resize(np.ascontiguousarray(part), (size, size)) for part in parts], axis=-1)
+    parts = [np.ascontiguousarray(part) for part in np.split(image, image.shape[-1] // 3, axis=-1)]
+    resized = [images.resize(part, (size, size), own) for part, own in zip(parts, nearest, strict=False)]
+    return np.concatenate(resized, axis=-1) if len(resized) > 1 else resized[0]
 
 
 def first(source: Source, count: int, size: int, fit: str) -> dict[int, np.ndarray]:
@@ -77,19 +105,19 @@ def first(source: Source, count: int, size: int, fit: str) -> dict[int, np.ndarr
         if len(pictures) == count:
             break
         try:
-            pictures[index] = fit_to(source.read(item, 2 * size), size, fit)
+            pictures[index] = fit_to(source.read(item, 2 * size), size, fit, source.nearest)
         except UserError as error:
-            warnings.warn(f"A test picture is left out: {error}", stacklevel=2)
+            warnings.warn(f"A test picture is left out: {error}", Remark, stacklevel=2)
     if not pictures:
-        raise UserError(too_few(source.where, 0, 1))
+        raise UserError(too_few(source, 0, 1))
     return pictures
 
 
-def too_few(where: str, usable: int, least: int) -> str:
+def too_few(source: Source, usable: int, least: int) -> str:
     """The sentence for a folder with too few pictures."""
     return (
-        f"{where} holds {usable} usable pictures and at least {least} {'is' if least == 1 else 'are'} needed: "
-        f"{', '.join(images.SUFFIXES)} files directly in this folder were looked for."
+        f"{source.where} holds {usable} usable pictures and at least {least} {'is' if least == 1 else 'are'} needed: "
+        f"files such as .jpg, .png, .webp, .avif or .tiff were looked for directly in this folder.{source.left_out}"
     )
 
 
@@ -103,6 +131,7 @@ class PictureStore:
 
     Attributes:
       usable: by number, the index in the source.
+      remarks: how many files are transparent or animated, by the words of `images.REMARKS`.
 
     Raises:
       UserError: fewer than two are usable.
@@ -114,13 +143,23 @@ class PictureStore:
         self._pixels: np.ndarray | None = None  # where they are kept
         self._pending: dict[int, Future[np.ndarray]] = {}  # by number, what is being decoded
         # Streamed pictures are decoded once now too: which are usable must not depend on where they are kept.
-        results = list(self._pool.map(lambda i: self._try(i, keep), range(len(source.items))))
+        self.remarks: Counter[str] = Counter()
+        numbers = range(len(source.items))
+        reading = tqdm(numbers, f"reading {source.where}", unit="picture", delay=PATIENCE, leave=False)
+        results = []
+        for result, remarks in self._pool.map(lambda i: self._try(i, keep), numbers):
+            results.append(result)
+            self.remarks.update(remarks)
+            reading.update()
+        reading.close()
         broken = [result for result in results if isinstance(result, str)]
         if broken:
-            warnings.warn(f"{len(broken)} of {len(results)} pictures are left out: {'; '.join(broken)}", stacklevel=2)
+            warnings.warn(
+                f"{len(broken)} of {len(results)} pictures are left out: {'; '.join(broken)}", Remark, stacklevel=2
+            )
         self.usable = [i for i, result in enumerate(results) if not isinstance(result, str)]
         if len(self) < 2:
-            raise UserError(too_few(source.where, len(self), 2))
+            raise UserError(too_few(source, len(self), 2))
         if keep:
             self._pool.shutdown()
             self._pixels = np.stack([picture for picture in results if isinstance(picture, np.ndarray)])
@@ -128,25 +167,37 @@ class PictureStore:
     def __len__(self) -> int:
         return len(self.usable)
 
-    def _try(self, index: int, keep: bool) -> np.ndarray | str | None:
-        """The picture, or None where it is not to be kept, or why it cannot be read."""
+    def _try(self, index: int, keep: bool) -> tuple[np.ndarray | str | None, set[str]]:
+        """The picture, or None where it is not to be kept, or why it cannot be read; and its files' remarks."""
         try:
             picture = self._load(index)
-            return picture if keep else None
         except UserError as error:
-            return str(error)
+            return str(error), set()
+        remarks: set[str] = set()
+        for file in self.source.files(index):
+            with contextlib.suppress(UserError), images.opened(file, str(file), float("inf")) as image:
+                remarks |= images.remarks(image)
+        return picture if keep else None, remarks
+
+    def __str__(self) -> str:
+        """The sentence that says how many pictures there are, and of which files there are none."""
+        remarked = images.remarked(self.remarks)
+        noun = "pair" if self.source.paired else "picture"
+        return f"{self.source.where}: {folders.counted(len(self), noun)}{remarked}.{self.source.left_out}"
 
     def _load(self, index: int) -> np.ndarray:
         # Twice the pixels leave the antialiasing enough to work on; see `images.read`.
-        return fit_to(self.source.read(self.source.items[index], 2 * self.size), self.size, self.fit)
+        source = self.source
+        return fit_to(source.read(source.items[index], 2 * self.size), self.size, self.fit, source.nearest)
 
     def _load_or_replace(self, number: int) -> np.ndarray:
         """A file that broke after the first look must not end a long training: the next picture takes its place."""
-        try:
-            return self._load(self.usable[number])
-        except UserError as error:
-            warnings.warn(f"{error} Its neighbour takes its place.", stacklevel=2)
-            return self._load(self.usable[(number + 1) % len(self)])
+        for neighbour in range(number, number + len(self)):
+            try:
+                return self._load(self.usable[neighbour % len(self)])
+            except UserError as error:
+                warnings.warn(f"{error} Its neighbour takes its place.", Remark, stacklevel=2)
+        raise UserError(f"Not one picture of {self.source.where} can be read any more: is the disk still there?")
 
     def fingerprint(self) -> dict[str, Any]:
         """How many pictures, and a hash of their files' names and sizes in bytes, or of the pixels in memory."""
@@ -156,7 +207,7 @@ class PictureStore:
             if not files:
                 total.update(self.source.items[index].tobytes())
             for file in files:
-                total.update(f"{file.name} {file.stat().st_size}\n".encode())
+                total.update(f"{file.name} {file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
         return {"pictures": len(self), "sha256": total.hexdigest()[:16]}
 
     def hand_over(self) -> np.ndarray:

@@ -28,6 +28,6 @@ class Unlabelled(Data):
             train, test = (embedded(vendors[0], split) for split in ("train", "test"))
         else:
             root = Path(self.root).expanduser()
-            train = folder(root / self.train)
-            test = folder(root / self.test) if (root / self.test).is_dir() else train
+            train = folder(root / self.train, self.max_megapixels)
+            test = folder(root / self.test, self.max_megapixels) if (root / self.test).is_dir() else train
         return Reader(self, {"image": train}, {"image": test}, size, batch_size, batches, seed)

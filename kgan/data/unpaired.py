@@ -29,8 +29,8 @@ class Unpaired(Data):
                 for split in ("train", "test")
             )
         else:
-            root = Path(self.root).expanduser()
-            train = {"a": folder(root / self.train_a), "b": folder(root / self.train_b)}
+            root, most = Path(self.root).expanduser(), self.max_megapixels
+            train = {name: folder(root / path, most) for name, path in (("a", self.train_a), ("b", self.train_b))}
             named = {"a": root / self.test_a, "b": root / self.test_b}
-            test = {name: folder(path) if path.is_dir() else train[name] for name, path in named.items()}
+            test = {name: folder(path, most) if path.is_dir() else train[name] for name, path in named.items()}
         return Reader(self, train, test, size, batch_size, batches, seed)

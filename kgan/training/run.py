@@ -56,6 +56,7 @@ def train(config: Config, workdir: str | Path) -> Path:
     workdir.mkdir(parents=True, exist_ok=True)
     with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
         reader = open_data(config, stages(config)[0])
+        print(*reader.summary(), sep="\n", flush=True)
         system = config.system.create(training.steps, training.seed, reader.labels)
         about = describe(config, reader)
         start = restore(system, workdir, config, about)

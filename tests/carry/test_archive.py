@@ -86,7 +86,8 @@ def test_a_picture_gets_the_size_that_the_training_loads(unpaired: Path, tmp_pat
 
 
 def test_what_would_not_get_smaller_or_cannot_be_read_stays_as_it_is(unpaired: Path, tmp_path: Path) -> None:
-    images.write(unpaired / "trainA/plain.png", np.zeros((30, 30, 3), np.uint8))  # fewer bytes than a JPEG's header
+    plain = images.encode(np.zeros((30, 30, 3), np.uint8))  # fewer bytes than a JPEG's header
+    (unpaired / "trainA/plain.png").write_bytes(plain)
     (unpaired / "trainB/broken.jpg").write_bytes(b"not a picture")
     draw(unpaired / "trainB/x.jpg")  # x.png would get this name
     with pytest.warns(UserWarning, match=r"broken\.jpg"):
@@ -512,7 +513,37 @@ def test_the_command(
                 commands.run(command.main)
         assert stopped.value.code == code
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{tmp_path / 'x.tar'}: ") and printed.out.count("\n") == 1
+    *_, line = printed.out.splitlines()  # after those that count the pictures
+    assert line.startswith(f"{tmp_path / 'x.tar'}: ") and printed.out.count("x.tar") == 1
     assert printed.err == "kgan: --output=... is missing. --help explains it.\n"
     config = settings((unpacked(tmp_path / "x.tar", tmp_path / "there") / "config.py").read_text())
     assert isinstance(config.system, ugatit.Settings) and config.system.filters == 8 and config.data.root == "data"
+
+
+def test_a_table_of_files_in_folders_travels_without_what_systems_leave(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for i in range(6):
+        draw(home / f"images/{'ab'[i % 2]}/{i // 2}.png")
+    (home / "images/a/._0.png").write_bytes(b"junk")
+    (home / "images/__MACOSX").mkdir()
+    rows = [f"{i},{'ab'[i % 2]}/{i // 2},{'xy'[i // 2 % 2]}" for i in range(6)]
+    (home / "labels.csv").write_text("\n".join([",image_id,hair", *rows]))
+    data = Labelled(root=str(home))
+    copied(data, tmp_path / "data", as_they_are=False)
+    there = dataclasses.replace(data, root=str(tmp_path / "data"))
+    assert {name.rpartition(".")[0] for name in names(tmp_path / "data/images")} == {
+        f"{side}/{i}" for side in "ab" for i in range(3)
+    }
+    (before,), (after,) = data._read().values(), there._read().values()
+    assert before.train_answers == after.train_answers
+    assert [path.stem for path in before.train.items] == [path.stem for path in after.train.items]
+
+
+def test_label_maps_travel_as_they_are(tmp_path: Path) -> None:
+    for side in "AB":
+        for i in range(2):
+            draw(tmp_path / f"home/train/{side}/{i}.png")
+    data = Paired(root=str(tmp_path / "home"), layout="folders", resize="nearest")
+    copied(data, tmp_path / "data")
+    for name in names(tmp_path / "home"):
+        assert (tmp_path / "data" / name).read_bytes() == (tmp_path / "home" / name).read_bytes()

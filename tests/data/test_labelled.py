@@ -391,7 +391,7 @@ def test_tables_without_content(tmp_path: Path) -> None:
     write(tmp_path / "labels.csv", "file,hair,split", "0.png,red,train", "1.png,blue,test")
     refused(tmp_path, "not one training picture has hair=blue")
     write(tmp_path / "labels.csv", "file,hair,split", "0.png,red,train", "1.png,blue,val")
-    refused(tmp_path, r"line 3: split is train or test, not 'val'")
+    refused(tmp_path, r"line 3, column split: it is train or test, not 'val'")
 
 
 def test_a_damaged_attribute_file(celeba: Path) -> None:
@@ -410,7 +410,7 @@ def test_a_damaged_attribute_file(celeba: Path) -> None:
 def test_class_folders_without_pictures(tmp_path: Path) -> None:
     refused(tmp_path / "none", "There is no folder", layout="folders")
     flat(tmp_path / "angry" / "a.png", 0)
-    refused(tmp_path, "holds 1 folders: at least two classes are needed", layout="folders")
+    refused(tmp_path, "holds 1 folder: at least two classes are needed", layout="folders")
     (tmp_path / "happy").mkdir()
     refused(tmp_path, r"happy holds no pictures", layout="folders")
 
@@ -439,3 +439,153 @@ def test_real_anime_faces(shared: Path) -> None:
     reader = data.open(16, 4, 1, 0)
     assert [len(group.values) for group in reader.labels.sets[0].groups] == [12, 11]
     assert len(reader.train["pictures"]) == 4680 and len(reader.test["pictures"].items) == 520
+
+
+# --- tables as people have them ----------------------------------------------------------------------------------
+
+
+def table(root: Path, *lines: str, count: int = 4, suffix: str = ".png") -> LabelledReader:
+    """A reader of pictures 0 to count - 1, grey of that level, and of this table."""
+    write(root / "labels.csv", *lines)
+    for i in range(count):
+        flat(root / "images" / f"{i}{suffix}", i)
+    return Labelled(root=str(root), enlarge=1.0).open(16, count, 1, 0)
+
+
+def groups(reader: LabelledReader) -> tuple[Group, ...]:
+    return reader.labels.sets[0].groups
+
+
+def labels(reader: LabelledReader) -> dict[int, list[float]]:
+    """By grey level, the picture's label, and -1 where it is not known."""
+    (batch,) = reader.step(0)
+    return {
+        grey: np.where(known > 0, label, -1).tolist()
+        for grey, label, known in zip(greys(batch), batch["label"], batch["known"], strict=True)
+    }
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_of_pandas_is_no_label(tmp_path: Path, name: str) -> None:
+    rows = [f"{i},{i}.png,{'ab'[i % 2]}" for i in range(4)]
+    assert groups(table(tmp_path, f"{name},file,hair", *rows)) == (Group("hair", ("a", "b")),)
+
+
+def test_flags_in_the_floats_of_pandas(tmp_path: Path) -> None:
+    reader = table(tmp_path, "file,smiling,age", "0.png,1.0,1.0", "1.png,0.0,2.0", "2.png,,3.0", "3.png,1.0,1.0")
+    assert groups(reader) == (Group("smiling", ("yes",), flags=True), Group("age", ("1", "2", "3")))
+    assert labels(reader) == {0: [1, 1, 0, 0], 1: [0, 0, 1, 0], 2: [-1, 0, 0, 1], 3: [1, 1, 0, 0]}
+    reader = table(tmp_path, "file,smiling", "0.png,1.0", "1.png,-1.0", "2.png,1", "3.png,-1")
+    assert labels(reader) == {0: [1], 1: [0], 2: [1], 3: [0]}
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "N/A", "NA", "<NA>", "null", "NULL", "None", "#N/A", ""])
+def test_words_for_what_is_unknown(tmp_path: Path, word: str) -> None:
+    reader = table(tmp_path, "file,hair", "0.png,red", f"1.png,{word}", "2.png,blue", "3.png,red")
+    assert labels(reader) == {0: [0, 1], 1: [-1, -1], 2: [1, 0], 3: [0, 1]}
+
+
+@pytest.mark.parametrize("name", ["image_id", "filename", "Image", "file_name", "File", "path"])
+@pytest.mark.parametrize("suffix", [".png", ""])
+def test_kaggle_s_names_of_files(tmp_path: Path, name: str, suffix: str) -> None:
+    reader = table(tmp_path, f"{name},hair", *[f"{i}{suffix},{'ab'[i % 2]}" for i in range(4)])
+    assert labels(reader) == {i: [1 - i % 2, i % 2] for i in range(4)}
+
+
+@pytest.mark.parametrize("form", ["{}/{}.png", "images/{}/{}.png", "{}\\{}.png", "./{}/{}.png", "{}/{}"])
+def test_files_in_subfolders(tmp_path: Path, form: str) -> None:
+    places = [("one", 0), ("one", 1), ("two", 1), ("two", 2)]
+    for level, (place, i) in enumerate(places):
+        flat(tmp_path / "images" / place / f"{i}.png", level)
+    flat(tmp_path / "images" / "unused" / "9.png", 9)
+    rows = [f"{form.format(*place)},{'ab'[n % 2]}" for n, place in enumerate(places)]
+    write(tmp_path / "labels.csv", "file,hair", *rows)
+    reader = Labelled(root=str(tmp_path), enlarge=1.0).open(16, 4, 1, 0)
+    assert labels(reader) == {i: [1 - i % 2, i % 2] for i in range(4)}
+    write(tmp_path / "labels.csv", "file,hair", "0.png,a", "one/1.png,b", "two/1.png,a", "2.png,b")
+    assert labels(Labelled(root=str(tmp_path), enlarge=1.0).open(16, 4, 1, 0))[3] == [0, 1]  # by its name alone
+    write(tmp_path / "labels.csv", "file,hair", "one/0.png,a", "1.png,b", "two/1.png,a", "two/2.png,b")
+    refused(tmp_path, r"line 3 labels 1\.png, which may be .*one/1\.png or .*two/1\.png: name its folder")
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters_and_empty_rows(tmp_path: Path, delimiter: str) -> None:
+    rows = ["file,hair,", *[f"{i}.png,{'ab'[i % 2]}," for i in range(4)], ",,"]
+    assert groups(table(tmp_path, *[row.replace(",", delimiter) for row in rows])) == (Group("hair", ("a", "b")),)
+
+
+def test_tables_that_cannot_be_meant_so(tmp_path: Path) -> None:
+    for i in range(25):
+        flat(tmp_path / "images" / f"{i}.png", i)
+
+    def rows(header: str, form: str) -> None:
+        write(tmp_path / "labels.csv", header, *[form.format(i=i, hair="ab"[i % 2], flag=i % 2) for i in range(25)])
+
+    rows("file,hair,hair", "{i}.png,{hair},{hair}")
+    refused(tmp_path, r"labels\.csv, line 1: 2 columns are called 'hair'")
+    rows("file,,hair", "{i}.png,x,{hair}")
+    refused(tmp_path, r"labels\.csv, line 1: column 2 has no name")
+    rows("file,hair,mail", "{i}.png,{hair},{i}@x")
+    refused(tmp_path, r"column mail: each of its 25 cells is another, so that it labels nothing.*groups=")
+    rows("file,smiling", "{i}.png,{flag}")
+    text = (tmp_path / "labels.csv").read_text()
+    (tmp_path / "labels.csv").write_text(text.replace("7.png,1", "7.png,0.5", 1))
+    refused(tmp_path, r"column smiling, line 9: '0\.5' is no flag, where others are 1 or 0")
+    (tmp_path / "labels.csv").write_text(text.replace("7.png,1", '7.png,"1\n2', 1) + "\0")
+    refused(tmp_path, "labels.csv")
+    rows("face,hair", "{i}.png,{hair}")
+    refused(tmp_path, r"has no column 'file': its columns are face, hair\. Name the one that holds")
+    rows("file,hair", "{i}.png,{hair}")
+    (tmp_path / "images").rename(tmp_path / "faces")
+    refused(tmp_path, r"There is no folder .*images: .*--config\.data\.sets\[0\]\.images=NAME")
+
+
+# --- what lies beside the pictures -------------------------------------------------------------------------------
+
+
+def junk(folder: Path) -> None:
+    """What systems leave in a folder."""
+    for name in ("Thumbs.db", "._0.png", ".DS_Store", ".hidden.jpg"):
+        (folder / name).write_bytes(b"junk")
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        flat(folder / name / "0.png", 0)
+
+
+def test_hidden_and_system_names_are_no_classes(tmp_path: Path) -> None:
+    for name, first in (("angry", 0), ("happy", 100)):
+        for i in range(first, first + 10):
+            flat(tmp_path / name / f"{i}.png", i)
+        junk(tmp_path / name)
+    junk(tmp_path)
+    flat(tmp_path / "stray.png", 3)
+    reader = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders"),), enlarge=1.0).open(16, 6, 1, 0)
+    assert groups(reader) == (Group("class", ("angry", "happy")),) and len(reader.train["pictures"]) == 18
+    line, test = reader.summary()
+    assert test == f"{tmp_path}: 2 pictures to test on."
+    assert line.startswith(f"{tmp_path}: 18 pictures. In {tmp_path}: Left out: 6 hidden or system's own, ")
+    assert "1 picture outside of the class folders (stray.png)" in line
+
+
+def test_a_class_of_tests_alone_is_named(tmp_path: Path) -> None:
+    for half, names in (("train", "ab"), ("test", "abc")):
+        for name in names:
+            for i in range(2):
+                flat(tmp_path / half / name / f"{i}.png", i)
+    reader = Labelled(root=str(tmp_path), sets=(Labelling(layout="folders"),), enlarge=1.0).open(16, 2, 1, 0)
+    assert "1 folder of no class in train (c)" in reader.summary()[0]
+
+
+def test_hidden_and_system_names_need_no_row(anime: Path) -> None:
+    junk(anime / "anime" / "images")
+    reader = open_reader(anime, "anime")
+    assert len(reader.train["anime"]) == 11
+    assert f"{anime / 'anime'}: 11 pictures. Left out: 6 hidden or system's own." in reader.summary()
+
+
+def test_a_folder_called_emoji_is_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "the embedded emoji by fluent3d, google, twitter" in Labelled(root="emoji").open(64, 4, 1, 0).summary()[0]
+    table(tmp_path / "emoji", "file,hair", *[f"{i}.png,{'ab'[i % 2]}" for i in range(4)])
+    reader = Labelled(root="emoji").open(16, 4, 1, 0)
+    assert reader.summary() == ["emoji: 4 pictures."]
+    assert len(Labelled(root="emoji:google").open(64, 4, 1, 0).train["pictures"]) == 728

@@ -136,3 +136,40 @@ def test_missing_folders_and_words(tmp_path: Path) -> None:
         open_reader(tmp_path)
     with pytest.raises(UserError, match=r"data\.layout is one of side_by_side, folders, single, not 'grid'"):
         open_reader(tmp_path, layout="grid")
+
+
+COLOURS = {0, 90, 180}
+
+
+def label_maps(root: Path, side: str) -> None:
+    """Pairs in folders of which one side has three colours alone."""
+    random = np.random.default_rng(0)
+    for i in range(3):
+        for name in "AB":
+            picture = random.integers(0, 256, (60, 60, 3), np.uint8)
+            if name in side:
+                picture = random.choice(np.array([*COLOURS], np.uint8), (60, 60, 3))
+            images.write(root / "train" / name / f"{i}.png", picture if name == "A" else picture[:50, :50].copy())
+
+
+@pytest.mark.parametrize(("resize", "side"), [("nearest", "AB"), ("nearest_a", "A"), ("nearest_b", "B")])
+def test_label_maps_get_no_new_colours(tmp_path: Path, resize: str, side: str) -> None:
+    label_maps(tmp_path, side)
+    a, b = prepared(open_reader(tmp_path, layout="folders", resize=resize), 0)
+    shown = open_reader(tmp_path, layout="folders", resize=resize).samples(2)
+    for name, pixels in (("A", a), ("B", b)):
+        sample = (shown[name.lower()] + 1) * 127.5
+        for values in (pixels, sample):
+            assert (set(np.unique(np.round(values))) <= COLOURS) == (name in side)
+    bicubic, _ = prepared(open_reader(tmp_path, layout="folders"), 0)
+    assert not set(np.unique(np.round(bicubic))) <= COLOURS
+
+
+def test_junk_is_no_half_of_a_pair(folders: Path) -> None:
+    for side in "AB":
+        for name in ("Thumbs.db", f"._{side}.png", ".DS_Store"):
+            (folders / "train" / side / name).write_bytes(b"junk")
+    (folders / "train" / "A" / "more").mkdir()
+    (line, test) = open_reader(folders, layout="folders").summary()
+    assert ": 5 pairs. In " in line and "A: Left out: 3 hidden or system's own, 1 folder (more; " in line
+    assert test.endswith("1 pair to test on.")

@@ -1,5 +1,7 @@
 """Data: any picture in, a function of (seed, step) out."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 from keras import ops
 from PIL import Image
 
-from kgan.data import Reader, Unpaired
+from kgan.data import Reader, Unpaired, sources
 from kgan.data.sources import Order, PictureStore, crop_and_flip, folder
-from kgan.errors import UserError
-from kgan.pictures import images
+from kgan.errors import Remark, UserError
+from kgan.pictures import film, images
+from kgan.settings import free_paths
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 30), mode: str = "RGB", seed: int = 0, **options: object) -> None:
@@ -239,3 +242,95 @@ def test_the_embedded_set_in_the_unpaired_shape() -> None:
     embedded = Unpaired(root="emoji:fluent3d:google", enlarge=1.0).open(size=64, batch_size=2, batches=1, seed=0)
     assert len(embedded.train["a"]) == len(embedded.train["b"]) > 700
     assert embedded.step(0)[0]["a"].shape == (2, 64, 64, 3)
+
+
+# What lies in folders.
+
+
+def test_every_kind_is_trained_on_and_all_else_counted(folders: Path) -> None:
+    kinds = ["jfif", "bmp", "tiff", "gif", "avif", "jp2"]
+    for kind in kinds:
+        picture(folders / "trainA" / f"more.{kind}")
+    for name in ("Thumbs.db", "._1.jpg", "photo.heic"):
+        (folders / "trainA" / name).write_bytes(b"junk")
+    (folders / "trainA" / "__MACOSX").mkdir()
+    (folders / "trainA" / "more").mkdir()
+    (folders / "trainA" / "gone.png").symlink_to("nowhere")
+    os.mkfifo(folders / "trainA" / "pipe.png")
+    reader = open_reader(folders)
+    assert len(reader.train["a"]) == 13
+    lines = reader.summary()
+    assert lines[0].startswith(f"{folders / 'trainA'}: 13 pictures, 2 with transparency (laid on white). Left out: ")
+    for words in ("3 hidden", "1 .heic (photo.heic; pip", "1 folder (more;", "1 dangling link (gone.png", "1 pipe or"):
+        assert words in lines[0]
+    assert lines[1] == f"{folders / 'trainB'}: 5 pictures."
+
+
+def test_animations_and_test_folders_are_counted(folders: Path) -> None:
+    frames = [np.full((16, 16, 3), 60 * n, np.uint8) for n in range(3)]
+    film.write_animation(folders / "trainA" / "a.gif", frames, [100] * 3, 0)
+    picture(folders / "testA" / "0.png")
+    (folders / "testA" / "notes.txt").write_text("x")
+    lines = open_reader(folders).summary()
+    assert "8 pictures, 2 with transparency (laid on white), 1 animated (the first frame alone)." in lines[0]
+    assert lines[2] == f"{folders / 'testA'}: 1 picture to test on. Left out: 1 .txt (notes.txt)."
+
+
+def test_larger_pictures_than_allowed_are_left_out(folders: Path) -> None:
+    picture(folders / "trainB" / "large.png", (300, 300))
+    with pytest.warns(
+        Remark, match=r"large\.png has 300 x 300 pixels.* --config\.data\.max_megapixels=1 of kgan train"
+    ):
+        assert len(open_reader(folders, max_megapixels=0.08).train["b"]) == 5
+    assert len(open_reader(folders, max_megapixels=0.3).train["b"]) == 6
+    assert "data.max_megapixels" in free_paths(Unpaired(), "data.")  # may change between sittings
+
+
+def test_a_damaged_file_of_another_kind_than_its_name_is_left_out(folders: Path) -> None:
+    data = images.encode(np.zeros((64, 64, 3), np.uint8), ".avif")
+    (folders / "trainB" / "photo.jpg").write_bytes(data[: len(data) - 30])
+    with pytest.warns(Remark, match=r"1 of 6 pictures are left out: .*photo\.jpg cannot be read"):
+        assert len(open_reader(folders).train["b"]) == 5
+
+
+def test_names_that_are_no_utf_8_have_a_fingerprint(folders: Path) -> None:
+    before = open_reader(folders).fingerprint()["b"]
+    name = Path(os.fsdecode(os.fsencode(folders) + b"/trainB/caf\xe9.png"))
+    picture(name, (20, 20))
+    reader = open_reader(folders)
+    assert reader.fingerprint()["b"]["pictures"] == 6 and reader.fingerprint()["b"] != before
+    json.dumps(reader.fingerprint())
+
+
+def test_streamed_pictures_that_vanish_one_after_the_other_end_in_a_sentence(folders: Path) -> None:
+    streamed = open_reader(folders, memory="stream")
+    for path in (folders / "trainB").iterdir():
+        if path.name != "4.png":
+            path.unlink()
+    with pytest.warns(Remark):
+        np.testing.assert_array_equal(*streamed.train["b"].take(np.array([1, 4])))
+    (folders / "trainB" / "4.png").unlink()
+    with pytest.warns(Remark), pytest.raises(UserError, match=r"Not one picture of .*trainB can be read any more"):
+        streamed.train["b"].take(np.array([0]))
+
+
+def test_a_bar_is_shown_where_reading_takes_its_time(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_reader(folders)
+    assert "reading" not in capsys.readouterr().err
+    monkeypatch.setattr(sources, "PATIENCE", 0)
+    open_reader(folders)
+    assert f"reading {folders / 'trainA'}" in capsys.readouterr().err
+
+
+def test_a_folder_called_emoji_is_one_s_own(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folders)
+    with pytest.raises(UserError, match=r"2 of the vendors are wanted, as in emoji:.*, or the name of a folder"):
+        Unpaired(root="emoji").open(16, 1, 1, 0)
+    (folders / "emoji").mkdir()
+    for name in ("trainA", "trainB"):
+        (folders / name).rename(folders / "emoji" / name)
+    assert Unpaired(root="emoji").open(16, 1, 1, 0).summary()[0].startswith("emoji/trainA: 7 pictures")
+    (line, _) = Unpaired(root="emoji:google:twitter").open(16, 1, 1, 0).summary()
+    assert line == "the embedded emoji by google: 728 pictures."
