@@ -148,6 +148,7 @@ def evaluate(
             *_about_counts(sides, real, metrics),
             *_about_sizes(sides, real),
             *_about_colours(on_disk),
+            *_about_formats([pictures for pictures in (inputs, *folders) if pictures], real),
             *latents.about_classifiers(),
         ],
     }
@@ -275,6 +276,22 @@ def _about_colours(folders: Sequence[PictureSet]) -> Iterator[str]:
             yield f"{pictures.name} holds {clear} with transparency: they were laid on white."
 
 
+def _about_formats(sides: Sequence[PictureSet], real: PictureSet | None) -> Iterator[str]:
+    """A warning where folders hold other kinds of files than the reference, named once for all of them."""
+    others = [side for side in sides if real and set(side.formats) != set(real.formats)]
+    if real and others:
+        kinds = "; ".join(f"{side.name} of {_kinds(side)}" for side in others)
+        yield (
+            f"The reference is of {_kinds(real)}, {kinds}. Compression leaves traces that FID, KID and the like see: "
+            "even copies of the same pictures differ. Save both sets as one kind, before any compression."
+        )
+
+
+def _kinds(pictures: PictureSet) -> str:
+    """ "6 PNG and 2 JPEG", the most frequent first."""
+    return " and ".join(f"{count} {kind}" for kind, count in Counter(pictures.formats).most_common())
+
+
 def _shown(sizes: dict[str, int]) -> str:
     """The size that all pictures have, or how many sizes there are."""
     return next(iter(sizes)) if len(sizes) == 1 else f"{len(sizes)} sizes"
@@ -291,6 +308,7 @@ def _summary(pictures: PictureSet) -> dict[str, Any]:
         "kinds": dict(Counter(path.suffix.lower() for path in pictures.paths)),
         "colours": pictures.colours,
         "skipped": pictures.broken,
+        "left_out": pictures.left_out,
         "sha256": pictures.sha256,
     }
 

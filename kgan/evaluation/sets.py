@@ -8,17 +8,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from kgan.errors import UserError
 from kgan.filters.loading import Filter
-from kgan.pictures import images
+from kgan.pictures import folders, images
 
 
 @dataclass
@@ -32,6 +31,9 @@ class PictureSet:
       shapes: (height, width) of each.
       broken: a sentence for each file that could not be read.
       colours: how many are in "colour", in "greyscale" and "with transparency".
+      formats: how many files are of each kind, such as "JPEG", by their content.
+      remarks: how many are animated or of several pages, of which the first alone is measured.
+      left_out: the sentence about files that are no pictures; empty where there are none.
       sha256: over the contents of the files in their order, whatever their names.
       by_model: whether a model made the pictures, of the centred squares of others.
     """
@@ -44,6 +46,9 @@ class PictureSet:
     colours: dict[str, int]
     sha256: str
     by_model: bool = False
+    formats: dict[str, int] = field(default_factory=dict)
+    remarks: dict[str, int] = field(default_factory=dict)
+    left_out: str = ""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -80,29 +85,36 @@ def inspect(folder: str | Path, name: str = "") -> PictureSet:
     Raises:
       UserError: fewer than two can be read.
     """
-    paths = images.find(folder)
+    listing = folders.look(folder)
+    paths = listing.pictures
 
-    def look(path: Path) -> tuple[bytes, tuple[int, int], str] | str:
+    def look(path: Path) -> tuple[bytes, tuple[int, int], str, str, set[str]] | str:
         try:
             data = path.read_bytes()
             height, width = images.decode(data, str(path)).shape[:2]
-            return hashlib.sha256(data).digest(), (height, width), _colours(data)
+            return hashlib.sha256(data).digest(), (height, width), *_kind(data, path)
         except UserError as error:
             return str(error)
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}."
 
     with ThreadPoolExecutor() as pool:
-        looks = list(zip(paths, pool.map(look, paths), strict=True))
+        reading = tqdm(pool.map(look, paths), f"reading {folder}", len(paths), False, delay=2, unit="picture")
+        looks = list(zip(paths, reading, strict=True))
     broken = [look for _, look in looks if isinstance(look, str)]
     readable = {path: look for path, look in looks if not isinstance(look, str)}
     if len(readable) < 2:
         raise UserError(
             f"{folder} holds {len(readable) or 'no'} readable picture{'s' * (not readable)}"
             f"{f', and {len(broken)} broken' if broken else ''}: sets of pictures are compared, of two "
-            f"{', '.join(images.SUFFIXES)} files at the very least and better of thousands."
+            f"files such as .jpg, .png, .webp, .avif or .tiff at the very least and better of thousands."
+            f"{listing.left_out}"
         )
     for sentence in broken:
         print(f"Skipped. {sentence}", file=sys.stderr)
-    digests, shapes, colours = zip(*readable.values(), strict=True)
+    digests, shapes, colours, formats, kinds = zip(*readable.values(), strict=True)
+    remarks = dict(Counter(kind for each in kinds for kind in each))
+    print(f"{folder}: {folders.counted(len(readable), 'picture')}{images.remarked(remarks)}.{listing.left_out}")
     return PictureSet(
         name=name or str(folder),
         paths=list(readable),
@@ -111,15 +123,19 @@ def inspect(folder: str | Path, name: str = "") -> PictureSet:
         broken=broken,
         colours=dict(Counter(colours)),
         sha256=hashlib.sha256(b"".join(digests)).hexdigest(),
+        formats=dict(Counter(formats)),
+        remarks=remarks,
+        left_out=listing.left_out.strip(),
     )
 
 
-def _colours(data: bytes) -> str:
-    """The kind of a picture's colours, one of those that `PictureSet.colours` counts."""
-    with Image.open(BytesIO(data)) as image:
-        if "A" in image.getbands() or "transparency" in image.info:
-            return "with transparency"
-        return "greyscale" if len(image.getbands()) == 1 and image.mode != "P" else "colour"
+def _kind(data: bytes, path: Path) -> tuple[str, str, set[str]]:
+    """Which of `PictureSet.colours` and `formats` counts a picture, and its remarks but for transparency."""
+    with images.opened(BytesIO(data), str(path)) as image:
+        colour = "greyscale" if len(image.getbands()) == 1 and image.mode != "P" else "colour"
+        remarks = images.remarks(image)
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+        return "with transparency" if "transparency" in remarks else colour, kind, remarks - {"transparency"}
 
 
 def translate(filters: Sequence[Filter], name: str, inputs: PictureSet, folder: Path) -> PictureSet:

@@ -24,7 +24,7 @@ from kgan.filters.card import Card
 from kgan.filters.loading import Filter
 from kgan.labels import Group, Labels, LabelSet
 from kgan.metrics.report import better, table
-from kgan.pictures import images
+from kgan.pictures import film, images
 
 Shapes = list[tuple[int, ...]]
 
@@ -222,6 +222,52 @@ def test_broken_pictures_are_named_and_others_of_any_kind_read(
     assert report["folders"][1]["colours"] == {"colour": 7, "greyscale": 1, "with transparency": 1}
     for sentence in ("dark holds 1 in greyscale", "dark holds 1 with transparency: they were laid on white"):
         assert any(sentence in text for text in report["warnings"]), sentence
+
+
+def test_all_kinds_are_measured_and_all_else_is_counted(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, reference = folders
+    for kind in ("bmp", "tiff", "avif", "jfif", "gif"):
+        Image.new("RGB", (8, 8)).save(source / f"more.{kind}")
+    for name in ("Thumbs.db", "._0.png", "x.heic"):
+        (source / name).write_bytes(b"junk")
+    for name in ("__MACOSX", "more"):
+        (source / name).mkdir()
+    os.mkfifo(source / "pipe.png")
+    Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9.png")).write_bytes((source / "0.png").read_bytes())
+    report = evaluate(reference, [source], cache=tmp_path / "cache")
+    assert report["results"][0]["count"] == 12
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(str(source)))
+    assert line.startswith(f"{source}: 12 pictures. Left out: 3 hidden or system's own, ")
+    for words in ("1 .heic (x.heic; pip install pillow-heif)", "1 folder (more; only", "1 pipe or device (pipe.png"):
+        assert words in line and words in report["folders"][1]["left_out"]
+    assert report["folders"][0]["left_out"] == "" and json.dumps(report)
+
+
+def test_other_kinds_of_files_than_the_reference_s_are_noted_once(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path
+) -> None:
+    _, reference = folders
+    for name in ("copies", "more"):
+        for path in images.find(reference):
+            images.write(tmp_path / name / f"{path.stem}.jpg", images.read(path))
+    report = evaluate(reference, [tmp_path / "copies", tmp_path / "more"], cache=tmp_path / "cache")
+    (note,) = [text for text in report["warnings"] if "Compression leaves traces" in text]
+    assert f"The reference is of 6 PNG, {tmp_path / 'copies'} of 6 JPEG; {tmp_path / 'more'} of 6 JPEG." in note
+    for path in images.find(tmp_path / "more"):  # a name is not a kind
+        path.write_bytes(images.encode(images.read(path)))
+    report = evaluate(reference, [tmp_path / "more"], cache=tmp_path / "cache")
+    assert not [text for text in report["warnings"] if "Compression" in text]
+
+
+def test_of_an_animation_the_first_frame_is_measured(
+    folders: tuple[Path, Path], inception_shapes: Shapes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [np.full((8, 8, 3), 100 * n, np.uint8) for n in range(3)]
+    film.write_animation(folders[0] / "a.gif", frames, [100] * 3, 0)
+    evaluate(folders[1], [folders[0]], cache=tmp_path / "cache")
+    assert f"{folders[0]}: 7 pictures, 1 animated (the first frame alone)." in capsys.readouterr().out
 
 
 def test_few_pictures_and_unequal_counts_are_said_to_mislead(
