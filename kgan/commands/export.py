@@ -30,12 +30,11 @@ from absl import flags
 
 from kgan import commands
 from kgan.commands import shared
-from kgan.errors import UserError
 from kgan.export import export, export_generator, recipes
 from kgan.export.recipes import USUAL
 from kgan.filters import card as cards
 from kgan.filters import included
-from kgan.pictures import emoji, images
+from kgan.pictures import emoji, folders, images
 
 MODEL = shared(flags.DEFINE_string, "model", "The generator, a .keras file with its .json card beside it.")
 OUTPUT = shared(flags.DEFINE_string, "output", "The folder to write to.")
@@ -68,15 +67,21 @@ def verification_pictures(folder: str | None) -> list[np.ndarray]:
     if folder is None:
         pictures = emoji.load("fluent3d", "test")
         return [pictures[i] for i in _spread(len(pictures))]
-    paths = images.find(folder)
+    listing = folders.look(folder)
+    paths = listing.pictures
     if not paths:
-        raise UserError(f"{folder} holds no pictures: files ending in {', '.join(images.SUFFIXES)} were looked for.")
+        raise listing.none()
+    print(listing)
     return [images.read(paths[i]) for i in _spread(len(paths))]
 
 
 def calibration_pictures(folder: str | None) -> list[np.ndarray]:
     """At most `MOST` pictures, evenly spaced, from `folder`."""
-    paths = images.find(folder) if folder else []
+    if folder is None:
+        return []
+    listing = folders.look(folder)
+    print(listing)
+    paths = listing.pictures
     return [images.read(path) for path in paths[:: max(1, len(paths) // MOST)][:MOST]]
 
 

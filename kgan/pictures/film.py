@@ -20,7 +20,7 @@ RATE = 30  # frames a second
 SUFFIXES = (".gif", ".mp4")
 MOVING = (".gif", ".webp", ".png", ".apng", ".avif")  # what an animation is written as
 PAGES = (".tif", ".tiff")
-FRAMES = 100  # times the pixels that one picture may have are allowed to all frames together
+FRAMES = 10  # times the pixels that one picture may have are allowed to all frames together, which are held at once
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def animation(path: str | Path, most: float = images.MEGAPIXELS) -> Animation | 
     """What moves in a file, or its pages where it is a TIFF; None where it is a single picture.
 
     Raises:
-      UserError: the file cannot be read, or has more than a hundred times `most` megapixels in all frames.
+      UserError: the file cannot be read, or has more than ten times `most` megapixels in all frames.
     """
     path = Path(path)
     if path.suffix.lower() in folders.FILMS and path.is_file():

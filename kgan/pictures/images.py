@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageDraw, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageOps
 
 from kgan import files
 from kgan.errors import UserError
@@ -140,7 +140,8 @@ def _decode(image: Image.Image, least: int = 0, transparent: bool = False) -> np
 def _upright(image: Image.Image) -> Image.Image:
     """The picture turned as its EXIF orientation says, or as it is where its EXIF data are damaged."""
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image  # which copies it, turned or not
     except Exception:
         return image
 
@@ -155,7 +156,7 @@ def array_of(image: Image.Image, transparent: bool = False) -> np.ndarray:
     image = _eight_bits(upright, *_white(image)) if image.mode.startswith("I") or image.mode == "F" else upright
     if not image.has_transparency_data:
         return np.asarray(_srgb(image))
-    image = image.convert("RGBA")
+    image = image if image.mode == "RGBA" else image.convert("RGBA")
     alpha = image.getchannel("A")
     colour = _srgb(image.convert("RGB"))
     if alpha.getextrema() == (255, 255):
@@ -209,7 +210,7 @@ def _srgb(image: Image.Image) -> Image.Image:
         transform = _to_srgb(profile, image.mode)
         if transform:
             return ImageCms.applyTransform(image, transform) or image
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @functools.lru_cache(maxsize=16)
