@@ -68,7 +68,8 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
         if copies.train:
             config = config.replace("data", root="data")
         (folder / "config.py").write_text(source(config), encoding="utf-8")
-        (folder / "README.txt").write_text(_readme(config, folder, output.name), encoding="utf-8")
+        readme = _readme(config, folder, output.name).encode(errors="backslashreplace")  # paths need not be UTF-8
+        (folder / "README.txt").write_bytes(readme)
         room = limit - weight(folder, folder.parent)
         pictures = copies.fill(folder / "data", room, as_they_are=step is not None, base=folder.parent)
         if (surplus := weight(folder, folder.parent) - limit) > 0:
@@ -101,10 +102,10 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
     """Put the newest checkpoint of `workdir` and its log into folder/run; returns the checkpoint's step."""
     from kgan.training.resume import complete, describe, refuse_another_run
 
-    newest = checkpoint.newest(workdir)
-    if newest is None:
+    contents = checkpoint.newest_whole(workdir)
+    if contents is None:
         raise UserError(f"{workdir} holds no checkpoint: name a run's folder, or leave out --workdir to begin anew.")
-    _, about = checkpoint.load(newest)
+    newest, _, about = contents
     refuse_another_run(
         workdir,
         complete(about, config),
@@ -136,7 +137,7 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()
-    generators = sorted(Path(config.training.init_from).glob("generator*.keras"))
+    generators = sorted(Path(config.training.init_from).expanduser().glob("generator*.keras"))
     if not generators:
         raise UserError(f"training.init_from={config.training.init_from}: there is no generator in that folder.")
     for path in generators:

@@ -22,7 +22,7 @@ from kgan.networks import resnet
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32
 from kgan.pretrained import vgg16
-from kgan.settings import Checks
+from kgan.settings import Checks, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
 from kgan.types import Batch, Tensor
@@ -51,8 +51,8 @@ class Settings:
     heads: tuple[int, ...] = (3, 5)
     content_weight: float = 2.0
     identity_weight: float = 5.0
-    learning_rate: float = 3e-4
-    discriminator_learning_rate: float = 6e-4
+    learning_rate: float = free(3e-4)
+    discriminator_learning_rate: float = free(6e-4)
     beta_1: float = 0.5
     beta_2: float = 0.99
     epsilon: float = 1e-8
