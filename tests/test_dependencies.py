@@ -14,14 +14,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"kgan": "kgan", "export": "kgan.export", "configs": "kgan.configs"}
 
-GROUND = {"kgan", "errors", "files", "labels", "precision", "quiet", "settings", "types"}  # everything may import these
+# Everything may import these.
+GROUND = {"kgan", "errors", "files", "interrupts", "labels", "pinned", "precision", "quiet", "settings", "types"}
 # What each part imports beside the ground, no more and no less: parts further down import parts further up.
 IMPORTS = {
     "kgan": {"filters"},  # when its `load` is called
     "errors": set(),
     "files": set(),
+    "interrupts": set(),
     "labels": set(),
     "precision": set(),
+    "pinned": set(),
     "quiet": set(),
     "settings": set(),
     "types": set(),
@@ -122,8 +125,8 @@ def test_the_ground_is_imported_in_one_direction_too() -> None:
         for each in imports()
         if part(each.source) in GROUND and each.target.partition(".")[0] == "kgan"
     }
-    to_errors = {(name, "errors") for name in ("files", "labels", "settings")}
-    assert edges - {("kgan", "filters")} == to_errors | {("precision", "types")}
+    to_errors = {(name, "errors") for name in ("files", "labels", "pinned", "settings")}
+    assert edges - {("kgan", "filters"), ("kgan", "pinned")} == to_errors | {("precision", "types")}
 
 
 def test_only_commands_import_export_and_configs() -> None:

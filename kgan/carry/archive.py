@@ -52,11 +52,13 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     """
     with quiet():
         from kgan.carry.copies import Copies, weight
-        from kgan.training.config import open_data, stages
+        from kgan.settings import expanded
+        from kgan.training.config import check, open_data, stages
     output, limit = Path(output), int(limit_mb * MB)
     if output.is_dir():
         raise UserError(f"--output={output} is a folder: name the archive to write, such as {output / 'run.tar'}.")
-    config.check()
+    check(config)
+    config = expanded(config)
     largest = max(stages(config), key=lambda stage: stage.image_size)
     reader = open_data(config.replace("data", memory="stream"), largest)
     copies = Copies(config.data, reader)
@@ -137,7 +139,7 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()
-    generators = sorted(Path(config.training.init_from).expanduser().glob("generator*.keras"))
+    generators = sorted(Path(config.training.init_from).glob("generator*.keras"))
     if not generators:
         raise UserError(f"training.init_from={config.training.init_from}: there is no generator in that folder.")
     for path in generators:

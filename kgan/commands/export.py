@@ -27,15 +27,15 @@ import numpy as np
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, shared
 from kgan.errors import UserError
 from kgan.export import export, export_generator
 from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.pictures import emoji, images
 
-MODEL = shared(flags.DEFINE_string, "model", "The generator, a .keras file with its .json card beside it.")
-OUTPUT = shared(flags.DEFINE_string, "output", "The folder to write to.")
+MODEL = shared(DEFINE_path, "model", "The generator, a .keras file with its .json card beside it.")
+OUTPUT = shared(DEFINE_path, "output", "The folder to write to.")
 SIZE = shared(
     flags.DEFINE_integer, "size", "Side in pixels of the .tflite files' pictures. Default: as it was trained."
 )
@@ -47,9 +47,7 @@ HALF_KERAS = flags.DEFINE_bool(
 NOISE = flags.DEFINE_enum(
     "noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run."
 )
-IMAGES = flags.DEFINE_string(
-    "images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji."
-)
+IMAGES = DEFINE_path("images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji.")
 
 PICTURES = 8
 

@@ -12,7 +12,7 @@ from kgan import __version__, files
 from kgan.data import Data, Reader
 from kgan.errors import UserError
 from kgan.layers import legacy
-from kgan.settings import fields, free_paths
+from kgan.settings import at_home, fields, free_paths
 from kgan.systems.system import System
 from kgan.training import checkpoint
 from kgan.training.config import Config, Training
@@ -129,7 +129,7 @@ def init_from(system: System, folder: Path) -> None:
       UserError: a file is missing or of another shape; the system grows, and has no generator to begin with.
     """
     for name in system.generators():
-        path = folder.expanduser() / f"{name}.keras"
+        path = Path(at_home(str(folder))) / f"{name}.keras"
         if not path.is_file():
             raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")
         network = getattr(system, name, None)

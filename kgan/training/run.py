@@ -28,6 +28,7 @@ from kgan.quiet import quiet
 from kgan.systems.system import System
 from kgan.training import checkpoint
 from kgan.training.config import Config, open_data, stages
+from kgan.training.config import check as check_config
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
 from kgan.training.resume import describe, init_from, last_rate, restore
@@ -53,8 +54,8 @@ def train(config: Config, workdir: str | Path) -> Path:
         pictures or `workdir` that are no longer there.
       SystemExit: 128 + the signal's number, after SIGINT, SIGTERM or SIGHUP and a last checkpoint.
     """
+    check_config(config)
     workdir, training = Path(workdir), config.training
-    config.check()
     validation = Validation(training.evaluate_count) if training.evaluate_every else None
     files.make_folder(workdir)
     with files.locked(workdir) as check, policy(training.precision), engine.scope(training.devices):
