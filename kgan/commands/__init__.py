@@ -45,21 +45,21 @@ def shared(define: Callable[..., flags.FlagHolder[T]], name: str, text: str) -> 
     return define(name, None, text, allow_override=True)
 
 
-class _Path(flags.ArgumentParser[str]):
+class _Path(flags.ArgumentParser):  # type: ignore[type-arg]  # no generic when it runs
     """A path, in which ~ is the home folder."""
 
     def parse(self, argument: str) -> str:
         return at_home(argument)
 
 
-class _Paths(flags.ArgumentParser[list[str]]):
+class _Paths(flags.ArgumentParser):  # type: ignore[type-arg]  # no generic when it runs
     """Paths that are separated by commas: see `split_paths`."""
 
     def parse(self, argument: str | list[str]) -> list[str]:
         return split_paths(argument) if isinstance(argument, str) else argument
 
 
-class _Config(flags.ArgumentParser[Any]):
+class _Config(flags.ArgumentParser):  # type: ignore[type-arg]  # no generic when it runs
     """The experiment that a config file makes."""
 
     def parse(self, argument: str) -> Any:
@@ -160,7 +160,7 @@ def experiment(path: Path) -> Any:
     module = sys.modules["kgan_config"] = ModuleType("kgan_config")
     module.__file__ = str(path)
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
         get_config = getattr(module, "get_config", None)
         config = get_config() if callable(get_config) else None
     except UserError as error:
