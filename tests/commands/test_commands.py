@@ -248,7 +248,7 @@ BODY = "import toy_neighbour\n\ndef get_config():\n    config = toy_neighbour.Co
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (f"{BODY}config.training.stepz = 3{RETURN}", ", line 5: there is no setting training.stepz. Did you mean steps?"),
+        (f"{BODY}config.training.stepz = 3{RETURN}", "5: there is no setting training.stepz. Did you mean steps?"),
         (f"{BODY}config.sets[0].qqq = 3{RETURN}", ", line 5: there is no setting sets[0].qqq. There are steps, rate."),
         (f"{BODY}return toy_neighbour.nothing", "5: AttributeError: module 'toy_neighbour' has no attribute "),
         (f"{BODY}toy_neighbour.fails()", "toy_neighbour.py, line 19: ZeroDivisionError: division by zero"),

@@ -261,9 +261,7 @@ def test_other_pictures_are_refused(straight: Path) -> None:
     about["data"]["b"]["pictures"] = 5
     other = straight.parent / "other_pictures"
     checkpoint.save(other, 8, arrays, about, keep=1)
-    with pytest.raises(
-        UserError, match=r"b had 5 and now has \d+.*begin anew from its generators: --config.training.init_from"
-    ):
+    with pytest.raises(UserError, match=r"b had 5 and now has \d+.*begin anew from its generators: --config.tr"):
         train(config, other)
 
 
