@@ -45,21 +45,21 @@ def shared(define: Callable[..., flags.FlagHolder[T]], name: str, text: str) -> 
     return define(name, None, text, allow_override=True)
 
 
-class _Path(flags.ArgumentParser):  # type: ignore[type-arg]  # no generic when it runs
+class _Path(flags.ArgumentParser):
     """A path, in which ~ is the home folder."""
 
     def parse(self, argument: str) -> str:
         return at_home(argument)
 
 
-class _Paths(flags.ArgumentParser):  # type: ignore[type-arg]  # no generic when it runs
+class _Paths(flags.ArgumentParser):
     """Paths that are separated by commas: see `split_paths`."""
 
     def parse(self, argument: str | list[str]) -> list[str]:
         return split_paths(argument) if isinstance(argument, str) else argument
 
 
-class _Config(flags.ArgumentParser):  # type: ignore[type-arg]  # no generic when it runs
+class _Config(flags.ArgumentParser):
     """The experiment that a config file makes."""
 
     def parse(self, argument: str) -> Any:
