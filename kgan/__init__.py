@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kgan.pinned import pin
+
 if TYPE_CHECKING:
     import numpy as np
 
 __version__ = "0.1.0"
+
+pin()
 
 
 def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:

@@ -9,7 +9,8 @@ import runpy
 import sys
 from pathlib import Path
 
-from kgan import __version__, commands
+from kgan import __version__
+from kgan.interrupts import interruptible
 from kgan.quiet import open_streams
 
 MODULES = {
@@ -31,6 +32,14 @@ PYTHONS = ((3, 11), (3, 12))
 def main() -> None:
     """Run the command that the first argument names, with the others as its own."""
     open_streams()
+    with interruptible():
+        run()
+
+
+def run() -> None:
+    """Do what `main` does; an interrupt is handled."""
+    from kgan import commands  # here: an interrupt of the import is handled too
+
     if sys.version_info[:2] not in PYTHONS:
         commands.fail(f"kgan needs Python 3.11 or 3.12; this is Python {sys.version.split()[0]}.")
     command = sys.argv[1] if len(sys.argv) > 1 else "--help"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import os
 import re
 import shutil
 import tarfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -26,11 +30,15 @@ MARK = ".unfinished"  # how names of what is not whole begin
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` for a file or folder, renamed to `path` when the block ends well."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = _aside(path)
     try:
         yield temporary
         place(temporary, path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # what a user is told is the name that was to be written
+            error.filename = str(path)
+        raise
     finally:
         _remove(temporary)
 
@@ -61,24 +69,100 @@ def place(source: Path, path: Path) -> None:
     _sync(path.parent)
 
 
+def make_folder(folder: str | Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+      UserError: a file or a link to nowhere has its name, or it may not be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each) and not each.is_dir())
+        kind = "a link to a place that is not there" if not taken.exists() else "a file, not a folder"
+        raise UserError(f"{folder} cannot be made: {taken} is {kind}. Remove it, or name another folder.") from None
+
+
 @contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
+def locked(folder: str | Path) -> Iterator[Callable[[], None]]:
     """Keeps other processes out of `folder` for as long as this block, or this process, lasts.
+
+    Yields:
+      A function that raises a `UserError` where the folder was removed, or another one put in its place.
 
     Raises:
       UserError: another process is in.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows: a convenience is missing there
-        yield
-        return
-    with (Path(folder) / ".lock").open("w") as file:
+    folder = Path(folder)
+    with (folder / ".lock").open("a") as file:
+
+        def check() -> None:
+            try:
+                same = os.path.samestat(os.fstat(file.fileno()), (folder / ".lock").stat())
+            except OSError:
+                same = False
+            if not same:
+                raise UserError(f"{folder} was removed or replaced while a process was at work in it.")
+
         try:
+            import fcntl
+
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except ImportError:  # Windows: a convenience is missing there
+            pass
+        except BlockingIOError:
             raise UserError(f"Another process is at work in {folder}: stop it, or choose another folder.") from None
-        yield
+        yield check
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an uncompressed .npz file, in no more memory than some times the file's size.
+
+    Nothing is unpacked or unpickled, and every byte is checked against the zip's sums.
+
+    Raises:
+      OSError, ValueError and others, as zip and NumPy have a dozen: the file is damaged. Catch `Exception`.
+    """
+    arrays, room = {}, Path(path).stat().st_size
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            room -= member.file_size
+            if member.compress_type != zipfile.ZIP_STORED or room < 0:
+                raise ValueError(f"{member.filename} claims more than the file holds")
+            name = member.filename.removesuffix(".npy")
+            if name in arrays:
+                raise ValueError(f"{member.filename} is there twice")
+            arrays[name] = _array(archive.read(member))
+    return arrays
+
+
+def _array(data: bytes) -> np.ndarray:
+    """The array that the content of an .npy file is."""
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = header(stream)
+    rest = len(data) - stream.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != rest:
+        raise ValueError(f"an array of {dtype} {shape} does not lie in {rest} bytes")
+    flat = np.frombuffer(data, dtype, offset=stream.tell()) if rest else np.empty(0, dtype)
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def parse_json(text: str | bytes, levels: int = 50) -> Any:
+    """The value of a JSON text that may come from anywhere; a `ValueError` where it is none, or too deep to walk."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    below = [value]
+    for _ in range(levels):
+        lists = [each.values() if isinstance(each, dict) else each for each in below if isinstance(each, dict | list)]
+        below = [child for children in lists for child in children]
+    if below:
+        raise ValueError("it is nested too deeply")
+    return value
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import difflib
+import functools
+import numbers
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from kgan.errors import UserError
@@ -22,15 +27,72 @@ def free(default: Any) -> Any:
 
 def fields(settings: Any, path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
     """Every field of a dataclass and of the dataclasses in it, by its path: "training.steps", "data.sets[0].table"."""
+    return ((name, field) for name, field, _ in _values(settings, path))
+
+
+def _values(settings: Any, path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """The same, with each value."""
     for field in dataclasses.fields(settings):
         name, value = f"{path}{field.name}", getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
-            yield from fields(value, f"{name}.")
+            yield from _values(value, f"{name}.")
         elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
             for i, each in enumerate(value):
-                yield from fields(each, f"{name}[{i}].")
+                yield from _values(each, f"{name}[{i}].")
         else:
-            yield name, field
+            yield name, field, value
+
+
+def nearest(name: str, names: Collection[str]) -> str:
+    """The sentence that helps who misspelt one of `names`."""
+    near = difflib.get_close_matches(name, names, 1)
+    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(names) or 'none below it'}."
+
+
+def misspelt(settings: Any, path: str = "") -> tuple[str, str] | None:
+    """An attribute that was set and is no field, in a dataclass or those in it: its path, and what helps; else None."""
+    names = [field.name for field in dataclasses.fields(settings)]
+    for name in getattr(settings, "__dict__", {}):
+        if name not in names and not isinstance(getattr(type(settings), name, None), functools.cached_property):
+            return f"{path}{name}", nearest(name, names)
+    for name in names:
+        value = getattr(settings, name)
+        for i, each in enumerate(value if isinstance(value, tuple | list) else [value]):
+            place = f"{path}{name}[{i}]." if isinstance(value, tuple | list) else f"{path}{name}."
+            stray = misspelt(each, place) if dataclasses.is_dataclass(each) else None
+            if stray:
+                return stray
+    return None
+
+
+KINDS = {int: numbers.Integral, float: numbers.Real, str: str, bool: bool}
+WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "True or False"}
+
+
+def check_kinds(settings: Any) -> None:
+    """A `UserError` where a field that was set in Python is misspelt or of another kind, such as steps = "many"."""
+    if stray := misspelt(settings):
+        raise UserError(f"There is no setting {stray[0]}. {stray[1]}")
+    for path, field, value in _values(settings):
+        kind = KINDS.get(field.type) if isinstance(field.type, type) else None
+        if kind and (not isinstance(value, kind) or (isinstance(value, bool) and field.type is not bool)):
+            raise UserError(f"{path} is {WORDS[field.type]}, not {value!r}.")  # type: ignore[index]
+
+
+def expanded(settings: Any) -> Any:
+    """The same dataclass, with the home folder in each text that begins with ~, also in the dataclasses in it."""
+    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
+        changes = {field.name: expanded(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+        return dataclasses.replace(settings, **changes)
+    if isinstance(settings, tuple):
+        return tuple(map(expanded, settings))
+    return at_home(settings) if isinstance(settings, str) else settings
+
+
+def at_home(path: str) -> str:
+    """The path with the home folder in the place of ~; that of a user who is not there is a name like any other."""
+    home = os.path.expanduser(path)  # noqa: PTH111  # pathlib's raises for users who are not there
+    return str(Path.cwd() / home) if home.startswith("~") else home
 
 
 def free_paths(settings: Any, path: str = "") -> set[str]:

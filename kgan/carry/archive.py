@@ -52,11 +52,13 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     """
     with quiet():
         from kgan.carry.copies import Copies, weight
-        from kgan.training.config import open_data, stages
+        from kgan.settings import expanded
+        from kgan.training.config import check, open_data, stages
     output, limit = Path(output), int(limit_mb * MB)
     if output.is_dir():
         raise UserError(f"--output={output} is a folder: name the archive to write, such as {output / 'run.tar'}.")
-    config.check()
+    check(config)
+    config = expanded(config)
     largest = max(stages(config), key=lambda stage: stage.image_size)
     reader = open_data(config.replace("data", memory="stream"), largest)
     print(*reader.summary(), sep="\n", flush=True)
@@ -69,7 +71,8 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
         if copies.train:
             config = config.replace("data", root="data")
         (folder / "config.py").write_text(source(config), encoding="utf-8")
-        (folder / "README.txt").write_text(_readme(config, folder, output.name), encoding="utf-8")
+        readme = _readme(config, folder, output.name).encode(errors="backslashreplace")  # paths need not be UTF-8
+        (folder / "README.txt").write_bytes(readme)
         room = limit - weight(folder, folder.parent)
         pictures = copies.fill(folder / "data", room, as_they_are=step is not None, base=folder.parent)
         if (surplus := weight(folder, folder.parent) - limit) > 0:
@@ -102,10 +105,10 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
     """Put the newest checkpoint of `workdir` and its log into folder/run; returns the checkpoint's step."""
     from kgan.training.resume import complete, describe, refuse_another_run
 
-    newest = checkpoint.newest(workdir)
-    if newest is None:
+    contents = checkpoint.newest_whole(workdir)
+    if contents is None:
         raise UserError(f"{workdir} holds no checkpoint: name a run's folder, or leave out --workdir to begin anew.")
-    _, about = checkpoint.load(newest)
+    newest, _, about = contents
     refuse_another_run(
         workdir,
         complete(about, config),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import shutil
 import tarfile
@@ -21,6 +20,9 @@ from kgan.quiet import quiet
 from kgan.training import checkpoint
 
 CONTENTS = "run.json"  # beside the pieces, lists them
+# What `_worth_bringing` names; nothing else in a tar is placed.
+_NAMES = re.compile(r"checkpoint-\d+\.npz|[^./][^/]*\.(keras|json)|log\.jsonl|samples/step-\d+\.png")
+_AGAIN = "Bring the pieces again."
 
 
 def cut(workdir: str | Path, output: str | Path, piece_mb: float = 16.0) -> str:
@@ -33,12 +35,12 @@ def cut(workdir: str | Path, output: str | Path, piece_mb: float = 16.0) -> str:
       UserError: there is no run, or `output` holds other things, since all in it is replaced.
     """
     workdir, output = Path(workdir), Path(output)
-    newest = checkpoint.newest(workdir)
-    if newest is None:
+    contents = checkpoint.newest_whole(workdir)
+    if contents is None:
         raise UserError(f"{workdir} holds no checkpoint, so there is nothing to bring: is it the --workdir of a run?")
+    newest, step = contents[0], contents[2]["step"]
     if output.is_file() or any(not re.fullmatch(r"run\.(\d+|json)", path.name) for path in output.glob("*")):
         raise UserError(f"{output} holds other things than pieces, which would be lost: name a new folder.")
-    step = checkpoint.load(newest)[1]["step"]
     files.sweep(output.parent, output.name)
     with files.replacing(output) as folder:
         folder.mkdir()
@@ -109,16 +111,15 @@ def join(pieces: str | Path, workdir: str | Path) -> str:
     """
     pieces, workdir = Path(pieces), Path(workdir)
     parts = _checked(pieces)
-    workdir.mkdir(parents=True, exist_ok=True)
+    files.make_folder(workdir)
     with files.locked(workdir):
         # A folder of this name inside the run's is on its disk, and swept away later if this process is killed.
         with tempfile.TemporaryDirectory(prefix=f"{files.MARK}-", dir=workdir) as temporary:
             arrived = Path(temporary, "run")
             _unpack(parts, arrived)
-            (newest,) = checkpoint.paths(arrived)
-            _, about = checkpoint.load(newest)
-            if former := checkpoint.newest(workdir):
-                _refuse_another(workdir, checkpoint.load(former)[1], about)
+            newest, about = _checkpoint(arrived)
+            if former := checkpoint.newest_whole(workdir):
+                _refuse_another(workdir, former[2], about)
                 _drop_worse(arrived, workdir)
             # The checkpoint comes last: without it, the run at home goes on from where it was.
             for path in sorted(filter(Path.is_file, arrived.rglob("*")), key=lambda path: path == newest):
@@ -132,9 +133,11 @@ def join(pieces: str | Path, workdir: str | Path) -> str:
 def _checked(folder: Path) -> list[Path]:
     """The pieces in their order; a `UserError` that names all that are missing or damaged."""
     try:
-        about = json.loads((folder / CONTENTS).read_text())
+        about = files.parse_json((folder / CONTENTS).read_bytes())
         sums, total = {folder / each["name"]: each["sha256"] for each in about["pieces"]}, about["sha256"]
-    except FileNotFoundError:
+        if not all(re.fullmatch(r"run\.\d+", path.name) and path.parent == folder for path in sums):
+            raise ValueError("it names files that are no pieces")
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"There is no {folder / CONTENTS}, which lists the pieces: bring it too.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / CONTENTS} is damaged ({error}): bring it again.") from error
@@ -145,25 +148,43 @@ def _checked(folder: Path) -> list[Path]:
         if hashlib.sha256(data).hexdigest() != sha256:
             wrong.append(f"{path} is {'damaged' if path.is_file() else 'missing'}")
     if wrong or whole.hexdigest() != total:
-        raise UserError(f"{'; '.join(wrong) or 'The pieces do not belong together'}. Bring the pieces again.")
+        raise UserError(f"{'; '.join(wrong) or 'The pieces do not belong together'}. {_AGAIN}")
     return list(sums)
 
 
 def _unpack(parts: list[Path], folder: Path) -> None:
-    """Write the files of the tar that the pieces are together into `folder`."""
+    """Write the files of the tar that the pieces are together into `folder`; a `UserError` where it holds others."""
+    folder.mkdir()
     with tempfile.TemporaryFile(dir=folder.parent) as file:
         for part in parts:
             with part.open("rb") as piece:
                 shutil.copyfileobj(piece, file)
         file.seek(0)
-        with tarfile.open(fileobj=file) as tar:
-            for member in tar:  # not extractall, whose guards Python 3.11.2 has yet to get
-                content = tar.extractfile(member)
-                if content and ".." not in Path(member.name).parts and not Path(member.name).is_absolute():
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for member in tar:  # not extractall, whose guards Python 3.11.2 has yet to get
+                    content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
+                    if content is None or not _NAMES.fullmatch(member.name):
+                        raise UserError(f"The pieces hold {member.name[:99]!r}, which is no file of a run. {_AGAIN}")
                     path = folder / member.name
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.parent.mkdir(exist_ok=True)
                     with path.open("wb") as copy:
                         shutil.copyfileobj(content, copy)
+        except (tarfile.TarError, ValueError, EOFError, RecursionError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"The pieces are no run ({error}). {_AGAIN}") from error
+
+
+def _checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint among the files that arrived, and what it says; a `UserError` unless there is one, and whole."""
+    paths = checkpoint.paths(folder)
+    if len(paths) != 1:
+        raise UserError(f"The pieces hold {len(paths)} checkpoints, and a run's hold one. {_AGAIN}")
+    try:
+        return paths[0], checkpoint.load(paths[0])[1]
+    except checkpoint.Damaged as error:
+        raise UserError(f"The pieces hold a damaged checkpoint, {paths[0].name}. {_AGAIN}") from error
 
 
 def _refuse_another(workdir: Path, here: dict[str, Any], arrived: dict[str, Any]) -> None:

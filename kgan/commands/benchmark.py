@@ -19,12 +19,14 @@ from kgan.errors import UserError
 from kgan.filters import included
 from kgan.pictures import images
 
-MODELS = flags.DEFINE_list("models", [], "The .tflite files, separated by commas; the first is what others relate to.")
+MODELS = commands.DEFINE_paths(
+    "models", [], "The .tflite files, separated by commas; the first is what others relate to."
+)
 THREADS = flags.DEFINE_list(
     "threads", ["1", "2"], "How many threads a file may use; several numbers give several rows."
 )
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How long to run them, in all.", lower_bound=0.0)
-OUTPUT = commands.shared(flags.DEFINE_string, "output", "A .json file for the figures; a chart (.png) goes beside it.")
+OUTPUT = commands.shared(commands.DEFINE_path, "output", "A .json file for the figures; a chart (.png) goes beside it.")
 
 
 def model_path(name: str) -> Path:

@@ -14,12 +14,12 @@ from __future__ import annotations
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, shared
 from kgan.errors import UserError
 
-WORKDIR = shared(flags.DEFINE_string, "workdir", "The run's folder, there or at home.")
-OUTPUT = shared(flags.DEFINE_string, "output", "The folder of the pieces to write.")
-INPUT = shared(flags.DEFINE_string, "input", "The folder of the pieces to put together.")
+WORKDIR = shared(DEFINE_path, "workdir", "The run's folder, there or at home.")
+OUTPUT = shared(DEFINE_path, "output", "The folder of the pieces to write.")
+INPUT = shared(DEFINE_path, "input", "The folder of the pieces to put together.")
 PIECE = flags.DEFINE_float("piece_mb", 16.0, "What a piece may take, in millions of bytes.", lower_bound=0.001)
 
 

@@ -17,11 +17,11 @@ import numpy as np
 from absl import flags
 
 from kgan import commands, files
-from kgan.commands import demo_page, shared
+from kgan.commands import DEFINE_path, demo_page, shared
 from kgan.filters import loading
 from kgan.pictures import emoji, images
 
-OUTPUT = shared(flags.DEFINE_string, "output", "The folder for everything that the demo makes. Default: demo.")
+OUTPUT = shared(DEFINE_path, "output", "The folder for everything that the demo makes. Default: demo.")
 STEPS = flags.DEFINE_integer("steps", None, "Training steps. Default: the configuration's.", lower_bound=1)
 
 SHOWN = slice(6, None, 8)  # every eighth of the unseen emoji is in the picture; the page shows all

@@ -20,22 +20,22 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands, files
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, DEFINE_paths, shared
 from kgan.errors import UserError
 from kgan.metrics import report
 from kgan.pretrained import resizing, weights
 
-MODEL = shared(flags.DEFINE_string, "model", "Filters to measure, separated by commas.")
-INPUT = shared(flags.DEFINE_string, "input", "Folder of pictures for the filters, or of what --generated was made of.")
-GENERATED = flags.DEFINE_list("generated", [], "Folders of finished pictures to measure, separated by commas.")
-REFERENCE = flags.DEFINE_string(
+MODEL = shared(DEFINE_path, "model", "Filters to measure, separated by commas.")
+INPUT = shared(DEFINE_path, "input", "Folder of pictures for the filters, or of what --generated was made of.")
+GENERATED = DEFINE_paths("generated", [], "Folders of finished pictures to measure, separated by commas.")
+REFERENCE = DEFINE_path(
     "reference", None, "Folder of real pictures, such as the filter should make; for pairs under the inputs' names."
 )
 METRICS = flags.DEFINE_list("metrics", ["fid", "kid"], f"What to measure: some of {', '.join(report.HOW)}.")
 RESIZE = flags.DEFINE_enum(
     "resize", "clean", list(resizing.METHODS), "To 299 pixels: clean (antialiased), or legacy (as TensorFlow 1 did)."
 )
-OUTPUT = shared(flags.DEFINE_string, "output", "Where to write the report as JSON, and beside it a sheet of pictures.")
+OUTPUT = shared(DEFINE_path, "output", "Where to write the report as JSON, and beside it a sheet of pictures.")
 SEED = flags.DEFINE_integer("seed", 0, "Of KID's random subsets and diversity's pairs.")
 LABEL = shared(
     flags.DEFINE_string,
@@ -44,8 +44,8 @@ LABEL = shared(
 )
 COUNT = flags.DEFINE_integer("count", 10_000, "Pictures of a generator, and steps of its path lengths.")
 CROP = flags.DEFINE_string("path_crop", "none", "Of path lengths: none, or face as the official code for FFHQ.")
-LABELLED = flags.DEFINE_string("labelled", None, "For separability: a folder with labels.csv and images.")
-WEIGHTS = flags.DEFINE_string(
+LABELLED = DEFINE_path("labelled", None, "For separability: a folder with labels.csv and images.")
+WEIGHTS = DEFINE_path(
     "weights",
     None,
     "The weights of Inception and LPIPS: their folder, or the file where one is enough; default: "
@@ -62,7 +62,7 @@ def main() -> None:
     measured = evaluate(
         REFERENCE.value,
         GENERATED.value,
-        MODEL.value.split(",") if MODEL.value else [],
+        commands.split_paths(MODEL.value or ""),
         INPUT.value,
         METRICS.value,
         RESIZE.value,

@@ -29,22 +29,22 @@ import numpy as np
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, shared
 from kgan.export import export, export_generator, recipes
 from kgan.export.recipes import USUAL
 from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.pictures import emoji, folders, images
 
-MODEL = shared(flags.DEFINE_string, "model", "The generator, a .keras file with its .json card beside it.")
-OUTPUT = shared(flags.DEFINE_string, "output", "The folder to write to.")
+MODEL = shared(DEFINE_path, "model", "The generator, a .keras file with its .json card beside it.")
+OUTPUT = shared(DEFINE_path, "output", "The folder to write to.")
 SIZE = shared(
     flags.DEFINE_integer, "size", "Side in pixels of the .tflite files' pictures. Default: as it was trained."
 )
 RECIPES = flags.DEFINE_list(
     "recipes", ",".join(USUAL), f"Which .tflite files to write, of {', '.join(recipes.RECIPES)}."
 )
-CALIBRATION = flags.DEFINE_string(
+CALIBRATION = DEFINE_path(
     "calibration", None, "A folder of some hundred pictures by which static recipes choose the ranges of activations."
 )
 SAVED_MODEL = flags.DEFINE_bool("saved_model", True, "Write the SavedModel too.")
@@ -54,9 +54,7 @@ HALF_KERAS = flags.DEFINE_bool(
 NOISE = flags.DEFINE_enum(
     "noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run."
 )
-IMAGES = flags.DEFINE_string(
-    "images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji."
-)
+IMAGES = DEFINE_path("images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji.")
 
 PICTURES = 8
 MOST = 200  # pictures to calibrate on: more change nothing

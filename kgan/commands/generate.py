@@ -18,16 +18,14 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, shared
 from kgan.errors import UserError
 from kgan.filters.drawing import grid, layers_of, mixed, numbers, pictures, truncated, walk
 from kgan.filters.generators import load
 from kgan.pictures import film, images
 
-MODEL = shared(flags.DEFINE_string, "model", "The generator: generator.keras of a StyleGAN run.")
-OUTPUT = shared(
-    flags.DEFINE_string, "output", "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film."
-)
+MODEL = shared(DEFINE_path, "model", "The generator: generator.keras of a StyleGAN run.")
+OUTPUT = shared(DEFINE_path, "output", "A folder; a .png for a grid, --mix or --psis; a .gif or .mp4 for a film.")
 SEEDS = flags.DEFINE_string("seeds", "0-63", "Numbers, one a picture: 0-63 or 1,5,20-29.")
 PSI = flags.DEFINE_float("truncation_psi", 0.7, "1: as trained; towards 0: more alike and better drawn.")
 MIX = flags.DEFINE_string("mix", None, "Seeds whose styles are mixed into those of --seeds.")

@@ -23,12 +23,12 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, DEFINE_paths, shared
 from kgan.errors import UserError
 from kgan.labels import Group, Labels, LabelSet
 
-FROM = shared(flags.DEFINE_list, "from", "Files that you have, separated by commas.")
-OUTPUT = shared(flags.DEFINE_string, "output", "Where to write: a .keras file, with its .json card beside it.")
+FROM = shared(DEFINE_paths, "from", "Files that you have, separated by commas.")
+OUTPUT = shared(DEFINE_path, "output", "Where to write: a .keras file, with its .json card beside it.")
 AS = flags.DEFINE_string("as", "", "The kind of checkpoint, where it is not recognized; a wrong word lists them all.")
 LABELS = flags.DEFINE_multi_string(
     "labels",
@@ -36,7 +36,7 @@ LABELS = flags.DEFINE_multi_string(
     "What StarGAN's labels are called, in their order: Male,Young for one number each, hair=black|blond|brown for "
     "several of which one is chosen. Give it again for each further data set.",
 )
-WORKDIR = shared(flags.DEFINE_string, "workdir", "Where the run lies, or will: checkpoints, generators, logs, samples.")
+WORKDIR = shared(DEFINE_path, "workdir", "Where the run lies, or will: checkpoints, generators, logs, samples.")
 SIZE = shared(flags.DEFINE_integer, "size", "Side in pixels of its pictures, where not as published.")
 EVAL = flags.DEFINE_bool(
     "eval", False, "pix2pix and StarGAN: use the training's averages of norms at test, as PyTorch's eval mode does."

@@ -23,17 +23,14 @@ in both directions.
 from __future__ import annotations
 
 from absl import flags
-from ml_collections import config_flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_config, DEFINE_path, shared
 
-CONFIG = shared(
-    config_flags.DEFINE_config_file, "config", "The experiment: a Python file, or the name of an installed one."
-)
-OUTPUT = shared(flags.DEFINE_string, "output", "The archive to write, such as faces.tar.")
+CONFIG = shared(DEFINE_config, "config", "The experiment: a Python file, or the name of an installed one.")
+OUTPUT = shared(DEFINE_path, "output", "The archive to write, such as faces.tar.")
 LIMIT = flags.DEFINE_float("limit_mb", 60.0, "What the archive may take, in millions of bytes.")
-WORKDIR = shared(flags.DEFINE_string, "workdir", "The folder of a run that is to go on.")
+WORKDIR = shared(DEFINE_path, "workdir", "The folder of a run that is to go on.")
 
 
 def main() -> None:

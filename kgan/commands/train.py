@@ -7,16 +7,11 @@ that are installed with kgan.
 
 from __future__ import annotations
 
-from absl import flags
-from ml_collections import config_flags
-
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_config, DEFINE_path, shared
 
-CONFIG = shared(
-    config_flags.DEFINE_config_file, "config", "The experiment: a Python file, or the name of an installed one."
-)
-WORKDIR = shared(flags.DEFINE_string, "workdir", "Where the run lies, or will: checkpoints, generators, logs, samples.")
+CONFIG = shared(DEFINE_config, "config", "The experiment: a Python file, or the name of an installed one.")
+WORKDIR = shared(DEFINE_path, "workdir", "Where the run lies, or will: checkpoints, generators, logs, samples.")
 
 
 def main() -> None:

@@ -19,18 +19,16 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, shared
 from kgan.errors import UserError
 from kgan.filters import photos
 from kgan.filters.card import CROPS
 from kgan.filters.loading import load_for_photos
 from kgan.pictures import images
 
-MODEL = shared(
-    flags.DEFINE_string, "model", "The filter: a .keras or .tflite file, a SavedModel, or an included one's name."
-)
-INPUT = shared(flags.DEFINE_string, "input", "A photo, or a folder of photos.")
-OUTPUT = shared(flags.DEFINE_string, "output", "The file or the folder to write.")
+MODEL = shared(DEFINE_path, "model", "The filter: a .keras or .tflite file, a SavedModel, or an included one's name.")
+INPUT = shared(DEFINE_path, "input", "A photo, or a folder of photos.")
+OUTPUT = shared(DEFINE_path, "output", "The file or the folder to write.")
 CROP = flags.DEFINE_enum("crop", "auto", ["auto", *CROPS], "What is taken of a photo; auto: as the model's card says.")
 PASTE = flags.DEFINE_bool("paste", False, "Blend filtered faces back into the photo.")
 SIZE = shared(flags.DEFINE_integer, "size", "Side of a crop in pixels; default: as the filter was trained.")

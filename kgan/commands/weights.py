@@ -18,23 +18,23 @@ from pathlib import Path
 from absl import flags
 
 from kgan import commands
-from kgan.commands import shared
+from kgan.commands import DEFINE_path, DEFINE_paths, shared
 from kgan.errors import UserError
 from kgan.pretrained import originals, weights
 
 ONLY = shared(
     flags.DEFINE_list, "only", f"Some of {', '.join(originals.ORIGINALS)}; default: all, or what --from holds."
 )
-FROM = shared(flags.DEFINE_list, "from", "Files that you have, separated by commas, in place of a download.")
+FROM = shared(DEFINE_paths, "from", "Files that you have, separated by commas, in place of a download.")
 OUTPUT = shared(
-    flags.DEFINE_string,
+    DEFINE_path,
     "output",
     f"The folder for them; default: ${weights.VARIABLE}, else {weights.CACHE}, where kgan looks for them.",
 )
 
 
 def main() -> None:
-    folder = Path(OUTPUT.value).expanduser() if OUTPUT.value else weights.folder()
+    folder = Path(OUTPUT.value) if OUTPUT.value else weights.folder()
     names = ONLY.value or []
     if unknown := [name for name in names if name not in originals.ORIGINALS]:
         raise UserError(f"--only={unknown[0]} is unknown: it takes some of {', '.join(originals.ORIGINALS)}.")

@@ -17,9 +17,13 @@ from keras import ops
 from kgan.engine import cost
 from kgan.errors import UserError
 from kgan.precision import at_least_float32
+from kgan.quiet import quiet
 from kgan.types import Batch, Tensor
 
 VERSION = tf.__version__
+
+with quiet():  # where there is no GPU, the first look for one is an error message of CUDA's
+    tf.config.list_physical_devices()
 
 compiled = tf.function
 

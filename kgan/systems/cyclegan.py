@@ -18,7 +18,7 @@ from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.pool import ImagePool
 from kgan.systems.system import average, named, together
@@ -66,7 +66,7 @@ class Settings:
     identity_weight: float = 0.5
     gradient_penalty_weight: float = 10.0
     pool: int = 50
-    learning_rate: float = 2e-4
+    learning_rate: float = free(2e-4)
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8

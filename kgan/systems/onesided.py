@@ -24,7 +24,7 @@ from kgan.networks import phone, resnet
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32
 from kgan.pretrained import projection
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, average, named, together
 from kgan.types import Batch, Tensor
@@ -69,8 +69,8 @@ class Settings:
     patch_weight: float = 0.5
     patch_filters: int = 32
     patch_layers: tuple[int, ...] = (2, 4)
-    learning_rate: float = 3e-4
-    discriminator_learning_rate: float = 6e-4
+    learning_rate: float = free(3e-4)
+    discriminator_learning_rate: float = free(6e-4)
     beta_1: float = 0.5
     beta_2: float = 0.99
     epsilon: float = 1e-8

@@ -72,7 +72,7 @@ class Settings:
     dropout: str = choice("pytorch", "paper", "none")
     test_statistics: str = free(choice("batch", "moving"))  # these two say how a filter is used, not what is trained
     test_dropout: bool = free(True)
-    learning_rate: float = 2e-4
+    learning_rate: float = free(2e-4)
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8

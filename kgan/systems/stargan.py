@@ -17,7 +17,7 @@ from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import EPSILON_PLACES, LinearDecay, adam
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
@@ -52,7 +52,7 @@ class Settings:
     classification_weight: float = 1.0
     reconstruction_weight: float = 10.0
     gradient_penalty_weight: float = 10.0
-    learning_rate: float = 1e-4
+    learning_rate: float = free(1e-4)
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8

@@ -36,7 +36,7 @@ from kgan.layers.resampling import nearest_double
 from kgan.losses import NON_SATURATING, WASSERSTEIN, between, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
 from kgan.precision import variable_dtype
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, named
 from kgan.types import Batch, Tensor
@@ -91,7 +91,7 @@ class Settings:
     ema_kimg: float = 10.0
     truncation_psi: float = 0.7
     truncation_cutoff: int = 8
-    learning_rate: float = 0.001
+    learning_rate: float = free(0.001)
     beta_1: float = 0.0
     beta_2: float = 0.99
     epsilon: float = 1e-8
@@ -100,7 +100,7 @@ class Settings:
     stable_kimg: float = 600.0
     fade_kimg: float = 600.0
     batches: tuple[int, ...] = (16, 8, 4, 2, 1)
-    learning_rates: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0)
+    learning_rates: tuple[float, ...] = free((1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0))
     reset_optimizers: bool = True
     repeats: int = 4
 

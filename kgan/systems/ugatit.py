@@ -30,7 +30,7 @@ from kgan.losses import (
 )
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import variable_dtype
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, choice, free
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named, together
 from kgan.types import Batch, Tensor
@@ -90,7 +90,7 @@ class Settings:
     identity_weight: float = 10.0
     cam_weight: float = 1000.0
     gradient_penalty_weight: float = 10.0
-    learning_rate: float = 1e-4
+    learning_rate: float = free(1e-4)
     beta_1: float = 0.5
     beta_2: float = 0.999
     epsilon: float = 1e-8

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ def save(folder: str | Path, step: int, arrays: dict[str, np.ndarray], about: di
     with files.replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
     for old in paths(folder)[:-keep] if keep else []:
-        old.unlink()
+        old.unlink(missing_ok=True)
     return path
 
 
@@ -38,26 +37,76 @@ def paths(folder: str | Path) -> list[Path]:
 
 
 def newest(folder: str | Path) -> Path | None:
-    """The checkpoint of the last step; None where there is none."""
+    """The checkpoint of the last step, damaged or not; None where there is none."""
     return next(reversed(paths(folder)), None)
+
+
+class Damaged(UserError):
+    """A checkpoint cannot be read, or its contents are not those that were written."""
+
+
+def newest_whole(folder: str | Path) -> tuple[Path, dict[str, np.ndarray], dict[str, Any]] | None:
+    """The path and the contents of the newest checkpoint that is whole; None where there is none at all.
+
+    Newer ones that are damaged are named on standard output.
+
+    Raises:
+      UserError: there are checkpoints, and all of them are damaged.
+    """
+    damaged: list[Damaged] = []
+    for path in reversed(paths(folder)):
+        try:
+            arrays, about = load(path)
+        except Damaged as error:
+            damaged.append(error)
+            continue
+        for each in damaged:
+            print(f"kgan: {each} {path.name} takes its place: steps after {about['step']} are lost.")
+        return path, arrays, about
+    if damaged:
+        raise UserError(
+            f"{' '.join(map(str, damaged))} No other is there: bring one back, or begin anew in another folder."
+        )
+    return None
+
+
+def set_aside(folder: str | Path, whole: Path) -> None:
+    """Rename the damaged checkpoints that are newer than the `whole` one, so that they are not met again."""
+    every = paths(folder)
+    for path in every[every.index(whole) + 1 :]:
+        path.rename(path.with_name(f"{path.name}.damaged"))
 
 
 def load(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of a checkpoint by path, and what it says `about` them.
 
     Raises:
-      UserError: the file is damaged: unreadable, or its arrays are not those that were written.
+      Damaged: the file is unreadable, or its arrays are not those that were written.
+      UserError: the file may not be read.
     """
-    remedy = "Remove it to go on from the one before it."
+    if not Path(path).is_file():
+        raise Damaged(f"The checkpoint {path} is no file.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        about: dict[str, Any] = json.loads(str(arrays.pop("about")))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"The checkpoint {path} cannot be read ({error}). {remedy}") from error
-    if files.digest(arrays) != about.get("sha256"):
-        raise UserError(f"The checkpoint {path} is damaged: its contents do not match their checksum. {remedy}")
+        arrays = files.read_arrays(path)
+        about = _checked(files.parse_json(str(arrays.pop("about"))))
+    except PermissionError as error:
+        raise UserError(f"The checkpoint {path} cannot be read: {error.strerror}.") from error
+    except Exception as error:  # zip, NumPy and JSON have a dozen for a damaged file
+        raise Damaged(f"The checkpoint {path} is damaged ({error or type(error).__name__}).") from error
+    if files.digest(arrays) != about["sha256"]:
+        raise Damaged(f"The checkpoint {path} is damaged: its contents do not match their checksum.")
     return arrays, about
+
+
+def _checked(about: Any) -> dict[str, Any]:
+    """What a checkpoint says, with all that is read of it in its place; a `ValueError` where it cannot be."""
+    about = {"config": {}, "data": {}, "free": []} | about
+    kinds = {"step": int, "sha256": str, "config": dict, "data": dict, "free": list}
+    sound = all(isinstance(about.get(name), kind) for name, kind in kinds.items())
+    sound = sound and about["step"] >= 0 and all(isinstance(each, str) for each in about["free"])
+    if not sound or not all(isinstance(each, dict) and "pictures" in each for each in about["data"].values()):
+        raise ValueError("it does not say of which run it is")
+    return about
 
 
 def check_fit(arrays: dict[str, np.ndarray], shapes: dict[str, tuple[int, ...]], where: str) -> None:

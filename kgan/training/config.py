@@ -7,7 +7,7 @@ from typing import Any
 
 from kgan.data import Data, Reader
 from kgan.errors import UserError
-from kgan.settings import Checks, choice, free
+from kgan.settings import Checks, check_kinds, choice, expanded, free
 from kgan.systems.system import Settings, Stage
 
 
@@ -79,6 +79,12 @@ class Config:
 
     def check(self) -> None:
         """Raise a `UserError` where settings cannot be, whatever the machine and the pictures."""
+        parts = {"training": (self.training, Training), "data": (self.data, Data)}
+        wrong = [name for name, (part, kind) in parts.items() if not isinstance(part, kind)]
+        if wrong or not (dataclasses.is_dataclass(self.system) and hasattr(self.system, "create")):
+            name = wrong[0] if wrong else "system"
+            raise UserError(f"The settings' {name} is no such part of an experiment: {getattr(self, name)!r}.")
+        check_kinds(self)
         self.training.check()
         self.system.check()
         self.data.check()
@@ -93,6 +99,13 @@ class Config:
         return settings
 
 
+def check(config: Any) -> None:
+    """Raise a `UserError` where `config` is no experiment, or one that cannot be."""
+    if not isinstance(config, Config):
+        raise UserError(f"An experiment is a kgan.training.Config, not a {type(config).__name__}: configs/ shows some.")
+    config.check()
+
+
 def stages(config: Config) -> tuple[Stage, ...]:
     """The parts of a training, in order: the levels of a system that grows, or one stage for all."""
     own = getattr(config.system, "stages", None)
@@ -103,7 +116,7 @@ def stages(config: Config) -> tuple[Stage, ...]:
 def open_data(config: Config, stage: Stage) -> Reader:
     """The reader of a stage's batches, which goes on in the order of the stages before."""
     batches, seed = config.system.batches_per_step, config.training.seed
-    reader = config.data.open(stage.image_size, stage.batch_size, batches, seed)
+    reader = expanded(config.data).open(stage.image_size, stage.batch_size, batches, seed)
     for each in stages(config):
         if each.first_step <= stage.first_step:
             reader.begin(each.first_step, each.first_image)

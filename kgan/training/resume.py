@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from kgan import __version__
+from kgan import __version__, files
 from kgan.data import Data, Reader
 from kgan.errors import UserError
 from kgan.layers import legacy
-from kgan.settings import fields, free_paths
+from kgan.settings import at_home, fields, free_paths
 from kgan.systems.system import System
 from kgan.training import checkpoint
 from kgan.training.config import Config, Training
@@ -37,27 +37,50 @@ def describe(config: Config, reader: Reader) -> dict[str, Any]:
     }
 
 
-def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]) -> int:
-    """Put the newest checkpoint into the system; returns the number of steps it has done, 0 where there is none."""
-    newest = checkpoint.newest(workdir)
+def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]) -> tuple[int, list[str]]:
+    """Put the newest checkpoint that is whole into the system; damaged ones that are newer are named and set aside.
+
+    Returns:
+      The steps it has done, 0 where there is none; and what is computed otherwise from here on, see `changes`.
+    """
+    newest = checkpoint.newest_whole(workdir)
     if newest is None:
-        return 0
-    arrays, before = checkpoint.load(newest)
+        return 0, []
+    path, arrays, before = newest
     if "imported" in before:
-        return adopt(system, newest, arrays, before, config)
+        return adopt(system, path, arrays, before, config), []
+    anew = f"or begin anew from its generators: --config.training.init_from={workdir} --workdir=ANOTHER"
     refuse_another_run(
         workdir,
         complete(before, config),
         about,
-        settings="Give the old settings to go on, or another --workdir to begin anew.",
-        pictures="Restore the folder, or begin anew in another --workdir.",
+        settings=f"Give the old settings to go on, {anew}.",
+        pictures=f"Restore the folder to go on, {anew}.",
     )
     variables = system.state()
-    wanted = [path for path in variables if path in arrays or not LATER.fullmatch(path)]
-    checkpoint.check_fit(arrays, {path: tuple(variables[path].shape) for path in wanted}, str(newest))
-    for path in wanted:
-        variables[path].assign(arrays[path])
-    return int(before["step"])
+    wanted = [name for name in variables if name in arrays or not LATER.fullmatch(name)]
+    checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
+    for name in wanted:
+        variables[name].assign(arrays[name])
+    checkpoint.set_aside(workdir, path)
+    return int(before["step"]), changes(before, config)
+
+
+def changes(before: dict[str, Any], config: Config) -> list[str]:
+    """'training.steps was 8 and is 9', for what is free to change and touches what is computed from now on."""
+    was = complete(before, config)["config"]
+    free = {path for path in flat(was) if path != "training.steps" and not path.startswith("system.")}
+    return differences(was, config.to_json(), free)
+
+
+def last_rate(workdir: Path) -> str:
+    """', where it was 0.1 at step 8', as the run's log says; nothing where it does not."""
+    try:
+        rows = map(files.parse_json, reversed((workdir / "log.jsonl").read_bytes().splitlines()))
+        row = next(row for row in rows if "learning_rate" in row)
+        return f", where it was {row['learning_rate']:.3g} at step {row['step']}"
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return ""
 
 
 def refuse_another_run(
@@ -115,13 +138,21 @@ def init_from(system: System, folder: Path) -> None:
       UserError: a file is missing or of another shape; the system grows, and has no generator to begin with.
     """
     for name in system.generators():
-        path = folder / f"{name}.keras"
+        path = Path(at_home(str(folder))) / f"{name}.keras"
         if not path.is_file():
             raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")
         network = getattr(system, name, None)
         if network is None:
             raise UserError(f"training.init_from={folder}: {type(system).__name__} grows from nothing, leave it empty.")
-        trained = legacy.load_model(path)
+        try:
+            trained = legacy.load_model(path)
+        except UserError:
+            raise
+        except Exception as error:  # Keras raises nearly anything on a damaged file
+            raise UserError(
+                f"training.init_from={folder}: {path.name} is damaged ({type(error).__name__}). Take another run's "
+                "generators, or have that run write them again: its own command does, once the file is removed."
+            ) from error
         weights = trained.get_weights()
         shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
         arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(trained.weights, weights, strict=True))}

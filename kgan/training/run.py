@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,15 +23,16 @@ from kgan.errors import UserError
 from kgan.filters import card as cards
 from kgan.filters.card import Card
 from kgan.pictures import images
-from kgan.precision import float32_copy, policy
+from kgan.precision import float32_copy, policy, timeless
 from kgan.pretrained import inception, weights
 from kgan.quiet import quiet
 from kgan.systems.system import System
 from kgan.training import checkpoint
 from kgan.training.config import Config, Training, open_data, stages
+from kgan.training.config import check as check_config
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
-from kgan.training.resume import describe, init_from, restore
+from kgan.training.resume import describe, init_from, last_rate, restore
 from kgan.training.validation import Measures, Validation, best_of, better, measures_of, sentence
 from kgan.training.window import Window, open_window
 from kgan.types import Batch, Tensor
@@ -46,33 +48,42 @@ def train(config: Config, workdir: str | Path) -> Path:
       3. Else weights drawn from training.seed.
     Every batch and every draw depends on the seed and the number of its step alone, so that a run that was killed and
     started again ends in the same bytes as one that was not. Of a killed run the steps after the checkpoint are lost,
-    and their log lines are forgotten.
+    and their log lines are forgotten. What it owed after its checkpoint is written first.
 
     Raises:
-      UserError: settings that do not fit each other, the machine or the run that lies there; a loss that is no number.
-      SystemExit: 128 + the signal's number, after SIGINT or SIGTERM and a last checkpoint.
+      UserError: settings that do not fit each other, the machine or the run that lies there; a loss that is no number;
+        pictures or `workdir` that are no longer there.
+      SystemExit: 128 + the signal's number, after SIGINT, SIGTERM or SIGHUP and a last checkpoint.
     """
+    check_config(config)
     workdir, training = Path(workdir), config.training
-    config.check()
     validation = _validation(training)
-    workdir.mkdir(parents=True, exist_ok=True)
-    with files.locked(workdir), policy(training.precision), engine.scope(training.devices):
+    files.make_folder(workdir)
+    with files.locked(workdir) as check, policy(training.precision), engine.scope(training.devices):
         reader = open_data(config, stages(config)[0])
         print(*reader.summary(), sep="\n", flush=True)
         system = config.system.create(training.steps, training.seed, reader.labels)
         about = describe(config, reader)
-        start = restore(system, workdir, config, about)
+        start, news = restore(system, workdir, config, about)
+        files.sweep(workdir)
+        debts = owed(workdir, system, config, start) if start else []
         if start >= training.steps:
             print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
-            return workdir
-        if training.init_from and start == 0:
-            init_from(system, Path(training.init_from))
-        files.sweep(workdir)
-        files.write_json(workdir / "config.json", about["config"])
-
-        print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
-        print(parameters(system), flush=True)
-        _Run(config, workdir, system, about, validation, reader, start).loop()
+            if not debts:
+                return workdir
+        else:
+            if training.init_from and start == 0:
+                init_from(system, Path(training.init_from))
+            files.write_json(workdir / "config.json", about["config"])
+            print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
+            print(parameters(system), flush=True)
+        run = _Run(config, workdir, system, about, validation, reader, start, check)
+        run.settle(debts)
+        if start < training.steps:
+            if news:
+                print(f"From step {start} on {'; '.join(news)}.")
+                print(f"The learning rate goes on at {run.rate(start):.3g}{last_rate(workdir)}.")
+            run.loop()
     return workdir
 
 
@@ -87,6 +98,32 @@ def _validation(training: Training) -> Validation | None:
     return Validation(training.evaluate_count)
 
 
+def owed(workdir: Path, system: System, config: Config, done: int) -> list[Path]:
+    """What the run should have written after `done` steps and has not: it was killed after its checkpoint."""
+    training = config.training
+    debts = [path for name in system.generators() if not written(path := workdir / f"{name}.keras", done)]
+    if done < training.steps:
+        return debts
+    sheet = sheet_of(workdir, done)
+    best = [best_of(workdir, name) for name in system.judged()] if training.evaluate_every else []
+    return [*debts, *(path for path in (sheet, *best) if not path.is_file())]
+
+
+def written(path: Path, done: int) -> bool:
+    """Whether a generator and its card are there, whole, and of step `done`."""
+    try:
+        about = cards.read(path)
+        with zipfile.ZipFile(path) as archive:
+            return about is not None and about.training.get("steps") == done and archive.testzip() is None
+    except Exception:  # whatever is wrong with either, they are written again
+        return False
+
+
+def sheet_of(workdir: Path, done: int) -> Path:
+    """The path of the sample sheet after `done` steps."""
+    return workdir / "samples" / f"step-{done:08d}.png"
+
+
 class _Run:
     """One sitting of a run, from its step `start` until the training ends or is told to stop.
 
@@ -97,6 +134,7 @@ class _Run:
       best: by generator, what the best so far reached.
       window: the stage at hand, its reader and its compiled step.
       examples: the test pictures of a sample sheet.
+      check: raises a `UserError` where the folder of the run is no longer there.
     """
 
     def __init__(
@@ -108,9 +146,10 @@ class _Run:
         validation: Validation | None,
         reader: Reader,
         start: int,
+        check: Callable[[], None],
     ) -> None:
         self.config, self.workdir, self.system, self.about = config, workdir, system, about
-        self.validation, self.start = validation, start
+        self.validation, self.start, self.check = validation, start, check
         self.log = Log(workdir, start, config.training.tensorboard)
         self.stopwatch = Stopwatch()
         self.pending: list[dict[str, Tensor]] = []
@@ -121,19 +160,38 @@ class _Run:
         self.window, self.examples = self.enter(start, reader)
 
     def enter(self, done: int, first: Reader | None = None) -> tuple[Window, Batch]:
-        """The window that begins after `done` steps, and pictures for its sheets; `first` reads those of stage 0."""
+        """The window that begins after `done` steps, and pictures for its sheets; `first` reads those of stage 0.
+
+        A sitting begins with the window of the last step before it, to which the generators belong that lie there.
+        """
         with self.stopwatch.stopped():
             levels = stages(self.config)
-            stage = max((each for each in levels if each.first_step <= done), key=lambda each: each.first_step)
+            step = done - 1 if first and done else done
+            stage = max((each for each in levels if each.first_step <= step), key=lambda each: each.first_step)
             reader = first if first and stage == levels[0] else open_data(self.config, stage)
             examples = reader.samples(self.config.training.samples)
             if self.validation:
                 self.validation.read(reader)
             window = open_window(self.config, self.system, stage, reader, done)
+            if done >= window.until:
+                return window, examples
             if len(levels) > 1:
                 tqdm.write(f"  {stage.image_size} px, batches of {stage.batch_size}, to step {window.until:,}:")
             tqdm.write(summary(window.step, self.batches(window, done), window.until - done))
         return window, examples
+
+    def settle(self, debts: list[Path]) -> None:
+        """Write what `owed` names."""
+        for path in debts:
+            name = path.stem
+            if name in self.system.generators():
+                self.write(path, name, self.start)
+            elif path == sheet_of(self.workdir, self.start):
+                self.sample(self.start)
+        if self.validation and any(path.name.startswith("best_") for path in debts):
+            self.validate(self.validation, self.start)
+        if debts:
+            print(f"Wrote what was missing after step {self.start}: {', '.join(path.name for path in debts)}.")
 
     def batches(self, window: Window, done: int) -> list[engine.Batches]:
         """What the next call takes: `steps_per_call` steps, or one where a call must end sooner.
@@ -159,7 +217,7 @@ class _Run:
                 while done < training.steps and not stopped() and (done == self.start or time.monotonic() < deadline):
                     if done == self.window.until:
                         self.window, self.examples = self.enter(done)
-                    batches = self.batches(self.window, done)
+                    batches = self.read(done)
                     self.pending.append(self.call(batches, compiles=done == self.window.first))
                     self.images += len(batches) * self.window.stage.batch_size
                     done += len(batches)
@@ -183,6 +241,22 @@ class _Run:
             return
         print(f"Finished {done} steps. In {self.workdir}: {', '.join(f'{n}.keras' for n in self.system.generators())}.")
 
+    def read(self, done: int) -> list[engine.Batches]:
+        """The batches of the next call; where no picture is left to read, a checkpoint is saved first.
+
+        Raises:
+          UserError: pictures that were there are there no longer.
+        """
+        try:
+            return self.batches(self.window, done)
+        except (UserError, OSError) as error:
+            if done > self.start:
+                self.save(done)
+            raise UserError(
+                f"{error} The run stops after step {done}; {self.saved} is its last checkpoint: once the pictures are "
+                "back, the same command goes on from there."
+            ) from error
+
     def call(self, batches: list[engine.Batches], compiles: bool) -> dict[str, Tensor]:
         """Take these steps; the first call of a window compiles, with remarks of TensorFlow's, and is not timed."""
         if not compiles:
@@ -196,6 +270,7 @@ class _Run:
         Raises:
           UserError: a loss is not a number.
         """
+        self.check()
         if not self.pending:
             return ""
         rows = engine.to_host(self.pending)
@@ -211,24 +286,34 @@ class _Run:
         seconds, count = self.stopwatch.restart(), self.images
         self.images = 0
         means = {name: float(np.mean(term)) for name, term in terms.items()}
-        rate = float(keras.ops.convert_to_numpy(self.system.rate(done)))
+        rate = self.rate(done)
         speed = count / max(seconds, 1e-9)
         self.log.scalars(done, {**means, "learning_rate": rate, "images_per_second": speed, "seconds": seconds})
         return self.system.progress(means)
 
+    def rate(self, done: int) -> float:
+        """The generators' learning rate after `done` steps."""
+        return float(keras.ops.convert_to_numpy(self.system.rate(done)))
+
     def _remedy(self) -> str:
         """Sentences that say what to do where a loss or a weight is no longer a number."""
-        saved = f"The last good checkpoint is {self.saved}." if self.saved else "No checkpoint was saved yet."
-        return f"{saved} Try training.precision=float32 or a lower system.learning_rate."
+        lower = "a lower --config.system.learning_rate"
+        if not self.saved:
+            return f"No checkpoint was saved yet. Try --config.training.precision=float32 or {lower}."
+        return (
+            f"The last good checkpoint is {self.saved}: go on from it with {lower}, or begin anew from its generators "
+            f"with --config.training.precision=float32 --config.training.init_from={self.workdir} --workdir=ANOTHER."
+        )
 
     def sample(self, done: int) -> None:
         """A sheet of test pictures through the generators, as PNG and for TensorBoard."""
+        self.check()
         with self.stopwatch.stopped():
             columns = engine.to_host(self.system.sample(self.examples))
             size = self.config.system.image_size
             pictures = {title: [show(x, size) for x in column] for title, column in columns.items()}
             sheet = images.grid(list(zip(*pictures.values(), strict=True)), list(pictures))
-            images.write(self.workdir / "samples" / f"step-{done:08d}.png", sheet)
+            images.write(sheet_of(self.workdir, done), sheet)
             self.log.picture(done, "samples", sheet)
 
     def validate(self, validation: Validation, done: int) -> None:
@@ -260,13 +345,17 @@ class _Run:
             self.saved = checkpoint.save(self.workdir, done, arrays, self.about, self.config.training.keep)
             for name in self.system.generators():
                 self.write(self.workdir / f"{name}.keras", name, done)
-            self.log.flush()
 
     def write(self, path: Path, name: str, done: int, measures: Measures | None = None) -> None:
         """Write a generator and its card, with what it reached where that was measured."""
+
+        def save(path: Path) -> None:
+            float32_copy(self.system.generators()[name]).save(path)
+            timeless(path)
+
         card = self.card(name, done)
         card.training |= {"validation": {"step": done, **measures}} if measures else {}
-        cards.write_both(path, card, float32_copy(self.system.generators()[name]).save)
+        cards.write_both(path, card, save)
 
     def card(self, name: str, done: int) -> Card:
         """The card of the generator `name` after `done` steps."""
@@ -319,9 +408,9 @@ def show(x: np.ndarray, size: int) -> np.ndarray:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], int]]:
-    """Within, SIGINT and SIGTERM end no step: the function that is yielded returns the number of the one that came.
+    """Within, SIGINT, SIGTERM and SIGHUP end no step: the function that is yielded returns the number of what came.
 
-    A second one ends the process.
+    A second one ends the process. What this process was told to ignore, as nohup does, stays ignored.
     """
     received = [0]
 
@@ -330,8 +419,10 @@ def _signals() -> Iterator[Callable[[], int]]:
             raise SystemExit(128 + number)
         received[0] = number
 
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     main = threading.current_thread() is threading.main_thread()  # no other may set handlers
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    heeded = [number for number in numbers if main and signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield lambda: received[0]
     finally:

@@ -118,8 +118,12 @@ def best_of(folder: Path, name: str) -> Path:
 def measures_of(folder: Path, name: str) -> Measures | None:
     """What the best generator `name` so far reached, as its card says; None where there is none."""
     path = best_of(folder, name)
-    about = card.read(path) if path.is_file() else None
-    return about.training.get("validation") if about else None
+    try:
+        about = card.read(path) if path.is_file() else None
+        return about.training.get("validation") if about else None
+    except (UserError, AttributeError) as error:
+        print(f"kgan: what {path.name} reached is not known, and the best is chosen anew: {error}")
+        return None
 
 
 def better(now: Measures, before: Measures | None) -> bool:

@@ -40,5 +40,5 @@ def open_window(config: Config, system: System, stage: Stage, reader: Reader, fi
         return system.train_step(tuple(reader.prepare(batch, pictures) for batch in batches))
 
     step = engine.Compiled(system, train_step, config.training.devices, reader.hand_over())
-    ends = [each.first_step for each in stages(config) if each.first_step > first]
+    ends = [each.first_step for each in stages(config) if each.first_step > stage.first_step]
     return Window(stage, reader, step, first, min([config.training.steps, *ends]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import signal
@@ -246,3 +248,80 @@ def test_the_command(there: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [line.partition(":")[0] for line in printed.out.splitlines()] == [str(output), str(home)]
     assert printed.err.count("kgan: bring needs --output there, or --input at home") == 2
     assert printed.err.endswith("\nkgan: --workdir=... is missing. --help explains it.\n")
+
+
+# --- pieces that no run left ---------------------------------------------------------------------------------------
+
+
+def pieces_of(folder: Path, contents: dict[str, bytes | tarfile.TarInfo]) -> Path:
+    """A folder of pieces, checksums and all, whose tar holds these files and other members."""
+    folder.mkdir()
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, content in contents.items():
+            member = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
+            member.size = len(content) if isinstance(content, bytes) else 0
+            tar.addfile(member, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return as_pieces(folder, data.getvalue())
+
+
+def as_pieces(folder: Path, data: bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "run.000").write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    about = {"step": 4, "sha256": sha256, "pieces": [{"name": "run.000", "bytes": len(data), "sha256": sha256}]}
+    files.write_json(folder / "run.json", about)
+    return folder
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member
+
+
+def test_pieces_that_hold_no_run_are_a_sentence(there: Path, tmp_path: Path) -> None:
+    one, other = (path.read_bytes() for path in checkpoint.paths(there))
+    four = "checkpoint-00000004.npz"
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "hold 0 checkpoints"),
+        ({"log.jsonl": b""}, "hold 0 checkpoints"),
+        ({"checkpoint-00000002.npz": one, four: other}, "hold 2 checkpoints"),
+        ({four: b""}, "hold a damaged checkpoint"),
+        ({four: other[:-50]}, "hold a damaged checkpoint"),
+        ({four: link(four, "/etc/passwd")}, "which is no file of a run"),
+        ({"samples": link("samples", "/tmp")}, "which is no file of a run"),
+        ({"../out.json": b"{}"}, "which is no file of a run"),
+        ({"/tmp/out.json": b"{}"}, "which is no file of a run"),
+        ({"/".join("d" * 500): b""}, "which is no file of a run"),
+    ]
+    for number, (contents, sentence) in enumerate(cases):
+        with pytest.raises(UserError, match=sentence):
+            join(pieces_of(tmp_path / f"pieces{number}", contents), tmp_path / "home")
+    for number, data in enumerate((b"", b"no tar" * 999, other)):
+        with pytest.raises(UserError, match=r"Bring the pieces again|hold 0 checkpoints"):
+            join(as_pieces(tmp_path / f"other{number}", data), tmp_path / "home")
+    assert contents_of_home(tmp_path) == []
+
+
+def contents_of_home(folder: Path) -> list[str]:
+    return [path.name for path in (folder / "home").iterdir() if path.name != ".lock"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b"[]",
+        b'{"pieces": 5, "sha256": ""}',
+        b'{"pieces": [{"name": 5, "sha256": ""}], "sha256": ""}',
+        b'{"pieces": [{"name": "../../etc/passwd", "sha256": ""}], "sha256": ""}',
+        b'{"pieces": ["run.000"], "sha256": ""}',
+    ],
+)
+def test_a_list_of_pieces_that_is_damaged(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(text)
+    with pytest.raises(UserError, match=r"run\.json is damaged"):
+        join(tmp_path, tmp_path / "home")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ from kgan import __main__ as console
 from kgan import commands
 from kgan.errors import UserError
 from kgan.pictures import images
+from kgan.settings import at_home
 
 EXPERIMENT = """
 import dataclasses
@@ -40,12 +44,10 @@ COMMAND = '''
 It prints its settings.
 """
 
-from absl import flags
-from ml_collections import config_flags
 from kgan import commands, errors
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment.")
-OUTPUT = commands.shared(flags.DEFINE_string, "output", "Where to.")
+CONFIG = commands.DEFINE_config("config", None, "The experiment.")
+OUTPUT = commands.shared(commands.DEFINE_path, "output", "Where to.")
 
 def main():
     commands.require(OUTPUT)
@@ -242,3 +244,137 @@ def test_closed_streams_are_as_if_they_led_nowhere(closed: str, tmp_path: Path) 
     line = f"{sys.executable} -m kgan translate --model=nothing.keras --input=photo.png --output=anime.png {closed}"
     done = subprocess.run(line, shell=True, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b"")
+
+
+# --- paths -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_home_folder_in_every_path(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "experiment.py").write_text(EXPERIMENT)
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    arguments = ["--config=~/experiment.py", "--output=~/here"]
+    done = subprocess.run([sys.executable, toy / "toy.py", *arguments], env=environment, capture_output=True, text=True)
+    assert done.stdout.endswith(f" {tmp_path}/here\n"), done.stderr
+
+
+def test_every_flag_for_a_path_is_one() -> None:
+    """By their descriptions: each that names a file or a folder."""
+    for module in console.MODULES.values():
+        source = Path(commands.__file__).with_name(f"{module.rpartition('.')[2]}.py").read_text()
+        for definition in re.findall(r"flags\.DEFINE_(?:string|list)\(.*?\n?.*?\)\n", source, re.S):
+            assert not re.search(r"(?i)\bfolder|\bfile ", definition), definition
+
+
+def test_a_list_of_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comma parts two of them, unless a file has it in its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert commands.split_paths("") == []
+    assert commands.split_paths("a.keras, ~/b.keras,c") == ["a.keras", "/home/me/b.keras", "c"]
+    (tmp_path / "b,c.keras").write_text("")
+    (tmp_path / "d,e,f").mkdir()
+    assert commands.split_paths("a,b,c.keras,d,e,f") == ["a", "b,c.keras", "d,e,f"]
+    assert commands.split_paths('a,"x,y.keras"') == ["a", "x,y.keras"]
+
+
+def test_a_user_who_is_not_there_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert at_home("~no_such_user/a") == f"{tmp_path}/~no_such_user/a"
+    assert at_home("a~/b") == "a~/b"
+
+
+# --- configs ---------------------------------------------------------------------------------------------------------
+
+RETURN = "\n    return config"
+BODY = "import toy_neighbour\n\ndef get_config():\n    config = toy_neighbour.Config()\n    "
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"{BODY}config.training.stepz = 3{RETURN}", "5: there is no setting training.stepz. Did you mean steps?"),
+        (f"{BODY}config.sets[0].qqq = 3{RETURN}", ", line 5: there is no setting sets[0].qqq. There are steps, rate."),
+        (f"{BODY}return toy_neighbour.nothing", "5: AttributeError: module 'toy_neighbour' has no attribute "),
+        (f"{BODY}toy_neighbour.fails()", "toy_neighbour.py, line 19: ZeroDivisionError: division by zero"),
+        ("def get_config(:", ", line 1: SyntaxError: invalid syntax"),
+        ("x = 1", " has no function get_config(), which returns the experiment"),
+        ("get_config = 1", " has no function get_config(), which returns the experiment"),
+        ("def get_config():\n    pass", ": get_config() returned NoneType, and a kgan.training.Config is wanted."),
+        ("def get_config():\n    return {'a': 1}", ": get_config() returned dict, and a kgan.training.Config is"),
+        ("def get_config(x):\n    return x", ": TypeError: get_config() missing 1 required positional argument: 'x'"),
+        ("import no_such_module", ", line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("from . import toy_neighbour", ", line 1: ImportError: attempted relative import with no known"),
+        ("def get_config():\n    raise OSError('a disk')", ", line 2: OSError: a disk"),
+        ("def get_config():\n    return get_config()", ", line 2: RecursionError: maximum recursion depth exceeded"),
+        ("import sys\nsys.exit('end')", ", line 2: SystemExit: end"),
+        ("\0", ": SyntaxError: source code string cannot contain null bytes"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_config_is_one_line(toy: Path, tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "toy_neighbour.py").write_text(EXPERIMENT + "\ndef fails():\n    return 1 / 0\n")
+    config = tmp_path / "mine.py"
+    config.write_text(text)
+    assert sentence in mistake(run(toy / "toy.py", f"--config={config}", "--output=x"))
+
+
+def test_a_config_may_import_its_neighbour(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "toy_neighbour.py").write_text(EXPERIMENT)
+    (tmp_path / "mine.py").write_text(f"{BODY}config.training.steps = 4\n    return config")
+    done = run(toy / "toy.py", f"--config={tmp_path / 'mine.py'}", "--config.training.rate=0.1", "--output=x")
+    assert "Training(steps=4, rate=0.1)" in done.stdout, done.stderr
+
+
+# --- the machine -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EFBIG, errno.ENOENT, errno.EDQUOT, errno.EIO])
+def test_what_the_system_refuses_is_a_sentence(number: int) -> None:
+    sentence = commands.of_the_system(OSError(number, os.strerror(number), "a.png"))
+    assert sentence and "a.png" in sentence
+    assert commands.of_the_system(OSError("a bug")) is None
+
+
+SLOW_IMPORT = """
+import os, signal, sys
+from kgan import interrupts
+with interrupts.interruptible():
+    {where}
+"""
+
+
+def test_an_interrupt_during_an_import_is_one_line(tmp_path: Path) -> None:
+    """Even where the module that is imported passes over it."""
+    (tmp_path / "slow.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException:\n    pass\n"
+    )
+    for where, status, said in (
+        ("import slow", 130, "\nkgan: interrupted.\n"),
+        ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT, None),
+    ):
+        code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + SLOW_IMPORT
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(where=where)], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == status and (said is None or done.stderr == said), done.stderr
+
+
+def test_closed_streams_end_nothing(toy: Path) -> None:
+    """Standard output and error closed from the start, or by their reader."""
+    command = f"{sys.executable} {toy / 'toy.py'} --output=x --config={toy / 'experiment.py'}"
+    for end in (">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"):
+        assert subprocess.run(f"{command} {end}", shell=True, capture_output=True).returncode == 0, end
+    code = (
+        "import sys\nfrom kgan.quiet import lasting_streams\nwith lasting_streams():\n"
+        "    for _ in range(999):\n        print('x' * 999, flush=True)\nprint('end', file=sys.stderr)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == "end\n" and process.wait() == 0
+
+
+def test_names_that_are_no_text_are_printed(toy: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, toy / "toy.py", f"--config={toy / 'experiment.py'}", b"--output=\xff"], capture_output=True
+    )
+    assert done.stdout.endswith(b" \\udcff\n"), done.stderr

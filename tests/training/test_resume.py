@@ -17,7 +17,7 @@ from helpers import tiny
 
 from kgan.data import Data, Labelled, Labelling, Paired, Unpaired
 from kgan.errors import UserError
-from kgan.settings import fields, free_paths
+from kgan.settings import expanded, fields, free_paths
 from kgan.systems import pix2pix, stargan, ugatit
 from kgan.training import Config, Training, checkpoint
 from kgan.training.resume import FREE, LATER, complete, describe, differences, refuse_another_run, restore
@@ -56,7 +56,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, name: str) -> None
     assert ends[0][1]["sha256"] == ends[1][1]["sha256"]
     assert ends[0][1]["sha256"] != checkpoint.load(straight / "checkpoint-00000003.npz")[1]["sha256"]
     for file in straight.glob("*.keras"):
-        assert (resumed / file.name).is_file()
+        assert (resumed / file.name).read_bytes() == file.read_bytes()
 
 
 @pytest.mark.slow
@@ -156,7 +156,7 @@ def test_what_is_free_in_every_run() -> None:
     assert {"name", "data.root", "training.steps", "training.minutes"} <= FREE
     assert not FREE & {"training.seed", "training.batch_size", "training.precision", "data.flip", "data.fit"}
     config = tiny.get_config()
-    assert free_paths(config) == FREE
+    assert free_paths(config) == FREE | {"system.learning_rate"}
     assert {path for path, _ in fields(config)} > FREE
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_went_through_json_is_described_alike() -> None:
     reader = config.data.open(16, 2, 1, 0)
     about = describe(config, reader)
     assert about["config"]["system"]["image_size"] == 32 and about["data"] == reader.fingerprint()
-    assert about["free"] == sorted(FREE)
+    assert about["free"] == sorted(FREE | {"system.learning_rate"})
 
 
 def test_a_checkpoint_from_before_spectral_norms_kept_v(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_checkpoint_from_before_spectral_norms_kept_v(tmp_path: Path) -> None:
     old = {path: array for path, array in arrays.items() if not LATER.fullmatch(path)}
     assert {path.rsplit("/", 1)[1] for path in arrays.keys() - old.keys()} == {"u", "v"}
     checkpoint.save(tmp_path, 7, old, about, keep=1)
-    assert restore(other, tmp_path, config, about) == 7
+    assert restore(other, tmp_path, config, about)[0] == 7
     state = other.state()
     assert all(np.array_equal(state[path].value, array) for path, array in old.items())
     assert all(not np.any(state[path].value) for path in arrays.keys() - old.keys() if path.endswith("v"))
@@ -186,3 +186,26 @@ def test_a_checkpoint_from_before_spectral_norms_kept_v(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 8, old, about, keep=1)
     with pytest.raises(UserError, match="conv1_sn/u is missing"):
         restore(other, tmp_path, config, about)
+
+
+def test_settings_of_another_kind_or_name_are_refused_in_python_too(tmp_path: Path) -> None:
+    for change, sentence in (
+        (lambda config: setattr(config.system, "filtres", 8), r"no setting system\.filtres\. Did you mean filters\?"),
+        (lambda config: setattr(config.training, "steps", "many"), r"training\.steps is a whole number, not 'many'"),
+        (lambda config: setattr(config.training, "steps", True), r"training\.steps is a whole number, not True"),
+        (lambda config: setattr(config, "data", {"root": "a"}), r"The settings' data is no such part"),
+    ):
+        config = tiny.get_config()
+        change(config)
+        with pytest.raises(UserError, match=sentence):
+            train(config, tmp_path / "run")
+    with pytest.raises(UserError, match=r"An experiment is a kgan\.training\.Config, not a dict"):
+        train({}, tmp_path / "run")  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_home_folder_in_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sets = (Labelling(folder="~/a", images="b"), Labelling(folder="c"))
+    data = expanded(Labelled(root="~/x", sets=sets))
+    assert data.root == f"{tmp_path}/x" and [each.folder for each in data.sets] == [f"{tmp_path}/a", "c"]

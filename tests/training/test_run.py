@@ -1,9 +1,11 @@
 """The loop as its user meets it: stop it anyhow, start it again, and nothing is lost, repeated or confused."""
 
 import dataclasses
+import errno
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,6 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kgan import engine, files, precision
 from kgan.errors import UserError
 from kgan.filters import card
+from kgan.pictures import emoji
 from kgan.training import checkpoint
 from kgan.training.forecast import duration, summary
 from kgan.training.resume import init_from
@@ -124,7 +127,7 @@ def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: s
     assert steps == [2, 4, 6, 8]  # nothing twice, nothing missing
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_save_and_leave(home: Path, number: int) -> None:
     workdir = home / f"signal_{number}"
     flags = ("--config.training.steps=100000", "--config.training.save_every=100000")
@@ -257,6 +260,7 @@ def test_another_configuration_is_refused_and_named(straight: Path) -> None:
     config = tiny.changed(batch_size=4, seed=1, log_every=7).replace("system", cycle_weight_a=5.0)
     with pytest.raises(UserError) as caught:
         train(config, straight)
+    assert f"--config.training.init_from={straight} --workdir=ANOTHER" in str(caught.value)
     for part in (
         "system.cycle_weight_a was 10.0 and is 5.0",
         "training.batch_size was 2 and is 4",
@@ -272,16 +276,123 @@ def test_other_pictures_are_refused(straight: Path) -> None:
     about["data"]["b"]["pictures"] = 5
     other = straight.parent / "other_pictures"
     checkpoint.save(other, 8, arrays, about, keep=1)
-    with pytest.raises(UserError, match=r"b had 5 and now has \d+.*begin anew"):
+    with pytest.raises(UserError, match=r"b had 5 and now has \d+.*begin anew from its generators: --config.tr"):
         train(config, other)
 
 
-def test_a_damaged_checkpoint_is_not_passed_over(straight: Path, home: Path) -> None:
+def test_the_checkpoint_before_a_damaged_one_goes_on_to_the_same_bytes(
+    straight: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = shutil.copytree(straight, home / "damaged")
     newest = checkpoint.paths(copy)[-1]
     newest.write_bytes(newest.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"checkpoint-00000008\.npz cannot be read"):
-        train(tiny.get_config(), copy)
+    with (copy / "log.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe\n[[[\n")
+    train(tiny.get_config(), copy)
+    said = capsys.readouterr().out
+    assert "checkpoint-00000006.npz takes its place: steps after 6 are lost." in said
+    assert "2 lines of" in said and "going on after step 6" in said
+    assert (copy / "checkpoint-00000008.npz.damaged").is_file()
+    assert_bit_equal(copy, straight)
+    for name in ("generator_ab.keras", "generator_ba.keras"):  # not only the arrays: the files too
+        assert (copy / name).read_bytes() == (straight / name).read_bytes()
+
+
+def test_what_a_finished_run_owes_is_made(straight: Path, home: Path) -> None:
+    """Killed after its last checkpoint: filters of an earlier step, cut short or missing; cards and sheet likewise."""
+    copy = shutil.copytree(straight, home / "owing")
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and "tfevents" not in path.name}
+    (copy / "generator_ab.keras").unlink()
+    (copy / "generator_ba.json").write_text('{"training": {"steps": 6}}')
+    (copy / "samples/step-00000008.png").unlink()
+    output = run(copy)
+    assert "has finished 8 steps" in output
+    assert "Wrote what was missing after step 8: generator_ab.keras, generator_ba.keras, step-00000008.png." in output
+    assert {path: path.read_bytes() for path in before} == before
+    (copy / "generator_ba.keras").write_bytes(before[copy / "generator_ba.keras"][:-100])
+    assert "after step 8: generator_ba.keras." in run(copy)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_that_goes_on_first_writes_the_filters_of_its_checkpoint(straight: Path, home: Path) -> None:
+    copy = shutil.copytree(straight, home / "behind")
+    (copy / "generator_ab.json").write_text('{"training": {"steps": 6}}')
+    output = run(copy, "--config.training.steps=9", "--config.system.learning_rate=1e-5")
+    assert "Wrote what was missing after step 8: generator_ab.keras." in output
+    assert "From step 8 on system.learning_rate was 0.0002 and is 1e-05; training.steps was 8 and is 9." in output
+    assert "The learning rate goes on at " in output and ", where it was " in output and " at step 8." in output
+
+
+def test_a_workdir_that_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name, kind in (("file", "a file, not a folder"), ("link", "a link to a place that is not there")):
+        for workdir in (tmp_path / name, tmp_path / name / "run"):
+            with pytest.raises(UserError, match=rf"{name} is {kind}\. Remove it"):
+                train(tiny.get_config(), workdir)
+
+
+def test_a_workdir_that_is_removed_meanwhile_is_not_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Removing(Noting):
+        def __call__(self, *several: Any) -> dict[str, Any]:
+            shutil.rmtree(tmp_path / "run", ignore_errors=True)
+            return super().__call__(*several)
+
+    monkeypatch.setattr(engine, "Compiled", Removing)
+    with pytest.raises(UserError, match="run was removed or replaced while a process was at work in it"):
+        train(tiny.get_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("tensorboard", [True, False])
+def test_a_full_disk_is_an_os_error_whatever_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tensorboard: bool
+) -> None:
+    """As a limit on the size of files has it, which stands for a disk: what was written before stays whole."""
+    monkeypatch.setattr(engine, "Compiled", Noting)
+    train(tiny.changed(steps=2, tensorboard=tensorboard), tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"checkpoint-0|sheet|step-0|File too large") as caught:
+            train(tiny.changed(steps=4, tensorboard=tensorboard), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno == errno.EFBIG
+    assert checkpoint.newest_whole(tmp_path)[2]["step"] == 2  # type: ignore[index]
+    assert not list(tmp_path.rglob(".unfinished*"))
+
+
+def test_pictures_that_vanish_lose_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "Compiled", Noting)
+    folder = tmp_path / "pictures"
+    emoji.unpack(folder, "unpaired")
+    config = tiny.changed(steps=1000, log_every=500, save_every=500, sample_every=500, tensorboard=False)
+    config = config.replace("data", root=str(folder), memory="stream")
+
+    class Removing(Noting):
+        def __call__(self, *several: Any) -> dict[str, Any]:
+            if len(calls) == 3:
+                shutil.rmtree(folder)
+            return super().__call__(*several)
+
+    calls.clear()
+    monkeypatch.setattr(engine, "Compiled", Removing)
+    with pytest.warns(UserWarning), pytest.raises(UserError, match=r"stops after step (\d+); .*checkpoint-0+\1\.npz"):
+        train(config, tmp_path / "run")
+    assert checkpoint.newest_whole(tmp_path / "run")[2]["step"] >= 3  # type: ignore[index]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_init_from_a_damaged_generator(straight: Path, tmp_path: Path, damage: str) -> None:
+    system = tiny.get_config().system.create(steps=1, seed=3)
+    shutil.copy(straight / "generator_ab.keras", tmp_path)
+    path = tmp_path / "generator_ab.keras"
+    data = bytearray(path.read_bytes())
+    data[60_000] ^= 8  # in the weights
+    path.write_bytes({"cut": data[:5000], "flip": data, "empty": b"", "text": b"x" * 100}[damage])
+    with pytest.raises(UserError, match=r"generator_ab\.keras"):
+        init_from(system, tmp_path)
 
 
 @pytest.mark.parametrize(
