@@ -80,7 +80,7 @@ def make_folder(folder: str | Path) -> None:
     except (FileExistsError, NotADirectoryError):
         taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each) and not each.is_dir())
         kind = "a link to a place that is not there" if not taken.exists() else "a file, not a folder"
-        raise UserError(f"{folder} cannot be made: {taken} is {kind}. Remove it, or name another folder.") from None
+        raise UserError(f"{folder} cannot be written to: {taken} is {kind}. Remove it, or name another folder.") from None
 
 
 @contextmanager
