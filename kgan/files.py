@@ -30,7 +30,7 @@ MARK = ".unfinished"  # how names of what is not whole begin
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` for a file or folder, renamed to `path` when the block ends well."""
     path = Path(path)
-    make_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _aside(path)
     try:
         yield temporary
@@ -81,7 +81,7 @@ def make_folder(folder: str | Path) -> None:
     except (FileExistsError, NotADirectoryError):
         taken = next(each for each in (folder, *folder.parents) if os.path.lexists(each) and not each.is_dir())
         kind = "a link to a place that is not there" if not taken.exists() else "a file, not a folder"
-        raise UserError(f"{folder} cannot be made: {taken} is {kind}. Remove it, or name another folder.") from None
+        raise UserError(f"{folder} cannot be written to: {taken} is {kind}. Remove it, or name another.") from None
 
 
 @contextmanager
