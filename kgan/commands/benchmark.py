@@ -22,9 +22,7 @@ from kgan.pictures import images
 MODELS = commands.DEFINE_paths(
     "models", [], "The .tflite files, separated by commas; the first is what others relate to."
 )
-THREADS = flags.DEFINE_list(
-    "threads", ["1", "2"], "How many threads a file may use; several numbers give several rows."
-)
+THREADS = flags.DEFINE_list("threads", ["1", "2"], "How many threads each may use; several numbers give several rows.")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How long to run them, in all.", lower_bound=0.0)
 OUTPUT = commands.shared(commands.DEFINE_path, "output", "A .json file for the figures; a chart (.png) goes beside it.")
 
