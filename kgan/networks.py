@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from kgan.blocks import Initial, Norm, conv, residual_block, tanh, transposed
-from kgan.layers import NearestUpsampling2D
+from kgan.layers import DepthToSpace2D, NearestUpsampling2D
 from kgan.layers.batch import dropout as drop_out
 from kgan.types import Tensor
 
@@ -171,4 +171,4 @@ def phone(
     x = NearestUpsampling2D(name="up")(x)
     x = conv_norm(x, filters, 3, "up")  # [B, H/2, W/2, F]
     x = keras.layers.Conv2D(4 * channels, 3, padding="same", kernel_initializer=initial.kernel(), name="image_conv")(x)
-    return tanh(keras.ops.depth_to_space(x, 2))  # [B, H, W, channels]
+    return tanh(DepthToSpace2D(name="image_pixels")(x))  # [B, H, W, channels]

@@ -87,6 +87,8 @@ def reach(layer: Any) -> int | None:
         return {"nearest": 0, "bilinear": 1, "bicubic": 2}.get(getattr(layer, "interpolation", "nearest"))
     if isinstance(layer, own.Blur2D):
         return 1
+    if isinstance(layer, own.DepthToSpace2D):
+        return 0
     return None
 
 

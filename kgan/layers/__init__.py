@@ -6,7 +6,7 @@ from kgan.layers.batch import BatchNormalization, Dropout
 from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
 from kgan.layers.labels import AppendLabel
 from kgan.layers.normalization import LIN, AdaIN, AdaLIN, InstanceNormalization, PixelNormalization
-from kgan.layers.resampling import Blur2D, NearestUpsampling2D, ReflectionPadding2D
+from kgan.layers.resampling import Blur2D, DepthToSpace2D, NearestUpsampling2D, ReflectionPadding2D
 from kgan.layers.spectral import SpectralNormalization
 from kgan.layers.style import Bias, Fade, LearnedConstant, MinibatchDeviation, Noise, Style, Truncation
 
@@ -19,6 +19,7 @@ __all__ = [
     "BatchNormalization",
     "Bias",
     "Blur2D",
+    "DepthToSpace2D",
     "Dropout",
     "EqualizedConv2D",
     "EqualizedDense",

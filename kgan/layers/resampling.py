@@ -1,4 +1,4 @@
-"""Layers that move pixels: reflection padding, nearest-by-2 upsampling, blur; differentiable twice on every engine."""
+"""Layers that move pixels: reflection, nearest upsampling, channels to pixels, blur; differentiable twice everywhere."""
 
 from __future__ import annotations
 
@@ -103,6 +103,22 @@ class NearestUpsampling2D(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         return nearest_double(inputs)
+
+
+@keras.saving.register_keras_serializable("kgan")
+class DepthToSpace2D(keras.layers.Layer):
+    """Four channels of a pixel become the channel of a 2x2 block: [B, H, W, 4 C] to [B, 2 H, 2 W, C].
+
+    The channels are ordered by row of the block, then by column, then by channel, as TensorFlow's DEPTH_TO_SPACE has
+    it. (PyTorch's PixelShuffle orders by channel first.) Source: Shi et al. 2016, arXiv 1609.05158.
+    """
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, channels = input_shape
+        return (batch, height and 2 * height, width and 2 * width, channels // 4)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return ops.depth_to_space(inputs, 2)
 
 
 @keras.saving.register_keras_serializable("kgan")

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from kgan import engine
-from kgan.layers import NearestUpsampling2D, ReflectionPadding2D
+from kgan.layers import DepthToSpace2D, NearestUpsampling2D, ReflectionPadding2D
 
 PADDINGS = [0, 1, 3, ((1, 2), (1, 2)), ((0, 3), (2, 0)), ((0, 0), (1, 0))]
 
@@ -140,6 +140,14 @@ def test_upsampling_has_two_gradients() -> None:
     x = _map(3, 5)
     for actual, wanted in zip(_slopes(NearestUpsampling2D(), x), _expected_slopes(x, np.array(4)), strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-4)
+
+
+def test_four_channels_become_a_block_by_row_then_column_then_channel() -> None:
+    x = np.arange(2 * 8, dtype=np.float32).reshape(1, 1, 2, 8)  # two pixels of 4 x 2 channels
+    y = ops.convert_to_numpy(DepthToSpace2D()(x))
+    np.testing.assert_array_equal(y[0, :, :, 0], [[0, 2, 8, 10], [4, 6, 12, 14]])
+    np.testing.assert_array_equal(y[..., 1], y[..., 0] + 1)
+    assert DepthToSpace2D()(keras.Input((None, 5, 8))).shape == (None, None, 10, 2)
 
 
 @pytest.mark.parametrize("make", [NearestUpsampling2D, lambda: ReflectionPadding2D(((1, 2), (1, 2)))])
