@@ -1,4 +1,4 @@
-"""Layers that move pixels: reflection, nearest upsampling, channels to pixels, blur. All can be differentiated twice."""
+"""Layers that move pixels: reflection, nearest upsampling, channels to pixels, blur; differentiable twice."""
 
 from __future__ import annotations
 
