@@ -138,12 +138,15 @@ def test_signals_save_and_leave(home: Path, number: int) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 300
-    while not (workdir / "log.jsonl").is_file():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=120)
+    try:
+        deadline = time.monotonic() + 300
+        while not (workdir / "log.jsonl").is_file():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 128 + number, errors[-2000:]
     saved = checkpoint.paths(workdir)
     assert len(saved) == 1
