@@ -65,7 +65,7 @@ def batch(number: int) -> tuple[dict[str, Any]]:
 
 
 def restored(system: System, workdir: Path, config: Config) -> int:
-    return restore(system, workdir, config, {"config": config.to_json(), "data": {}})
+    return restore(system, workdir, config, {"config": config.to_json(), "data": {}})[0]
 
 
 RESNET = {
