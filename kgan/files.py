@@ -14,7 +14,7 @@ import time
 import uuid
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -116,8 +116,8 @@ def locked(folder: str | Path) -> Iterator[Callable[[], None]]:
         yield check
 
 
-def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an uncompressed .npz file, in no more memory than some times the file's size.
+def read_arrays(path: str | Path, names: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of an uncompressed .npz file, or some of them, in no more memory than some times the file's size.
 
     Nothing is unpacked or unpickled, and every byte is checked against the zip's sums.
 
@@ -133,7 +133,8 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
             name = member.filename.removesuffix(".npy")
             if name in arrays:
                 raise ValueError(f"{member.filename} is there twice")
-            arrays[name] = _array(archive.read(member))
+            if not names or name in names:
+                arrays[name] = _array(archive.read(member))
     return arrays
 
 

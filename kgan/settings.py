@@ -25,6 +25,16 @@ def free(default: Any) -> Any:
     return dataclasses.field(default=field.default, metadata={**field.metadata, "free": True})
 
 
+def since(was: Any, default: Any) -> Any:
+    """A dataclass field that is newer than some runs, whose default, maybe a `choice`, is not what these computed by.
+
+    Args:
+      was: what they computed by, before there was such a field.
+    """
+    field = default if isinstance(default, dataclasses.Field) else dataclasses.field(default=default)
+    return dataclasses.field(default=field.default, metadata={**field.metadata, "was": was})
+
+
 def fields(settings: Any, path: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
     """Every field of a dataclass and of the dataclasses in it, by its path: "training.steps", "data.sets[0].table"."""
     return ((name, field) for name, field, _ in _values(settings, path))

@@ -26,14 +26,21 @@ def test_an_included_filter_of_then_loads_and_draws() -> None:
 
 
 def test_a_checkpoint_of_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Step 4 of tests/helpers/tiny.py, saved by version 0.1.0 when all modules still lay in one folder."""
+    """Step 4 of tests/helpers/tiny.py, saved by version 0.1.0 when all modules still lay in one folder.
+
+    Its Adam stays the one of then, in every sitting, though that of new runs is another.
+    """
     shutil.copyfile(GOLDEN / "checkpoint_0.1.0.npz", tmp_path / "checkpoint-00000004.npz")
     config = tiny.get_config()
-    config.training.steps = 6
-    train(config, tmp_path)
-    assert "going on after step 4" in capsys.readouterr().out
-    arrays, about = checkpoint.load(tmp_path / "checkpoint-00000006.npz")
-    assert about["step"] == 6 and arrays["step"] == 6
+    for begin, steps in ((4, 6), (6, 7)):
+        config.training.steps = steps
+        train(config, tmp_path)
+        printed = capsys.readouterr().out
+        assert f"going on after step {begin}" in printed
+        assert "system.epsilon_place stays 'before', as this run computed so far. (New runs: 'after'.)" in printed
+        arrays, about = checkpoint.load(tmp_path / f"checkpoint-0000000{steps}.npz")
+        assert about["step"] == arrays["step"] == steps
+        assert about["config"]["system"]["epsilon_place"] == "before" and config.system.epsilon_place == "after"
 
 
 @pytest.mark.parametrize("command", MODULES)

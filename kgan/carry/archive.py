@@ -103,7 +103,7 @@ def _add_kgan(folder: Path) -> None:
 
 def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int:
     """Put the newest checkpoint of `workdir` and its log into folder/run; returns the checkpoint's step."""
-    from kgan.training.resume import complete, describe, refuse_another_run
+    from kgan.training.resume import as_begun, complete, describe, refuse_another_run
 
     contents = checkpoint.newest_whole(workdir)
     if contents is None:
@@ -112,7 +112,7 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
     refuse_another_run(
         workdir,
         complete(about, config),
-        describe(config, reader),
+        describe(as_begun(config, about), reader),
         settings="Give the old settings to go on, or leave out --workdir to begin anew.",
         pictures=f"{config.data.root} should hold the same files: name their folder as --config.data.root, which is "
         "the folder data of an archive where the run began with one.",

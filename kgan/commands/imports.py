@@ -82,12 +82,14 @@ def main() -> None:
     print(f"{origin}: {source.title}.")
     for network in source.networks:
         print(f"  {network.attribute}: {network.title}, {len(network.table)} tensors.")
-    if OUTPUT.value:
-        paths = filters.write(source, OUTPUT.value, origin)
-        print(f"Wrote {' and '.join(map(str, paths))}.{filters.remark(source)}", flush=True)
+    if left := source.networks[0].tensors.optimizers:
+        print(f"  {left} tensors of an optimizer are left out.")
     if WORKDIR.value:
         path = runs.write(source, WORKDIR.value, origin)
         print(f"Wrote {path}. {runs.remark(source, WORKDIR.value)}")
+    if OUTPUT.value:
+        paths = filters.write(source, OUTPUT.value, origin)
+        print(f"Wrote {' and '.join(map(str, paths))}.{filters.remark(source)}", flush=True)
 
 
 if __name__ == "__main__":

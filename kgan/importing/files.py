@@ -16,8 +16,10 @@ from kgan.errors import UserError
 from kgan.importing import safetensors
 from kgan.quiet import quiet
 
-# What wrappers of PyTorch put before every name: DataParallel, torch.compile.
+# What wrappers of PyTorch put before every name of a network: DataParallel, torch.compile.
 WRAPPERS = ("module.", "_orig_mod.")
+# What an optimizer of PyTorch keeps of each variable: optimizer.state.0.exp_avg.
+_OPTIMIZER = re.compile(r"(.+\.)?state\.\d+\.\w+")
 # Parts of names in StyleGAN's pickles.
 STYLEGAN = ("dnnlib", "torch_utils.persistence", "training.networks")
 _TENSORFLOW = re.compile(r"(.+)\.(index|meta|data-\d{5}-of-\d{5})")
@@ -39,11 +41,13 @@ class Tensors:
       file: where they lie.
       prefix: what their names begin with in the file and not here.
       stored: the tensors by name.
+      optimizers: how many others of the file are an optimizer's, of PyTorch, which are left out.
     """
 
     file: Path
     prefix: str
     stored: dict[str, Stored]
+    optimizers: int = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self.stored
@@ -70,9 +74,17 @@ class Tensors:
         return array
 
     def below(self, prefix: str) -> Tensors:
-        """Those whose names begin so, without it."""
+        """Those whose names begin so, without it, and without what wrappers put behind it."""
         stored = {name.removeprefix(prefix): each for name, each in self.stored.items() if name.startswith(prefix)}
-        return Tensors(self.file, self.prefix + prefix, stored)
+        tensors = Tensors(self.file, self.prefix + prefix, stored, self.optimizers)
+        wrapper = next((each for each in WRAPPERS if stored and all(name.startswith(each) for name in stored)), None)
+        return tensors.below(wrapper) if wrapper else tensors
+
+    def unboxed(self) -> Tensors | None:
+        """Those below the one key that holds all: {"state_dict": {...}, "epoch": 3}; None where there are several."""
+        keys = {name.partition(".")[0] for name in self}
+        inner = self.below(f"{keys.pop()}.") if len(keys) == 1 else None
+        return inner if inner and inner.stored else None
 
 
 def read(path: str | Path) -> Tensors:
@@ -90,6 +102,8 @@ def read(path: str | Path) -> Tensors:
         return _read_tensorflow(prefix)
     if path.is_dir():
         raise UserError(f"{path} is a folder without a TensorFlow checkpoint: name the file to import.")
+    if path.is_file() and (name := _TENSORFLOW.fullmatch(path.name)):
+        raise UserError(f"{path} is a part of a TensorFlow checkpoint, whose {name[1]}.index is not beside it.")
     if path.suffix == ".safetensors" and path.is_file():
         arrays = safetensors.read(path)
     else:
@@ -102,10 +116,11 @@ def read(path: str | Path) -> Tensors:
                     "licence is non-commercial too. Train StyleGAN anew with kgan: kgan train --config=stylegan_ffhq."
                 ) from error
             raise
-    tensors = Tensors(path, "", {name: Stored(each.shape, partial(np.asarray, each)) for name, each in arrays.items()})
-    while wrapper := next((each for each in WRAPPERS if all(name.startswith(each) for name in tensors)), None):
-        tensors = tensors.below(wrapper)
-    return tensors
+    stored = {name: Stored(each.shape, partial(np.asarray, each)) for name, each in arrays.items()}
+    kept = {name: each for name, each in stored.items() if not _OPTIMIZER.fullmatch(name)}
+    if not kept:
+        raise UserError(f"{path} holds an optimizer alone, and no network.")
+    return Tensors(path, "", kept, len(stored) - len(kept)).below("")
 
 
 def _tensorflow_prefix(path: Path) -> Path | None:

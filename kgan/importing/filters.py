@@ -54,8 +54,8 @@ def write(source: Source, output: str | Path, origin: str) -> list[Path]:
     output = Path(output).expanduser()
     networks = source.generators or list(source.networks)
     paths = [output, *(_beside(output, network) for network in networks[1:])]
-    for network, path in zip(networks, paths, strict=True):
-        model = network.model()
+    models = [network.model() for network in networks]  # all of them before one is written
+    for network, model, path in zip(networks, models, paths, strict=True):
         is_generator = network in source.generators
         with files.replacing(path) as temporary:
             (source.finish(model) if is_generator else model).save(temporary)

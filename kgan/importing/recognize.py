@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kgan.errors import UserError
+from kgan.filters.card import LARGEST_SIDE
 from kgan.importing import kinds
 from kgan.importing.files import Tensors, read
 from kgan.importing.sources import Source, Wishes
@@ -29,16 +30,17 @@ def open_checkpoint(paths: Sequence[str | Path], wishes: Wishes | None = None, k
     """
     if kind and kind not in KINDS:
         raise UserError(f"--as={kind} is no kind of checkpoint: there are {', '.join(KINDS)}.")
-    files = [read(path) for path in paths]
-    for name in (kind,) if kind else KINDS:
-        source = _module(name).open_files(files, wishes or Wishes())
-        if source:
-            for network in source.networks:
-                network.check()
-            size, multiple = source.settings.image_size, source.card.get("multiple", 4)
-            if size < 8 or size % multiple:
-                raise UserError(f"--size={size} is not possible: sides of its pictures are multiples of {multiple}.")
-            return source
+    wishes, files = wishes or Wishes(), [read(path) for path in paths]
+    inner: list[Tensors] = files
+    while inner:
+        for name in (kind,) if kind else KINDS:
+            if source := _module(name).open_files(inner, wishes):
+                for network in source.networks:
+                    network.check()
+                _check_wishes(source, wishes)
+                return source
+        boxes = [each.unboxed() for each in inner]
+        inner = [each for each in boxes if each] if all(boxes) else []
     if kind:
         raise UserError(f"{_names(files)} is no {_module(kind).TITLE}: it has tensors such as {_first(files[0])}.")
     if len(files) > 1:
@@ -50,6 +52,25 @@ def open_checkpoint(paths: Sequence[str | Path], wishes: Wishes | None = None, k
     raise UserError(
         f"{_names(files)} holds no network that kgan knows, but {_first(files[0])} and so on. Known are: {titles}."
     )
+
+
+def _check_wishes(source: Source, wishes: Wishes) -> None:
+    """A `UserError` where a wish cannot be, or changes nothing."""
+    size, multiple = source.settings.image_size, source.card.get("multiple", 4)
+    if wishes.image_size not in (0, size):
+        raise UserError(f"--size={wishes.image_size} is not possible: networks in the file fit {size} px alone.")
+    if not 8 <= size <= LARGEST_SIDE or size % multiple:
+        raise UserError(
+            f"--size={size} is not possible: sides of its pictures are multiples of {multiple}, up to {LARGEST_SIDE}."
+        )
+    unheeded = {
+        "--labels": wishes.labels and not source.card.get("labels"),
+        "--eval": wishes.moving and not source.card.get("batch_norm"),
+        "--dropout": wishes.dropout and not source.card.get("dropout"),
+    }
+    for flag, idle in unheeded.items():
+        if idle:
+            raise UserError(f"{flag} changes nothing in these networks of {source.title}: leave it out.")
 
 
 def _module(kind: str) -> ModuleType:

@@ -134,7 +134,7 @@ def resnet_table(body: Body) -> Table:
 
 
 def is_unet(tensors: Tensors) -> bool:
-    return "model.model.0.weight" in tensors
+    return "model.model.0.weight" in tensors and any(name.startswith("model.model.1.model.") for name in tensors)
 
 
 def _level(i: int) -> str:

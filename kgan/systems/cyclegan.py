@@ -18,7 +18,7 @@ from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
 from kgan.networks import patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
-from kgan.settings import Checks, choice, free
+from kgan.settings import Checks, choice, free, since
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.pool import ImagePool
 from kgan.systems.system import average, named, together
@@ -76,7 +76,7 @@ class Settings:
     instance_norm_affine: bool = False
     discriminator_weight: float = 0.5
     decay: str = choice(*DECAYS)
-    epsilon_place: str = choice(*EPSILON_PLACES)
+    epsilon_place: str = since("before", choice(*EPSILON_PLACES))
 
     @classmethod
     def lua(cls, **changes: Any) -> "Settings":

@@ -22,7 +22,7 @@ from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, grad
 from kgan.networks import patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.precision import variable_dtype
-from kgan.settings import Checks, choice, free
+from kgan.settings import Checks, choice, free, since
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
@@ -81,7 +81,7 @@ class Settings:
     conv_bias: bool = False
     discriminator_weight: float = 0.5
     decay: str = choice(*DECAYS)
-    epsilon_place: str = choice(*EPSILON_PLACES)
+    epsilon_place: str = since("before", choice(*EPSILON_PLACES))
 
     @classmethod
     def lua(cls, **changes: Any) -> "Settings":

@@ -17,7 +17,7 @@ from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import EPSILON_PLACES, LinearDecay, adam
-from kgan.settings import Checks, choice, free
+from kgan.settings import Checks, choice, free, since
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
@@ -60,7 +60,7 @@ class Settings:
 
     decay: str = choice("linear", "official")
     initializer: str = choice("pytorch", "normal")
-    epsilon_place: str = choice(*EPSILON_PLACES)
+    epsilon_place: str = since("before", choice(*EPSILON_PLACES))
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""

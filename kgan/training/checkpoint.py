@@ -5,6 +5,7 @@ The file also holds a JSON text `about`: step, sha256 over all arrays, the run's
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -68,6 +69,14 @@ def newest_whole(folder: str | Path) -> tuple[Path, dict[str, np.ndarray], dict[
             f"{' '.join(map(str, damaged))} No other is there: bring one back, or begin anew in another folder."
         )
     return None
+
+
+def newest_about(folder: str | Path) -> dict[str, Any]:
+    """What the newest checkpoint says that can be understood, though its arrays may be damaged; {} where none does."""
+    for path in reversed(paths(folder)):
+        with contextlib.suppress(Exception):  # `newest_whole` says what is damaged
+            return _checked(files.parse_json(str(files.read_arrays(path, ["about"])["about"])))
+    return {}
 
 
 def set_aside(folder: str | Path, whole: Path) -> None:

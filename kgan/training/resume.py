@@ -66,6 +66,24 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
     return int(before["step"]), changes(before, config)
 
 
+def as_begun(config: Config, before: dict[str, Any]) -> Config:
+    """The settings of a run that goes on: those that are newer than it stay what it computed by before, which is said.
+
+    Args:
+      before: what its checkpoint says; {} where there is none.
+    """
+    if not before or "imported" in before:
+        return config
+    was, is_ = flat(before["config"]), flat(config.to_json())
+    for path, field in fields(config):
+        older = field.metadata.get("was")
+        if older is not None and was.get(path, older) == older and is_[path] == field.default:
+            part, _, name = path.partition(".")
+            config = config.replace(part, **{name: older})
+            print(f"{path} stays {older!r}, as this run computed so far. (New runs: {field.default!r}.)")
+    return config
+
+
 def changes(before: dict[str, Any], config: Config) -> list[str]:
     """'training.steps was 8 and is 9', for what is free to change and touches what is computed from now on."""
     was = complete(before, config)["config"]
@@ -105,9 +123,10 @@ def refuse_another_run(
 
 
 def complete(before: dict[str, Any], config: Config) -> dict[str, Any]:
-    """What a checkpoint says of its run, with the defaults of those settings that are newer than it."""
-    defaults = {path: field.default for path, field in fields(config) if field.default is not dataclasses.MISSING}
-    return {**before, "config": json.loads(json.dumps(defaults)) | flat(before["config"])}
+    """What a checkpoint says of its run; settings that are newer than it are what was computed by: `settings.since`."""
+    values = {path: field.metadata.get("was", field.default) for path, field in fields(config)}
+    older = {path: value for path, value in values.items() if value is not dataclasses.MISSING}
+    return {**before, "config": json.loads(json.dumps(older)) | flat(before["config"])}
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], free: Collection[str]) -> list[str]:

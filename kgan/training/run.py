@@ -32,7 +32,7 @@ from kgan.training.config import Config, Training, open_data, stages
 from kgan.training.config import check as check_config
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
-from kgan.training.resume import describe, init_from, last_rate, restore
+from kgan.training.resume import as_begun, describe, init_from, last_rate, restore
 from kgan.training.validation import Measures, Validation, best_of, better, measures_of, sentence
 from kgan.training.window import Window, open_window
 from kgan.types import Batch, Tensor
@@ -60,6 +60,7 @@ def train(config: Config, workdir: str | Path) -> Path:
     validation = _validation(training)
     files.make_folder(workdir)
     with files.locked(workdir) as check, policy(training.precision), engine.scope(training.devices):
+        config = as_begun(config, checkpoint.newest_about(workdir))
         reader = open_data(config, stages(config)[0])
         print(*reader.summary(), sep="\n", flush=True)
         system = config.system.create(training.steps, training.seed, reader.labels)

@@ -16,6 +16,7 @@ from helpers import official, pickles
 from helpers.pickles import Call, Name
 from helpers.tensors import write_safetensors, write_tensorflow
 
+from kgan.commands.imports import labels_of
 from kgan.errors import UserError
 from kgan.importing import filters, recognize
 from kgan.importing.files import read
@@ -69,7 +70,10 @@ def test_numbers_that_are_not_finite(tmp_path: Path) -> None:
     source = recognize.open_checkpoint([saved(tmp_path / "net.pth", **{"model.4.weight": weight})])
     with pytest.raises(UserError, match=r"net.pth: the tensor model.4.weight holds what is no finite number"):
         filters.write(source, tmp_path / "out.keras", "net.pth")
-    assert [path.name for path in tmp_path.iterdir()] == ["net.pth"]
+    paths = [saved(tmp_path / "net_G_A.pth"), saved(tmp_path / "net_G_B.pth", **{"model.4.weight": weight})]
+    with pytest.raises(UserError, match=r"net_G_B.pth: the tensor model.4.weight holds"):
+        filters.write(recognize.open_checkpoint(paths), tmp_path / "out.keras", "net")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.pth", "net_G_A.pth", "net_G_B.pth"]
 
 
 def test_widths_that_the_file_does_not_hold_allocate_nothing(tmp_path: Path) -> None:
@@ -106,6 +110,44 @@ def test_files_whose_names_do_not_say_what_they_hold(tmp_path: Path) -> None:
 def test_channels_that_are_no_picture(tmp_path: Path) -> None:
     path = pickles.save(tmp_path / "net.pth", official.draw_unet(0, 2, 5, inputs=4))
     assert "takes pictures of 4 channels and draws 3" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        (Wishes(image_size=10), "--size=10 is not possible"),
+        (Wishes(image_size=100_000), "up to 8192"),
+        (Wishes(moving=True), "--eval changes nothing in these networks of CycleGAN"),
+        (Wishes(dropout=True), "--dropout changes nothing"),
+        (Wishes(labels=labels_of(["a,b"])), "--labels changes nothing"),
+    ],
+)
+def test_wishes_that_cannot_be_or_change_nothing(tmp_path: Path, wishes: Wishes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        recognize.open_checkpoint([pickles.save(tmp_path / "net.pth", RESNET)], wishes)
+
+
+def test_a_size_that_the_networks_do_not_fit(tmp_path: Path) -> None:
+    path = pickles.save(tmp_path / "genA2B.pt", official.draw_ugatit(0, 2, 4, 8))
+    with pytest.raises(UserError, match="--size=256 is not possible: networks in the file fit 32 px alone"):
+        recognize.open_checkpoint([path], Wishes(image_size=256))
+
+
+def test_an_optimizer_alone(tmp_path: Path) -> None:
+    state = {"state": {"0": {"exp_avg": np.ones(3, "f4")}}}
+    assert "holds an optimizer alone, and no network" in refused(pickles.save(tmp_path / "optimizer.pt", state))
+
+
+def test_a_u_net_whose_first_block_lacks_its_convolution(tmp_path: Path) -> None:
+    arrays = official.draw_unet(0, 2, 5)
+    del arrays["model.model.1.model.1.weight"]
+    assert "no U-Net that kgan builds" in refused(pickles.save(tmp_path / "net.pth", arrays))
+
+
+def test_a_part_of_a_tensorflow_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "UGATIT.model-1.data-00000-of-00001"
+    path.write_bytes(b"numbers")
+    assert "whose UGATIT.model-1.index is not beside it" in refused(path)
 
 
 def test_a_network_without_norms(tmp_path: Path) -> None:

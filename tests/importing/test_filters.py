@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 from helpers import official, pickles
 
 import kgan
+from kgan import commands
+from kgan.commands import imports
 from kgan.commands.imports import labels_of
 from kgan.errors import UserError
 from kgan.export import export
@@ -24,21 +26,25 @@ from kgan.pictures import emoji
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "kgan", "import", *arguments], capture_output=True, text=True)
+def run(*arguments: str) -> int:
+    """The exit status of the command, called in this process."""
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as status:
+        flags.FLAGS.unparse_flags()
+        commands.run(imports.main, ["kgan import", *arguments])
+    return int(status.value.code or 0)
 
 
 def picture(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (height, width, 3)).astype("f4")
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = official.draw_resnet(0, 2, 6)
     path, output = pickles.save(tmp_path / "latest_net_G_A.pth", weights, legacy=True), tmp_path / "out/generator.keras"
-    done = run(f"--from={path}", f"--output={output}")
-    assert done.returncode == 0, done.stderr
-    assert "latest_net_G_A.pth: CycleGAN of pytorch-CycleGAN-and-pix2pix." in done.stdout
-    assert "generator_ab: ResNet of 6 blocks, 2 filters, instance norm" in done.stdout
+    assert run(f"--from={path}", f"--output={output}") == 0
+    printed = capsys.readouterr().out
+    assert "latest_net_G_A.pth: CycleGAN of pytorch-CycleGAN-and-pix2pix." in printed
+    assert "generator_ab: ResNet of 6 blocks, 2 filters, instance norm" in printed
     assert sorted(each.name for each in output.parent.iterdir()) == ["generator.json", "generator.keras"]
     x = picture(32, 48)
     expected = official.resnet(weights, x[None].transpose(0, 3, 1, 2).astype("f8"))[0].transpose(1, 2, 0)
@@ -54,9 +60,20 @@ def test_the_command(tmp_path: Path) -> None:
         (("--from=a.pth", "--output=a.keras"), "There is no file a.pth"),
     ],
 )
-def test_mistakes_are_sentences(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout) == (2, "") and message in done.stderr and "Traceback" not in done.stderr
+def test_mistakes_are_sentences(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and message in printed.err and "Traceback" not in printed.err
+
+
+def test_a_run_that_cannot_be_leaves_no_filter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    optimizer = {"state": {"0": {"exp_avg": np.ones(3, "f4"), "exp_avg_sq": np.ones(3, "f4")}}}
+    box = {"model": official.draw_resnet(0, 2, 6), "optimizer": optimizer}
+    path = pickles.save(tmp_path / "latest_net_G_A.pth", box)
+    assert run(f"--from={path}", f"--output={tmp_path / 'a.keras'}", f"--workdir={tmp_path / 'run'}") == 2
+    printed = capsys.readouterr()
+    assert "2 tensors of an optimizer are left out." in printed.out and "needs all its networks" in printed.err
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_the_other_generator_lies_beside_the_first(tmp_path: Path) -> None:

@@ -140,6 +140,30 @@ def test_wrappers_before_every_name(tmp_path: Path) -> None:
     assert_close(image(model, x), last(official.resnet(weights, first(x))))
 
 
+OPTIMIZER = {"state": {"0": {"exp_avg": np.ones((2, 3), "f4")}}}
+
+
+@pytest.mark.parametrize("box", ["state_dict", "model"])
+@pytest.mark.parametrize(
+    ("weights", "title"),
+    [
+        (official.draw_resnet(6, 2, 6), "ResNet of 6 blocks"),
+        (official.draw_unet(6, 2, 5), "U-Net of 5 halvings"),
+        (official.draw_patch(6, 2, batch=True, inputs=6), "PatchGAN of 3 layers"),
+        (official.draw_pixel(6, 2), "PixelGAN"),
+        (official.draw_ugatit(6, 2, 4), "light generator of 4 blocks"),
+    ],
+)
+def test_a_state_dict_in_a_box(tmp_path: Path, box: str, weights: official.Weights, title: str) -> None:
+    """As trainings of one's own save it: beside the optimizer's state, which is left out; behind DataParallel."""
+    wrapped = {f"module.{name}": array for name, array in weights.items()}
+    for name, each in (("plain", weights), ("wrapped", wrapped)):
+        source = opened(pickles.save(tmp_path / f"{name}.pth", {box: each, "optimizer": OPTIMIZER}))
+        (network,) = source.networks
+        assert title in network.title and network.tensors.optimizers == 1
+        assert network.weights().keys() == {entry.variable for entry in network.table}
+
+
 # --- StarGAN -------------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +181,7 @@ def test_stargan(tmp_path: Path, moving: bool) -> None:
 @pytest.mark.parametrize(("layers", "side"), [(3, 2), (4, 4)])
 def test_stargans_discriminator(tmp_path: Path, layers: int, side: int) -> None:
     weights = official.draw_stargan_discriminator(8, 3, 5, layers, side)
-    source = opened(pickles.save(tmp_path / "200000-D.ckpt", weights), image_size=256)  # which it does not fit
+    source = opened(pickles.save(tmp_path / "200000-D.ckpt", weights))
     assert source.settings.image_size == side * 2**layers
     x = picture(side * 2**layers, side * 2**layers)
     outputs, (logits, classes) = source.networks[0].model()(x), official.stargan_discriminator(weights, first(x))
@@ -212,6 +236,16 @@ def test_all_six_of_ugatit_pytorch(tmp_path: Path, side: int) -> None:
         else:
             sizes = [(128, 128), (96, 160)]
             compare(network.model(), lambda x, w=weights: official.ugatit_discriminator(w, x), *sizes)
+
+
+def test_six_networks_behind_data_parallel(tmp_path: Path) -> None:
+    networks = {
+        role: {f"module.{name}": array for name, array in weights.items()}
+        for role, weights in pytorch_networks().items()
+    }
+    source = opened(pickles.save(tmp_path / "params.pt", {"state": networks, "G_optim": OPTIMIZER}))
+    assert {network.attribute for network in source.networks} == set(ATTRIBUTES)
+    assert source.networks[0].tensors.prefix == "state.genA2B.module."
 
 
 def test_spectral_norms_from_before_v_was_stored(tmp_path: Path) -> None:

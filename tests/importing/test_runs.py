@@ -65,7 +65,7 @@ def batch(number: int) -> tuple[dict[str, Any]]:
 
 
 def restored(system: System, workdir: Path, config: Config) -> int:
-    return restore(system, workdir, config, {"config": config.to_json(), "data": {}})
+    return restore(system, workdir, config, {"config": config.to_json(), "data": {}})[0]
 
 
 RESNET = {
@@ -92,6 +92,7 @@ def test_cyclegan(tmp_path: Path) -> None:
         steps_agree(by_hand, imported, batch)
 
 
+@pytest.mark.slow
 def test_pix2pix_with_its_running_statistics(tmp_path: Path) -> None:
     settings = pix2pix.Settings(**TINY, depth=5, dropout="none")
     with policy("float64"):

@@ -20,7 +20,7 @@ from kgan.errors import UserError
 from kgan.settings import expanded, fields, free_paths
 from kgan.systems import pix2pix, stargan, ugatit
 from kgan.training import Config, Training, checkpoint
-from kgan.training.resume import FREE, LATER, complete, describe, differences, refuse_another_run, restore
+from kgan.training.resume import FREE, LATER, as_begun, complete, describe, differences, refuse_another_run, restore
 from kgan.training.run import train
 
 SMALL: dict[str, Any] = {"image_size": 16, "filters": 2, "discriminator_filters": 2, "discriminator_layers": 2}
@@ -113,6 +113,21 @@ def test_a_setting_that_is_new_had_its_default() -> None:
     assert changes(before, config) == []
     config.system.rho, config.training.minutes = 0.5, 3.0
     assert changes(before, config) == ["system.rho was 1.0 and is 0.5"]
+
+
+@pytest.mark.parametrize("name", ["pix2pix", "stargan"])
+def test_a_setting_that_is_new_stays_what_was_computed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config = experiment(name).replace("system", epsilon_place="after")
+    before = config.to_json()
+    assert as_begun(config, {"config": before}) == as_begun(config, {}) == config
+    imported = {"config": {"system": {}}, "imported": {}}
+    assert as_begun(config, imported) == config and not capsys.readouterr().out
+    del before["system"]["epsilon_place"]
+    assert changes(before, config) == ["system.epsilon_place was 'before' and is 'after'"]
+    first = as_begun(config, {"config": before})
+    assert first.system.epsilon_place == "before" and changes(before, first) == []
+    assert "system.epsilon_place stays 'before'" in capsys.readouterr().out
+    assert as_begun(config, {"config": first.to_json()}) == first
 
 
 def test_a_setting_that_has_gone_is_named() -> None:
