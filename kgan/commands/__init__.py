@@ -158,7 +158,7 @@ def parse(argv: list[str]) -> list[str]:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
         fail(" ".join(str(error).split()))
-    except (AttributeError, KeyError, IndexError):  # ml_collections' for a misspelt field
+    except (AttributeError, KeyError, IndexError, ValueError):  # ml_collections' for a field that is not there
         unknown = unknown_setting(argv)
         if unknown is None:
             raise
