@@ -359,6 +359,13 @@ def test_a_signal_during_an_import_ends_the_process(name: str, said: str, tmp_pa
         assert where == outside or done.stderr == said
 
 
+def test_a_part_that_a_config_leaves_out_has_no_settings(toy: Path, tmp_path: Path) -> None:
+    path = tmp_path / "none.py"
+    path.write_text(EXPERIMENT.replace("return Config()", "return Config(training=None)"))
+    done = run(toy / "toy.py", "--output=x", f"--config={path}", "--config.training.steps=3")
+    assert mistake(done) == "There is no setting --config.training.steps: 'steps' is unknown. There are none below it."
+
+
 def test_a_signal_while_a_config_is_read_is_no_mistake_of_the_config(toy: Path) -> None:
     path = toy / "slow.py"
     path.write_text("import os, signal\n\ndef get_config():\n    os.kill(os.getpid(), signal.SIGTERM)\n")
