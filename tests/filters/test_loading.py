@@ -175,6 +175,14 @@ def test_damaged_files_are_named(folder: Path, tmp_path: Path) -> None:
         loading.load(tmp_path / "served")
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".tflite", ".h5"])
+def test_a_pipe_is_no_model_and_is_not_waited_for(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=f"pipe{suffix}"):
+        loading.load(path)
+
+
 def test_keras_file_with_damaged_weights_is_named(folder: Path, tmp_path: Path) -> None:
     data = bytearray((folder / "any.keras").read_bytes())
     middle = data.index(b"model.weights.h5") + 600
