@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from kgan import __version__
-from kgan.interrupts import interruptible
+from kgan.interrupts import orderly
 from kgan.quiet import open_streams
 
 MODULES = {
@@ -32,13 +32,13 @@ PYTHONS = ((3, 11), (3, 12))
 def main() -> None:
     """Run the command that the first argument names, with the others as its own."""
     open_streams()
-    with interruptible():
+    with orderly():
         run()
 
 
 def run() -> None:
-    """Do what `main` does; an interrupt is handled."""
-    from kgan import commands  # here: an interrupt of the import is handled too
+    """Do what `main` does; signals are handled."""
+    from kgan import commands  # here: a signal during the import is handled too
 
     if sys.version_info[:2] not in PYTHONS:
         commands.fail(f"kgan needs Python 3.11 or 3.12; this is Python {sys.version.split()[0]}.")

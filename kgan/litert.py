@@ -38,6 +38,8 @@ class Model:
     def __init__(self, file: str | Path, threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        if not Path(file).is_file():  # a pipe would be waited for
+            raise UserError(f"{file} is no file: a .tflite file was looked for.")
         try:
             with quiet():
                 self._interpreter: Interpreter = Interpreter(os.fspath(file), num_threads=threads or os.cpu_count())

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import csv
 import dataclasses
 import errno
 import os
-import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from kgan.errors import Remark, UserError
-from kgan.interrupts import INTERRUPTED, interruptible
+from kgan.interrupts import INTERRUPTED, Stopped, orderly
 from kgan.quiet import lasting_streams, only_python
 from kgan.settings import at_home, misspelt, nearest
 
@@ -126,7 +124,7 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
 
     warnings.formatwarning = _sentence
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged files, which kgan names itself
-    with lasting_streams(), only_python(), interruptible(), _orderly():
+    with lasting_streams(), only_python(), orderly():
         app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
 
 
@@ -140,24 +138,6 @@ def _sentence(
     if issubclass(category, Remark):
         return f"kgan: {message}\n"
     return _formatted(message, category, filename, lineno, line)
-
-
-@contextlib.contextmanager
-def _orderly() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP end the process as an exception does, so that nothing unfinished stays behind."""
-
-    def leave(number: int, _: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # not under nohup
-    for number in numbers:
-        signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def of_the_system(error: OSError) -> str | None:
@@ -178,7 +158,7 @@ def parse(argv: list[str]) -> list[str]:
         return flags.FLAGS(argv)
     except (flags.Error, UserError) as error:
         fail(" ".join(str(error).split()))
-    except (AttributeError, KeyError, IndexError):  # ml_collections' for a misspelt field
+    except (AttributeError, KeyError, IndexError, ValueError):  # ml_collections' for a field that is not there
         unknown = unknown_setting(argv)
         if unknown is None:
             raise
@@ -200,7 +180,7 @@ def experiment(path: Path) -> Any:
         config = get_config() if callable(get_config) else None
     except UserError as error:
         fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         raise
     except BaseException as error:  # whatever a user's code raises is the user's to mend
         fail(f"{_place(error, path)}: {' '.join(f'{type(error).__name__}: {error}'.split())}")

@@ -25,11 +25,14 @@ kernel for, is not kept, and the command ends with 2.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from absl import flags
 
 from kgan import commands
 from kgan.commands import DEFINE_path, shared
+from kgan.errors import UserError
 from kgan.export import export, export_generator, recipes
 from kgan.export.recipes import USUAL
 from kgan.filters import card as cards
@@ -64,28 +67,33 @@ def verification_pictures(folder: str | None) -> list[np.ndarray]:
     """Eight pictures, evenly spaced, from `folder` (all where it holds fewer) or from the embedded test emoji."""
     if folder is None:
         pictures = emoji.load("fluent3d", "test")
-        return [pictures[i] for i in _spread(len(pictures))]
-    listing = folders.look(folder)
-    paths = listing.pictures
-    if not paths:
-        raise listing.none()
-    print(listing)
-    return [images.read(paths[i]) for i in _spread(len(paths))]
+        return [pictures[i] for i in _spread(len(pictures), PICTURES)]
+    return _pictures(folder, PICTURES)
 
 
 def calibration_pictures(folder: str | None) -> list[np.ndarray]:
-    """At most `MOST` pictures, evenly spaced, from `folder`."""
-    if folder is None:
-        return []
+    """At most `MOST` pictures, evenly spaced, from `folder`; none without one."""
+    return [] if folder is None else _pictures(folder, MOST)
+
+
+def _pictures(folder: str, most: int) -> list[np.ndarray]:
+    """At most `most` pictures of a folder, evenly spaced; those that cannot be read are named and left out."""
     listing = folders.look(folder)
     print(listing)
-    paths = listing.pictures
-    return [images.read(path) for path in paths[:: max(1, len(paths) // MOST)][:MOST]]
+    pictures = []
+    for i in _spread(len(listing.pictures), most):
+        try:
+            pictures.append(images.read(listing.pictures[i]))
+        except UserError as error:
+            print(f"Left out. {error}", file=sys.stderr)
+    if not pictures:
+        raise UserError(f"No picture in {folder} can be read.") if listing.pictures else listing.none()
+    return pictures
 
 
-def _spread(count: int) -> list[int]:
-    """The indices of `PICTURES` among `count` pictures, evenly spaced; of all where there are fewer."""
-    return sorted({i * count // PICTURES for i in range(PICTURES)})
+def _spread(count: int, most: int) -> list[int]:
+    """The indices of `most` among `count` pictures, evenly spaced; of all where there are fewer."""
+    return sorted({i * count // most for i in range(most)}) if count else []
 
 
 def main() -> None:

@@ -43,8 +43,8 @@ class Card:
         pix2pix's official test has it, or "moving" averages from the training; "" where it has none.
       dropout: the .keras file drops out at test too, by the same draws for every picture. Exported files never do.
       range: pixel values of input and output, always -1 to 1; RGB, channels last.
-      sha256: of the file that the card was written with, see `digest`; while that replaces another, of the other too.
-        Without any, as in cards of version 0.1.0, `export` may have one.
+      sha256: of the file that the card was written with, see `digest`; while that replaces another, of the other too,
+        behind it. Without any, as in cards of version 0.1.0, `export` may have one.
       training: steps, settings and data, for people.
       export: recipe, sha256, versions and verification of an exported file.
     """
@@ -70,6 +70,10 @@ class Card:
         path = path_of(model)
         files.write_json(path, dataclasses.asdict(self))
         return path
+
+    def describes(self, model: Path) -> bool:
+        """Whether this is the card of the file as it is, and not of one that a killed process did not put there."""
+        return self.sha256[:1] == (digest(model)[1],)
 
 
 def path_of(model: str | Path) -> Path:

@@ -273,8 +273,9 @@ def _frames(
 
 
 def _is_file(output: Path) -> bool:
-    """Whether `output` names a picture rather than a folder."""
-    return output.is_file() or (output.suffix.lower() in Image.registered_extensions() and not output.is_dir())
+    """Whether `output` names a picture, or a film, rather than a folder."""
+    kinds = (*Image.registered_extensions(), *folders.FILMS)
+    return output.is_file() or (output.suffix.lower() in kinds and not output.is_dir())
 
 
 def _file_for(source: Path, output: Path, whole: bool) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kgan.filters.card import Card
 from kgan.filters.loading import card_of, load_keras
 from kgan.importing.sources import Source
 from kgan.importing.tables import Network
-from kgan.precision import float32_copy
+from kgan.precision import float32_copy, timeless
 
 KERAS = (".keras", ".h5", ".hdf5")
 
@@ -25,10 +26,8 @@ def copy(path: str | Path, output: str | Path) -> Path:
       UserError: as `kgan.load`.
     """
     model, output = load_keras(Path(path).expanduser()), Path(output).expanduser()
-    own = cards.read(Path(path).expanduser()) or card_of(model, output.stem)
-    with files.replacing(output) as temporary:
-        float32_copy(model).save(temporary)
-    own.write(output)
+    own = cards.checked(Path(path).expanduser()) or card_of(model, output.stem)
+    cards.write_both(output, own, lambda temporary: _save(float32_copy(model), temporary))
     return output
 
 
@@ -56,12 +55,19 @@ def write(source: Source, output: str | Path, origin: str) -> list[Path]:
     paths = [output, *(_beside(output, network) for network in networks[1:])]
     models = [network.model() for network in networks]  # all of them before one is written
     for network, model, path in zip(networks, models, paths, strict=True):
-        is_generator = network in source.generators
-        with files.replacing(path) as temporary:
-            (source.finish(model) if is_generator else model).save(temporary)
-        if is_generator:
-            card(source, network, path.stem, origin).write(path)
+        if network in source.generators:
+            finished = source.finish(model)
+            about = card(source, network, path.stem, origin)
+            cards.write_both(path, about, functools.partial(_save, finished))
+        else:
+            with files.replacing(path) as temporary:
+                _save(model, temporary)
     return paths
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    model.save(path)
+    timeless(path)
 
 
 def card(source: Source, network: Network, name: str, origin: str) -> Card:

@@ -47,7 +47,7 @@ def write(source: Source, workdir: str | Path, origin: str) -> Path:
         "config": {"system": source.shown},
         "imported": {"from": origin, "code": source.title, "system": source.card["system"]},
     }
-    workdir.mkdir(parents=True, exist_ok=True)
+    files.make_folder(workdir)
     with files.locked(workdir):
         return checkpoint.save(workdir, step, arrays, about, keep=0)
 

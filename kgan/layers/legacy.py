@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def load_model(path: str | Path) -> keras.Model:
         else:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read("config.json")
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+                if damaged := archive.testzip():  # HDF5 inside reads by parts, and never meets the sums of the whole
+                    raise zipfile.BadZipFile(f"{damaged} in it is damaged")
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise UserError(
             f"{path} is not a model of Keras ({error}): give a `.keras` or `.h5` file that model.save has written."
         ) from error

@@ -14,6 +14,7 @@ import numpy as np
 from kgan import __version__, files
 from kgan.data import Data, Reader
 from kgan.errors import UserError
+from kgan.filters import card as cards
 from kgan.layers import legacy
 from kgan.settings import at_home, fields, free_paths
 from kgan.systems.system import System
@@ -164,9 +165,10 @@ def init_from(system: System, folder: Path) -> None:
         if network is None:
             raise UserError(f"training.init_from={folder}: {type(system).__name__} grows from nothing, leave it empty.")
         try:
+            cards.checked(path)
             trained = legacy.load_model(path)
-        except UserError:
-            raise
+        except UserError as error:
+            raise UserError(f"training.init_from={folder}: {error}") from error
         except Exception as error:  # Keras raises nearly anything on a damaged file
             raise UserError(
                 f"training.init_from={folder}: {path.name} is damaged ({type(error).__name__}). Take another run's "

@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -111,12 +110,11 @@ def owed(workdir: Path, system: System, config: Config, done: int) -> list[Path]
 
 
 def written(path: Path, done: int) -> bool:
-    """Whether a generator and its card are there, whole, and of step `done`."""
+    """Whether a generator and its card are there, of step `done`, and the file is the one that the card describes."""
     try:
         about = cards.read(path)
-        with zipfile.ZipFile(path) as archive:
-            return about is not None and about.training.get("steps") == done and archive.testzip() is None
-    except Exception:  # whatever is wrong with either, they are written again
+        return about is not None and about.training.get("steps") == done and about.describes(path)
+    except (UserError, OSError):  # whatever is wrong with either, they are written again
         return False
 
 

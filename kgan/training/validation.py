@@ -120,6 +120,8 @@ def measures_of(folder: Path, name: str) -> Measures | None:
     path = best_of(folder, name)
     try:
         about = card.read(path) if path.is_file() else None
+        if about and about.sha256 and not about.describes(path):
+            raise UserError(f"its card {card.path_of(path).name} is of another file.")
         return about.training.get("validation") if about else None
     except (UserError, AttributeError) as error:
         print(f"kgan: what {path.name} reached is not known, and the best is chosen anew: {error}")

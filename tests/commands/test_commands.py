@@ -337,25 +337,40 @@ def test_what_the_system_refuses_is_a_sentence(number: int) -> None:
 SLOW_IMPORT = """
 import os, signal, sys
 from kgan import interrupts
-with interrupts.interruptible():
+with interrupts.orderly():
     {where}
 """
 
 
-def test_an_interrupt_during_an_import_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name, said", [("SIGINT", "\nkgan: interrupted.\n"), ("SIGTERM", ""), ("SIGHUP", "")])
+def test_a_signal_during_an_import_ends_the_process(name: str, said: str, tmp_path: Path) -> None:
     """Even where the module that is imported passes over it."""
+    number = getattr(signal, name)
     (tmp_path / "slow.py").write_text(
-        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept BaseException:\n    pass\n"
+        f"import os, signal\ntry:\n    os.kill(os.getpid(), signal.{name})\nexcept BaseException:\n    pass\n"
     )
-    for where, status, said in (
-        ("import slow", 130, "\nkgan: interrupted.\n"),
-        ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT, None),
-    ):
-        code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + SLOW_IMPORT
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + SLOW_IMPORT
+    outside = f"os.kill(os.getpid(), signal.{name})"
+    for where, status in (("import slow", 128 + number), (outside, -number if name == "SIGINT" else 128 + number)):
         done = subprocess.run(
             [sys.executable, "-c", code.format(where=where)], cwd=tmp_path, capture_output=True, text=True
         )
-        assert done.returncode == status and (said is None or done.stderr == said), done.stderr
+        assert done.returncode == status, done.stderr
+        assert where == outside or done.stderr == said
+
+
+def test_a_part_that_a_config_leaves_out_has_no_settings(toy: Path, tmp_path: Path) -> None:
+    path = tmp_path / "none.py"
+    path.write_text(EXPERIMENT.replace("return Config()", "return Config(training=None)"))
+    done = run(toy / "toy.py", "--output=x", f"--config={path}", "--config.training.steps=3")
+    assert mistake(done) == "There is no setting --config.training.steps: 'steps' is unknown. There are none below it."
+
+
+def test_a_signal_while_a_config_is_read_is_no_mistake_of_the_config(toy: Path) -> None:
+    path = toy / "slow.py"
+    path.write_text("import os, signal\n\ndef get_config():\n    os.kill(os.getpid(), signal.SIGTERM)\n")
+    done = run(toy / "toy.py", "--output=x", f"--config={path}")
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
 
 
 def test_closed_streams_end_nothing(toy: Path) -> None:

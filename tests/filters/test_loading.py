@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -174,12 +175,31 @@ def test_damaged_files_are_named(folder: Path, tmp_path: Path) -> None:
         loading.load(tmp_path / "served")
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".tflite", ".h5"])
+def test_a_pipe_is_no_model_and_is_not_waited_for(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=f"pipe{suffix}"):
+        loading.load(path)
+
+
 def test_keras_file_with_damaged_weights_is_named(folder: Path, tmp_path: Path) -> None:
     data = bytearray((folder / "any.keras").read_bytes())
     middle = data.index(b"model.weights.h5") + 600
     data[middle : middle + 400] = bytes(400)
     (tmp_path / "any.keras").write_bytes(data)
-    with pytest.raises(UserError, match=r"any\.keras cannot be loaded"):
+    with pytest.raises(UserError, match=r"any\.keras is not a model of Keras \(model\.weights\.h5 in it is damaged\)"):
+        loading.load(tmp_path / "any.keras")
+
+
+def test_a_flip_in_the_weights_of_a_file_without_a_card(folder: Path, tmp_path: Path) -> None:
+    """HDF5 would not notice it, and the picture would be another."""
+    data = bytearray((folder / "any.keras").read_bytes())
+    with zipfile.ZipFile(folder / "any.keras") as archive:
+        weights = archive.read("model.weights.h5")
+    data[data.index(weights) + len(weights) - 3] ^= 4
+    (tmp_path / "any.keras").write_bytes(data)
+    with pytest.raises(UserError, match="is damaged"):
         loading.load(tmp_path / "any.keras")
 
 

@@ -277,6 +277,7 @@ def test_what_cannot_be_written_or_read_is_said(tmp_path: Path) -> None:
         (empty, tmp_path / "out", "holds no pictures"),
         (tmp_path / "missing.jpg", tmp_path / "out", "no file"),
         (photo, tmp_path / "photo.ico", "pictures end in"),
+        (photo, tmp_path / "photo.mp4", "pictures end in"),
         (photo, photo / "out", "cannot be written"),
     ]:
         with pytest.raises(UserError, match=said):

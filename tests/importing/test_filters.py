@@ -18,6 +18,7 @@ from kgan.commands import imports
 from kgan.commands.imports import labels_of
 from kgan.errors import UserError
 from kgan.export import export
+from kgan.filters import card
 from kgan.filters import card as cards
 from kgan.importing import filters, recognize
 from kgan.importing.sources import Wishes
@@ -46,6 +47,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "latest_net_G_A.pth: CycleGAN of pytorch-CycleGAN-and-pix2pix." in printed
     assert "generator_ab: ResNet of 6 blocks, 2 filters, instance norm" in printed
     assert sorted(each.name for each in output.parent.iterdir()) == ["generator.json", "generator.keras"]
+    assert card.read(output).describes(output)  # type: ignore[union-attr]
     x = picture(32, 48)
     expected = official.resnet(weights, x[None].transpose(0, 3, 1, 2).astype("f8"))[0].transpose(1, 2, 0)
     np.testing.assert_allclose(kgan.load(output)(x), expected, atol=1e-4)
@@ -152,6 +154,9 @@ def test_a_keras_model_with_layers_of_addons(tmp_path: Path, suffix: str) -> Non
     x = picture(32, 32) if x.ndim != 3 else x
     np.testing.assert_allclose(after(x), before(x), atol=1e-6)
     assert written.with_suffix(".json").is_file()
+    again = filters.copy(written, tmp_path / "again.keras")  # whose card named another file
+    np.testing.assert_array_equal(kgan.load(again)(x), after(x))
+    assert again.read_bytes() == filters.copy(written, tmp_path / "third.keras").read_bytes()
 
 
 def test_to_a_verified_tflite(tmp_path: Path) -> None:

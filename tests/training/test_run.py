@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import importlib.util
 import json
 import os
@@ -313,6 +314,13 @@ def test_what_a_finished_run_owes_is_made(straight: Path, home: Path) -> None:
     assert "Wrote what was missing after step 8: generator_ab.keras, generator_ba.keras, step-00000008.png." in output
     assert {path: path.read_bytes() for path in before} == before
     (copy / "generator_ba.keras").write_bytes(before[copy / "generator_ba.keras"][:-100])
+    assert "after step 8: generator_ba.keras." in run(copy)
+    assert {path: path.read_bytes() for path in before} == before
+    # Killed between the card and its file: the card is of step 8, and the file, a whole one, is of a step before.
+    shutil.copy(copy / "generator_ab.keras", copy / "generator_ba.keras")
+    card = json.loads((copy / "generator_ba.json").read_text())
+    card["sha256"].append(hashlib.sha256(before[copy / "generator_ab.keras"]).hexdigest())
+    (copy / "generator_ba.json").write_text(json.dumps(card))
     assert "after step 8: generator_ba.keras." in run(copy)
     assert {path: path.read_bytes() for path in before} == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ import kgan
 from kgan import engine
 from kgan.errors import UserError
 from kgan.filters import card
+from kgan.filters.card import Card
 from kgan.metrics import kid
 from kgan.pictures import images
 from kgan.pretrained import inception, weights
@@ -229,6 +231,23 @@ def test_a_run_goes_on_without_measures_where_weights_are_missing_and_says_so(
     train(tiny.changed(steps=2, evaluate_every=1), tmp_path / "run")
     assert "not measured: Inception's weights are missing" in capsys.readouterr().out
     assert not list((tmp_path / "run").glob("best_*"))
+
+
+def test_what_a_card_says_of_another_file_is_not_what_the_best_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that was killed between the card and its file leaves the new card beside the file of before."""
+    path = validation.best_of(tmp_path, "generator_ab")
+    path.write_bytes(b"new")
+    reached = {"validation": {"kid": 1.0}}
+    new, old = (hashlib.sha256(data).hexdigest() for data in (b"new", b"old"))
+    Card(training=reached, sha256=(new, old)).write(path)
+    assert validation.measures_of(tmp_path, "generator_ab") == {"kid": 1.0}
+    path.write_bytes(b"old")
+    assert validation.measures_of(tmp_path, "generator_ab") is None
+    assert "the best is chosen anew: its card best_generator_ab.json is of another file." in capsys.readouterr().out
+    Card(training=reached).write(path)  # as version 0.1.0 wrote it
+    assert validation.measures_of(tmp_path, "generator_ab") == {"kid": 1.0}
 
 
 def test_wrong_weights_are_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
