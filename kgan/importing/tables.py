@@ -6,6 +6,7 @@ stem_conv. Before a network is built, each tensor must be there, in the shape th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -31,6 +32,22 @@ class Entry(NamedTuple):
 
 
 Table = list[Entry]
+
+
+def flattened_side(tensors: Tensors, name: str, axis: int, channels: int) -> int:
+    """The side of the square map of `channels` whose numbers a dense layer takes, counted along `axis` of its kernel.
+
+    Raises:
+      UserError: there is no such map.
+    """
+    numbers = tensors.shape(name, 2)[axis]
+    side = math.isqrt(numbers // channels)
+    if side * side * channels != numbers:
+        raise UserError(
+            f"{tensors.file}: the tensor {tensors.prefix}{name} takes {numbers} numbers, which are no square map of "
+            f"{channels} channels."
+        )
+    return side
 
 
 # --- rows of PyTorch's ---------------------------------------------------------------------------------------------

@@ -304,7 +304,7 @@ def test_a_folder_without_smoothing_says_so(tmp_path: Path) -> None:
 
 # --- the sample ----------------------------------------------------------------------------------------------------
 
-SAMPLES = Path("/work/shared/data/checkpoints")
+SAMPLES = Path(__file__).resolve().parents[2] / "../shared/data/checkpoints"
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample of the official code lies in the project's data")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 from functools import partial
 from typing import Any
 
-from kgan.errors import UserError
 from kgan.importing.files import Tensors
 from kgan.importing.sources import Shown, Source, Wishes, parts_of
-from kgan.importing.tables import Entry, Network, Table, channels, conv, linear, linear_of_map, spectral_conv
+from kgan.importing.tables import (
+    Entry,
+    Network,
+    Table,
+    channels,
+    conv,
+    flattened_side,
+    linear,
+    linear_of_map,
+    spectral_conv,
+)
 from kgan.systems import ugatit
 
 TITLE = "U-GAT-IT of UGATIT-pytorch"
@@ -73,13 +81,7 @@ def _generator(tensors: Tensors) -> tuple[int, int, int]:
     """Filters, blocks, and the side of the map that the full one flattens; 0 for a light one."""
     filters = tensors.shape("DownBlock.1.weight")[0]
     blocks = len({match[1] for name in tensors if (match := re.match(r"UpBlock1_(\d+)\.", name))})
-    flattened = tensors.shape("FC.0.weight", 2)[1]
-    side = math.isqrt(flattened // (4 * filters))
-    if side * side * 4 * filters != flattened:
-        raise UserError(
-            f"{tensors.file}: the tensor {tensors.prefix}FC.0.weight takes {flattened} numbers, which are no square "
-            f"map of {4 * filters} channels."
-        )
+    side = flattened_side(tensors, "FC.0.weight", 1, 4 * filters)
     return filters, blocks, 0 if side == 1 else side
 
 

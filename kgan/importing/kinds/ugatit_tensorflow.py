@@ -6,14 +6,13 @@ was trained with --smoothing, as it is unless told otherwise, shows in no variab
 
 from __future__ import annotations
 
-import math
 import re
 from functools import partial
 
 from kgan.errors import UserError
 from kgan.importing.files import Tensors
 from kgan.importing.sources import Shown, Source, Wishes
-from kgan.importing.tables import Entry, Network, Table, same
+from kgan.importing.tables import Entry, Network, Table, flattened_side, same
 from kgan.systems import ugatit
 
 TITLE = "U-GAT-IT of taki0112/UGATIT"
@@ -88,13 +87,7 @@ def _generator(tensors: Tensors) -> tuple[int, int, int]:
     """Filters, blocks, and the side of the map that the full one flattens; 0 for a light one."""
     filters = tensors.shape("conv/conv2d/kernel")[3]
     blocks = len({name.partition("/")[0] for name in tensors if name.startswith("adaptive_resblock")})
-    flattened = tensors.shape("MLP/linear_0/dense/kernel", 2)[0]
-    side = math.isqrt(flattened // (4 * filters))
-    if side * side * 4 * filters != flattened:
-        raise UserError(
-            f"{tensors.file}: the tensor {tensors.prefix}MLP/linear_0/dense/kernel takes {flattened} numbers, which "
-            f"are no square map of {4 * filters} channels."
-        )
+    side = flattened_side(tensors, "MLP/linear_0/dense/kernel", 0, 4 * filters)
     return filters, blocks, 0 if side == 1 else side
 
 
