@@ -21,6 +21,7 @@ from kgan.layers import (
     BatchNormalization,
     Bias,
     Blur2D,
+    DepthToSpace2D,
     Dropout,
     EqualizedConv2D,
     EqualizedDense,
@@ -49,7 +50,7 @@ def _model(size: int | None) -> keras.Model:
     gamma, beta = keras.layers.Dense(8, name="gamma")(style), keras.layers.Dense(8, name="beta")(style)
     x = AdaIN(epsilon=1e-4, unbiased=True, name="adain")(x, gamma, beta)
     x = AdaLIN(0.9, 0.2, epsilon=1e-4, unbiased=True, name="adalin")(x, gamma, beta)
-    x = NearestUpsampling2D(name="up")(x)
+    x = DepthToSpace2D(name="pixels")(NearestUpsampling2D(name="up")(x))
     x = AppendLabel(name="labelled")([x, style])
     x = BatchNormalization("batch", 0.8, 1e-4, "zeros", name="batch")(x)
     x = Dropout(0.3, 2, name="drop")(x)
