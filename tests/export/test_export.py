@@ -211,6 +211,7 @@ def test_command_exports_and_prints_a_table(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines, names = done.stdout.splitlines(), ["float32", "dynamic_wi8_afp32"]
     assert "8 pictures" in lines[0]
+    assert lines.pop(1) == f"{tmp_path / 'photos'}: 9 pictures."
     assert lines[1].split()[:4] == ["file", "signature", "MB", "PSNR"]
     assert [line.split()[0] for line in lines[2:4]] == [f"generator_ab_{name}.tflite" for name in names]
     assert all(line.endswith("ok") for line in lines[2:4])
