@@ -84,6 +84,7 @@ def test_input(tmp_path: Path) -> None:
     assert "times training" not in rows[2]  # nothing was trained at that size
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
 def test_straightforward(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
