@@ -89,6 +89,11 @@ class Shown(dict[str, Any]):
                     f"{self[name]} in the other."
                 )
 
+    def set_in(self, settings: Any) -> None:
+        """Give the system's settings what the networks show: the same object, which their builders hold."""
+        for name, value in self.items():
+            setattr(settings, name, value)
+
 
 def parts_of(files: list[Tensors], roles: Mapping[str, str]) -> list[Part]:
     """The networks of files that hold one each, named by role as latest_net_G_A.pth, or of one that holds several.

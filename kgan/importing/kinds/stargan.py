@@ -50,8 +50,7 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
             networks.append(Network("generator", title, tensors, table, build, ignored))
         else:
             return None
-    for name, value in shown.items():
-        setattr(settings, name, value)
+    shown.set_in(settings)
     if "image_size" not in shown:  # a discriminator fits one size alone
         settings.image_size = wishes.image_size or settings.image_size
     if not networks:

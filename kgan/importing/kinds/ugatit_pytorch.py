@@ -58,8 +58,7 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
             networks.append(Network(attribute, title, tensors, table, build))
         else:
             return None
-    for name, value in shown.items():
-        setattr(settings, name, value)
+    shown.set_in(settings)
     if settings.light:
         settings.image_size = wishes.image_size or settings.image_size
     size = None if settings.light else (settings.image_size, settings.image_size)

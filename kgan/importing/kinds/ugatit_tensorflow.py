@@ -58,8 +58,7 @@ def open_files(files: list[Tensors], wishes: Wishes) -> Source | None:
             build = partial(ugatit.build_discriminator, settings, layers, name=attribute)
         networks.append(Network(attribute, title, tensors, table, build, MOMENTS))
     shown["rho_smoothing"] = 0.1 if _smooth(whole) else 0.0
-    for name, value in shown.items():
-        setattr(settings, name, value)
+    shown.set_in(settings)
     if settings.light:
         settings.image_size = wishes.image_size or settings.image_size
     size = None if settings.light else (settings.image_size, settings.image_size)
