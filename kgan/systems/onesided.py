@@ -44,6 +44,7 @@ class Settings:
         afterwards, which a .tflite holds inside its convolutions.
       scales: which maps have a discriminator: 0 at a 4th of the size, 1 at an 8th, 2 at a 16th, 3 at a 32nd. The
         coarsest knows whole faces, and wants everyone's to be the same.
+      scale_weights: what the verdict on each of the four maps weighs for the generator.
       content_taps, content_weight: which of Lite0's maps must stay as they are in the picture, and how much it matters.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
@@ -61,6 +62,7 @@ class Settings:
     residual_blocks: int = 4
     norm: str = choice("instance", "batch")
     scales: tuple[int, ...] = (0, 1, 2)
+    scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     content_taps: tuple[int, ...] = (0, 1, 2)
     content_weight: float = 6.0
     colour_weight: float = 10.0
@@ -87,6 +89,8 @@ class Settings:
             values = getattr(self, name)
             if not values or not set(values) <= set(range(4)) or len(set(values)) < len(values):
                 raise UserError(f"system.{name} must hold some of 0, 1, 2 and 3, each once, got {values}.")
+        if len(self.scale_weights) != 4 or min(self.scale_weights) < 0:
+            raise UserError(f"system.scale_weights must hold four numbers from 0 on, got {self.scale_weights}.")
         if not self.patch_layers or min(self.patch_layers) < 1:
             raise UserError(
                 f"system.patch_layers must hold numbers of strided layers from 1 on, got {self.patch_layers}."
@@ -275,14 +279,16 @@ class OneSided(Adversarial):
     def generator_losses(self, fakes: dict[str, Tensor], real_a: Tensor, real_b: Tensor) -> engine.Terms:
         """Fool every discriminator, keep content and colours of a, and leave b alone.
 
-        With G(a) = fake_b: - D(fake_b) + patch_weight (D(fake_b) - 1)^2 + content_weight |Lite0(fake_b) - Lite0(a)|^2
-        + colour_weight |cells(fake_b) - cells(a)| + identity_weight |G(b) - b|.
+        With G(a) = fake_b: - scale_weights D(fake_b) + patch_weight (D(fake_b) - 1)^2
+        + content_weight |Lite0(fake_b) - Lite0(a)|^2 + colour_weight |cells(fake_b) - cells(a)|
+        + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
         fake, source = self.shown(fake_b, "adversarial"), self.shown(real_a, "adversarial")  # by the same draws
         features = self.features(fake)
         terms = {
-            f"adversarial_{scale}": HINGE.generator(logits) for scale, logits in self.judge(features["maps"]).items()
+            f"adversarial_{scale}": settings.scale_weights[int(scale)] * HINGE.generator(logits)
+            for scale, logits in self.judge(features["maps"]).items()
         }
         if settings.patch_weight:
             for head, logits in self.patch_discriminator_b(fake, training=True).items():

@@ -235,11 +235,11 @@ def test_a_signal_leaves_nothing_unfinished(number: signal.Signals, tmp_path: Pa
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "2>&- >&-", "<&- 2>&- >&-"])
 def test_closed_streams_are_as_if_they_led_nowhere(closed: str, tmp_path: Path) -> None:
     images.write(tmp_path / "photo.png", np.zeros((20, 20, 3), np.uint8))
-    options = "--model=cyclegan_selfie2anime --crop=center --input=photo.png --output=anime.png"
+    options = "--model=onesided_selfie2anime --crop=center --input=photo.png --output=anime.png"
     line = f"{sys.executable} -m kgan translate {options} {closed}"
     done = subprocess.run(line, shell=True, capture_output=True, cwd=tmp_path)
     assert done.returncode == 0, done
-    assert images.read(tmp_path / "anime.png").shape == (64, 64, 3)
+    assert images.read(tmp_path / "anime.png").shape == (128, 128, 3)
     assert done.stdout == (b"" if ">&-" in closed.replace("2>&-", "") else b"Wrote anime.png.\n")
     line = f"{sys.executable} -m kgan translate --model=nothing.keras --input=photo.png --output=anime.png {closed}"
     done = subprocess.run(line, shell=True, capture_output=True, cwd=tmp_path)

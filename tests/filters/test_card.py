@@ -107,7 +107,7 @@ def test_labels_that_could_not_be_asked_for(tmp_path: Path) -> None:
 
 def test_a_file_that_differs_from_its_card_is_refused(tmp_path: Path) -> None:
     """Of 400 single flips in a .tflite, 83 gave another picture in silence."""
-    name = "cyclegan_selfie2anime_dynamic_wi8_afp32"
+    name = "onesided_selfie2anime_dynamic_wi8_afp32"
     path = tmp_path / f"{name}.tflite"
     shutil.copy(included.FOLDER / f"{name}.json", tmp_path)
     data = (included.FOLDER / f"{name}.tflite").read_bytes()
@@ -128,7 +128,7 @@ def test_a_file_that_differs_from_its_card_is_refused(tmp_path: Path) -> None:
 
 def test_the_card_of_another_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.keras"
-    shutil.copy(included.find("cyclegan_selfie2anime"), path)
+    shutil.copy(included.find("onesided_selfie2anime"), path)
     shutil.copy(included.find("pix2pix_facades").with_suffix(".json"), path.with_suffix(".json"))
     with pytest.raises(UserError, match=r"mine\.json was written with: .*or is of another model.*Or remove the card"):
         loading.load(path)

@@ -100,14 +100,14 @@ def test_other_sizes_than_the_tflite_s_are_left_to_keras(monkeypatch: pytest.Mon
         return load(path)
 
     monkeypatch.setattr(loading, "load", counted)
-    name = "cyclegan_selfie2anime"
+    name = "onesided_selfie2anime"
     tflite, keras = included.tflite(name), included.find(name)
     photos = loading.load_for_photos(name)
     assert (photos.size, photos.multiple) == (None, 4) and photos.card == load(name).card
-    square, wide = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 72, 3), np.uint8)
+    square, wide = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 136, 3), np.uint8)
     photos(square)
-    photos(square[:-1])  # padded to 64 x 64
+    photos(square[:-1])  # padded to 128 x 128
     assert opened == [tflite]
-    assert photos(wide).shape == wide.shape and photos(wide[:, :68]).shape == (64, 68, 3)
+    assert photos(wide).shape == wide.shape and photos(wide[:, :132]).shape == (128, 132, 3)
     assert opened == [tflite, keras]
     assert loading.load_for_photos(keras).size is None and opened[2:] == [keras]

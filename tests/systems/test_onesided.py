@@ -106,7 +106,8 @@ def test_mean_colours_are_those_of_cells() -> None:
 @pytest.mark.usefixtures("coarse")
 def test_terms_by_hand() -> None:
     """D says 3 of whatever it sees with one scale and 0.5 with another; patches are said to be -1 everywhere."""
-    system = Settings(**TINY, scales=(0, 2), identity_weight=5.0).create(10, 0)
+    settings = Settings(**TINY, scales=(0, 2), scale_weights=(1.0, 1.0, 0.25, 1.0), identity_weight=5.0)
+    system = settings.create(10, 0)
 
     def judge(maps: dict[str, Any], training: bool) -> dict[str, Any]:
         assert training and set(maps) == {"map0", "map2"}
@@ -126,7 +127,7 @@ def test_terms_by_hand() -> None:
     fakes = {"to_b": real_a, "same_b": real_b + 0.1}
     assert floats(system.generator_losses(fakes, real_a, real_b)) == {
         "adversarial_0": pytest.approx(-3),
-        "adversarial_2": pytest.approx(-0.5),
+        "adversarial_2": pytest.approx(-0.25 * 0.5),
         "patch_adversarial_2": pytest.approx(0.5 * 4),
         "content": 0,
         "colour": 0,
@@ -185,6 +186,8 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
         ({"scales": ()}, r"scales must hold some of 0, 1, 2 and 3"),
         ({"content_taps": (0, 0)}, r"content_taps must hold some of 0, 1, 2 and 3, each once"),
         ({"scales": (1, 4)}, r"scales must hold some of 0, 1, 2 and 3"),
+        ({"scale_weights": (1.0, 1.0)}, r"scale_weights must hold four numbers from 0 on, got \(1.0, 1.0\)"),
+        ({"scale_weights": (1.0, 1.0, 1.0, -1.0)}, r"scale_weights must hold four numbers from 0 on"),
         ({"ema": 1.0}, r"ema must be at least 0 and less than 1"),
         ({"filters": 0}, r"filters must be at least 1"),
         ({"colour_weight": -1.0}, r"colour_weight must not be negative"),
