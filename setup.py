@@ -18,7 +18,11 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=packages,
     package_dir={"kgan.export": "export", "kgan.configs": "configs"},
-    package_data={"kgan": ["assets/*"], "kgan.filters": ["*.keras", "*.tflite", "*.json"]},
+    package_data={
+        "kgan": ["assets/*"],
+        "kgan.filters": ["*.keras", "*.tflite", "*.json", "*.webp"],
+        "kgan.serve": ["*.webp", "page/**"],
+    },
     install_requires=[
         # tensorflow and not tensorflow-cpu: the extra `compress` needs the distribution of this name.
         "tensorflow>=2.21,<2.22",
@@ -32,6 +36,8 @@ setup(
         "ai-edge-quantizer==0.10.0",  # static 8-bit recipes; pins ai-edge-litert
         "tensorboard>=2.20",  # also writes scalars and images where TensorFlow is absent
         "tqdm>=4.66",
+        "starlette>=1.0,<2",  # kgan serve: the routes
+        "uvicorn>=0.40",  # kgan serve: HTTP
     ],
     extras_require={
         "compress": ["tensorflow-model-optimization==0.8.1"],
