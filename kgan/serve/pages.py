@@ -14,6 +14,7 @@ from kgan.serve.errors import Refusal
 
 FOLDER = Path(__file__).parent / "page"
 PACKED = {"br": ".br", "gzip": ".gz"}  # a file beside, by the encoding that it has
+WORKER = "offline.js"  # which may answer for the whole site, though it lies in /page/
 TYPES = {
     ".wasm": "application/wasm",
     ".js": "text/javascript; charset=utf-8",
@@ -77,6 +78,8 @@ def file(request: Request, name: str) -> Response:
     headers["Last-Modified"] = formatdate(state.st_mtime, usegmt=True)
     if encoding:
         headers["Content-Encoding"] = encoding
+    if path.name == WORKER:
+        headers["Service-Worker-Allowed"] = "/"
     if matches(request, tag):
         return Response(status_code=304, headers=headers)
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
