@@ -9,12 +9,13 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TypeVar
 
 import anyio
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -22,14 +23,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kgan.filters.card import Card
 from kgan.pictures import faces
-from kgan.serve import examples, pages, uploads
+from kgan.serve import examples, metrics, pages, protocol, uploads
 from kgan.serve.batching import SECONDS
 from kgan.serve.describe import describe
-from kgan.serve.errors import Refusal
+from kgan.serve.errors import Refusal, Status
 from kgan.serve.models import Models, Source
 from kgan.serve.signatures import LARGEST
 
 T = TypeVar("T")
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+KINDS = {"classify": "classification", "regress": "regression"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +59,15 @@ class Server:
     Args:
       models: what is served.
       limits: what is taken.
+      origins: other sites whose pages may ask, "*" for all.
     """
 
-    def __init__(self, models: Models, limits: Limits = Limits()) -> None:
-        self.models, self.limits = models, limits
+    def __init__(self, models: Models, limits: Limits = Limits(), origins: Sequence[str] = ()) -> None:
+        self.models, self.limits, self.origins = models, limits, list(origins)
+        self.metrics = metrics.Metrics()
         self.turns = threading.BoundedSemaphore(max(4, os.cpu_count() or 1))
         self.pictures = examples.Pictures(models)
+        self.parsing = threading.BoundedSemaphore(os.cpu_count() or 1)  # JSON takes ten times its bytes in memory
         self._inside = 0
         self._room = int(limits.room * 1e6)
         self._threads = anyio.CapacityLimiter(limits.inside)
@@ -78,10 +84,20 @@ class Server:
             Route("/v1/filters/{name}/model", self.model),
             Route("/v1/filters/{name}/picture", self.picture),
             Route("/v1/assets/blazeface", self.blazeface),
+            Route(metrics.PATH, self.metrics_page),
+            Route("/{path:path}", self.contract, methods=METHODS),
         ]
         handlers = {Refusal: refuse, ClientDisconnect: gone, 404: missing, 405: missing, 500: broken}
         app = Starlette(routes=routes, exception_handlers=handlers)
         app.add_middleware(Secured)
+        if self.origins:
+            app.add_middleware(
+                CORSMiddleware,
+                allow_origins=self.origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+                expose_headers=["*"],
+            )
         return app
 
     async def page(self, request: Request) -> Response:
@@ -146,6 +162,58 @@ class Server:
             headers["X-Kgan-Remarks"] = ", ".join(result.remarks)
         return Response(result.data, media_type=kind, headers=headers)
 
+    async def metrics_page(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def contract(self, request: Request) -> Response:
+        """What TensorFlow Serving answers; of paths elsewhere, that nothing is there."""
+        path = request.url.path
+        if not path.lower().startswith("/v1/"):
+            return JSONResponse({"error": f"There is no {path}."}, 404 if request.method in ("GET", "HEAD") else 405)
+        asked = protocol.route(request.method, path)
+        if asked.method == "status":
+            return JSONResponse(protocol.status(self.models.states(asked.name, asked.version, asked.label)))
+        start = time.perf_counter()
+        code = "OK"
+        try:
+            if asked.method == "metadata":
+                return await self.compute(lambda: self._metadata(asked))
+            with self.admitted(503):
+                async with self.body(request) as body:
+                    data = await self.compute(lambda: self._predict(asked, body))
+            return Response(data, media_type="application/json")
+        except Refusal as error:
+            code = error.code if isinstance(error, Status) else "RESOURCE_EXHAUSTED"
+            raise
+        except Exception:
+            code = "INTERNAL"
+            raise
+        finally:
+            if asked.method != "metadata":
+                known = asked.name if self.models.has(asked.name) else ""
+                self.metrics.add(known, code, asked.method, "REST", time.perf_counter() - start)
+
+    def _metadata(self, asked: protocol.Route) -> Response:
+        with self.models.lease(asked.name, asked.version, asked.label) as version:
+            return JSONResponse(protocol.metadata(version))
+
+    def _predict(self, asked: protocol.Route, body: bytes) -> bytes:
+        with self.parsing:
+            request = protocol.parse(body)
+        with self.models.lease(asked.name, asked.version, asked.label) as version:
+            signature = version.signature(request.signature)
+            if asked.method != "predict":
+                raise Status(
+                    "INVALID_ARGUMENT",
+                    f"Expected {KINDS[asked.method]} signature method_name to be tensorflow/serving/{asked.method}. "
+                    f"Was: {signature.method}",
+                )
+            with self.parsing:
+                inputs = protocol.arrays(request, signature.inputs)
+            outputs = version.predict(signature, inputs, self.limits.seconds).outputs
+        with self.parsing:
+            return protocol.answer(outputs, request.rows)
+
     async def _newest(self, request: Request) -> tuple[Source, Card]:
         """The filter that a path names."""
         name = request.path_params["name"]
@@ -159,10 +227,10 @@ class Server:
         return await anyio.to_thread.run_sync(function, limiter=self._threads)
 
     @contextlib.contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Within the block a request counts as one inside; a `Refusal` where too many are."""
+    def admitted(self, status: int = 429) -> Iterator[None]:
+        """Within the block a request counts as one inside; a `Refusal` with this status where too many are."""
         if self._inside >= self.limits.inside:
-            raise Refusal(429, f"The server is busy with {self._inside} requests: try again in a second.")
+            raise Refusal(status, f"The server is busy with {self._inside} requests: try again in a second.")
         self._inside += 1
         try:
             yield

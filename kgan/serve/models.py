@@ -26,8 +26,8 @@ from kgan.filters import generators, included, loading
 from kgan.filters.card import Card
 from kgan.filters.generators import Generator
 from kgan.filters.loading import Filter
-from kgan.serve.batching import Batcher
-from kgan.serve.errors import Status
+from kgan.serve.batching import SECONDS, Answer, Batcher
+from kgan.serve.errors import Refusal, Status
 from kgan.serve.signatures import Arrays, Signature, of_filter, of_generator, of_saved_model
 
 FILES = ("model.tflite", "model.keras")  # in a version's folder without a SavedModel
@@ -87,6 +87,20 @@ class Version:
         if name not in self.signatures:
             raise Status("INVALID_ARGUMENT", f'Serving signature name: "{name}" not found in signature def')
         return self.signatures[name]
+
+    def predict(self, signature: Signature, inputs: Arrays, seconds: float = SECONDS) -> Answer:
+        """What a signature of this version makes of inputs, together with other requests where they can be joined.
+
+        Raises:
+          Status: the inputs do not fit, too many wait, or it takes longer than `seconds`.
+        """
+        signature.check(inputs)
+        try:
+            return self.batcher(signature, inputs, seconds)
+        except Refusal:
+            raise
+        except UserError as error:
+            raise Status("INVALID_ARGUMENT", str(error)) from error
 
 
 def card_of(name: str, source: Source) -> Card | None:
@@ -221,7 +235,7 @@ class Models:
         Raises:
           Status: in TensorFlow Serving's words, where there is none.
         """
-        if label is not None and name in self._sources:
+        if label is not None:  # none is ever given: TensorFlow Serving has them from its model.config
             raise Status("INVALID_ARGUMENT", f"Unrecognized servable version label: {label}")
         if self._lazy and name in self._sources and name not in self._versions:
             self._load_newest(name)
@@ -240,8 +254,14 @@ class Models:
             if unused:
                 version.batcher.close()
 
-    def states(self, name: str, number: int | None = None) -> list[State]:
+    def has(self, name: str) -> bool:
+        """Whether there is a model of this name."""
+        return name in self._sources
+
+    def states(self, name: str, number: int | None = None, label: str | None = None) -> list[State]:
         """What is known of the versions of a model, the newest first; a `Status` where none is known."""
+        if label is not None:
+            raise Status("INVALID_ARGUMENT", f"Unrecognized servable version label: {label}")
         with self._lock:
             versions = self._sources.get(name, {})
             states = {each: State(each, "END") for each in self._retired.get(name, ())}
@@ -254,8 +274,8 @@ class Models:
                 states[self._versions[name].number] = State(self._versions[name].number, "AVAILABLE")
         chosen = [state for each, state in sorted(states.items(), reverse=True) if number in (None, each)]
         if not chosen:
-            which = "" if number is None else f" with version {number}"
-            raise Status("NOT_FOUND", f"Could not find any versions of model {name}{which}")
+            which = "any versions" if number is None or not states else f"version {number}"
+            raise Status("NOT_FOUND", f"Could not find {which} of model {name}")
         return chosen
 
     def newest(self) -> dict[str, tuple[Source, Card]]:

@@ -184,7 +184,7 @@ def _timed(version: Version, picture_filter: Filter, result: Result) -> Filter:
 
     def run(pixels: np.ndarray, *label: np.ndarray) -> np.ndarray:
         inputs: Arrays = {"image": pixels} | ({"label": label[0]} if label else {})
-        outputs, seconds = version.batcher(version.signatures["serving_default"], inputs)
+        outputs, seconds = version.predict(version.signatures["serving_default"], inputs)
         result.seconds += seconds
         result.faces = (result.faces or 0) + 1
         return outputs["image"]
@@ -205,5 +205,5 @@ def drawing(version: Version, options: Options, result: Result) -> np.ndarray:
     inputs: Arrays = {"z": generator.z([options.z_seed]), "psi": np.full((1, 1), options.psi, np.float32)}
     if label is not None:
         inputs["label"] = label[None]
-    outputs, result.seconds = version.batcher(version.signatures["generate"], inputs)
+    outputs, result.seconds = version.predict(version.signatures["generate"], inputs)
     return images.to_uint8(outputs["image"][0])
