@@ -25,6 +25,7 @@ The header Accept chooses image/png, image/jpeg or image/webp; PNG where it leav
 
 * `X-Kgan-Milliseconds`: of the model alone; `X-Kgan-Runtime`: what ran it; `Server-Timing`: the same and the whole;
 * `X-Kgan-Faces`: how many were found; without `paste` the answer is the largest;
+* `X-Kgan-Face`: of the face that was cut out x and y of its middle, its side in pixels, and its lean in radians;
 * `X-Kgan-Remarks`: "animation" or "pages" where the picture had several frames, of which the first was taken.
 
 What cannot be answered is said in `{"error": "a sentence"}`:

@@ -158,6 +158,9 @@ class Server:
         }
         if result.faces is not None:
             headers["X-Kgan-Faces"] = str(result.faces)
+        if result.face:
+            numbers = *result.face.center, result.face.side, result.face.angle
+            headers["X-Kgan-Face"] = ",".join(f"{number:.4f}" for number in numbers)
         if result.remarks:
             headers["X-Kgan-Remarks"] = ", ".join(result.remarks)
         return Response(result.data, media_type=kind, headers=headers)

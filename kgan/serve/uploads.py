@@ -20,6 +20,7 @@ from kgan.filters import photos
 from kgan.filters.card import CROPS
 from kgan.filters.loading import Filter
 from kgan.pictures import images
+from kgan.pictures.faces import Face
 from kgan.serve.errors import Refusal
 from kgan.serve.models import Version
 from kgan.serve.signatures import LARGEST, Arrays
@@ -44,13 +45,14 @@ class Options:
 
 @dataclasses.dataclass
 class Result:
-    """An answer: the file, its type, and what its headers say."""
+    """An answer: the file, its type, and what its headers say; `face` is the one that was cut out."""
 
     data: bytes
     kind: str
     runtime: str
     seconds: float = 0.0
     faces: int | None = None
+    face: Face | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -164,29 +166,32 @@ def answer(
     with turns:
         image, result.remarks = picture_of(data, most)
         timed = _timed(version, version.picture_filter, result)
+        crop = version.picture_filter.card.crop if options.crop == "auto" else options.crop
+        people = None
+        if crop == "face":
+            people = photos.find_faces(image)
+            result.faces = len(people)
+            if people and not options.paste:
+                (result.face,) = people = people[:1]
         try:
             pictures = photos.translate(
-                timed, image, options.crop, options.paste, options.size, options.tile, options.label
+                timed, image, options.crop, options.paste, options.size, options.tile, options.label, people
             )
         except Refusal:
             raise
         except UserError as error:
             raise Refusal(422, str(error)) from None
-        crop = version.picture_filter.card.crop if options.crop == "auto" else options.crop
-        if crop != "face":
-            result.faces = None
         result.data = images.encode(pictures[0], KINDS[kind], images.srgb_profile())
     return result
 
 
 def _timed(version: Version, picture_filter: Filter, result: Result) -> Filter:
-    """The filter, run with other requests, and the seconds and the runs noted in `result`."""
+    """The filter, run with other requests, and the seconds noted in `result`."""
 
     def run(pixels: np.ndarray, *label: np.ndarray) -> np.ndarray:
         inputs: Arrays = {"image": pixels} | ({"label": label[0]} if label else {})
         outputs, seconds = version.predict(version.signatures["serving_default"], inputs)
         result.seconds += seconds
-        result.faces = (result.faces or 0) + 1
         return outputs["image"]
 
     timed = copy.copy(picture_filter)

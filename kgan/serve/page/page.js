@@ -429,7 +429,9 @@ async function begin() {
     return fail(error);
   }
   if (!state.filters.length) return fail({key: 'noFilters'});
-  const first = state.filters.find(({name}) => name === 'onesided_selfie2anime') ?? state.filters[0];
+  // First those that run here too, the largest pictures first.
+  state.filters.sort((a, b) => Boolean(b.model) - Boolean(a.model) || b.image_size - a.image_size);
+  const [first] = state.filters;
   state.filter = first;
   showFilters();
   state.filter = null;

@@ -66,7 +66,7 @@ export const STRINGS = {
     names: {
       onesided_selfie2anime: 'Anime',
       cyclegan_selfie2anime: 'Anime, CycleGAN',
-      ugatit_light_selfie2anime_64: 'Anime, U-GAT-IT',
+      ugatit_light_selfie2anime_64: 'Anime, U‑GAT‑IT',
       stargan_animefaces_utkface: 'Hair, eyes, age',
       stylegan_animefaces: 'Faces of nobody',
       pix2pix_facades: 'Facades',
@@ -137,7 +137,7 @@ export const STRINGS = {
     names: {
       onesided_selfie2anime: '애니메이션',
       cyclegan_selfie2anime: '애니메이션, CycleGAN',
-      ugatit_light_selfie2anime_64: '애니메이션, U-GAT-IT',
+      ugatit_light_selfie2anime_64: '애니메이션, U‑GAT‑IT',
       stargan_animefaces_utkface: '머리, 눈, 나이',
       stylegan_animefaces: '세상에 없는 얼굴',
       pix2pix_facades: '건물 정면',
