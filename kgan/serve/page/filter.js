@@ -1,9 +1,8 @@
 // Runs a filter over a photo in this browser, as kgan/filters/photos.py does it on the server.
 import * as faces from './faces.js';
 import {centerSquare, fromFloat, picture, read, reflected, resize, toFloat} from './pixels.js';
-import {compile, compileFastest} from './runtime.js';
+import {DETECTOR, compile, compileFastest} from './runtime.js';
 
-const DETECTOR = '/v1/assets/blazeface';
 const models = new Map();  // by address; compiled once
 
 // What went wrong, by a key of strings.js.
@@ -37,11 +36,6 @@ function arrays(inputs, pixels, label) {
 }
 
 const generator = (address) => open(address, compileFastest);
-
-// Loads what a filter needs, so that it runs later without a network.
-export async function warm({model}) {
-  await Promise.all([generator(model), detector()]);
-}
 
 // Filters a photo.
 //

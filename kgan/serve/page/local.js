@@ -25,5 +25,4 @@ function call(method, request, transfer = []) {
 }
 
 // As of filter.js.
-export const warm = (request) => call('warm', request);
 export const translate = (request) => call('translate', request, [request.bitmap]);

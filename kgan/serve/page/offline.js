@@ -2,7 +2,7 @@
 // the server answers. Photos are posted, and what is posted is never kept.
 const KEPT = 'kgan-1';
 const PAGE = ['', 'page/page.css', 'page/icon.svg', 'page/astronaut.webp', 'page/worker.js', ...[
-  'camera', 'canvas', 'faces', 'filter', 'labels', 'local', 'memory', 'page', 'pixels', 'runtime', 'server', 'strings',
+  'camera', 'canvas', 'faces', 'filter', 'kept', 'labels', 'local', 'memory', 'page', 'pixels', 'runtime', 'server', 'strings',
 ].map((name) => `page/${name}.js`), 'v1/filters'].map((path) => `/${path}`);
 
 self.addEventListener('install', (event) => {

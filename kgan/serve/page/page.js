@@ -2,6 +2,7 @@
 import * as camera from './camera.js';
 import {show, showPart} from './canvas.js';
 import * as labels from './labels.js';
+import * as kept from './kept.js';
 import * as local from './local.js';
 import {recall, remember} from './memory.js';
 import * as server from './server.js';
@@ -14,6 +15,8 @@ const make = (tag, properties = {}, ...children) => {
   return element;
 };
 
+const LARGEST = 16e6;  // pixels of a photo in this browser: some allow a canvas no more
+
 const state = {
   filters: [],
   filter: null,  // an entry of `filters`
@@ -23,13 +26,13 @@ const state = {
   answers: {},  // of labels, {"set.group": value}
   seed: 1,
   local: recall('local') === 'yes',
-  said: null,  // what the status says, to be said again in another language
+  said: [],  // what the status says, to be said again in another language: texts and their values
 };
 
 // Where the filter runs now.
 const isLocal = () => state.local && Boolean(state.filter?.model);
 const isGenerator = () => state.filter?.kind === 'latent';
-const isFilterOfFaces = () => state.filter?.subject === 'face';
+const usualPart = ({subject, kind}) => subject === 'face' || kind === 'labels' ? 'face' : 'none';
 
 
 // --- Drawing ---------------------------------------------------------------------------------------------------------
@@ -42,20 +45,23 @@ async function draw() {
   const {signal} = aborter = new AbortController();
   if (camera.isOpen() || !state.filter || !(state.photo || isGenerator())) return;
   layOut();
-  say(isLocal() ? 'loading' : 'drawing');
+  say([isLocal() ? 'loading' : 'drawing']);
   wait(true);
+  const patience = setTimeout(() => isLocal() || say(['drawingLong', {host: server.HOST}]), 3000);
   try {
-    const done = await (isLocal() ? drawHere(signal) : drawThere(signal));
+    const {blob, people, said} = await (isLocal() ? drawHere(signal) : drawThere(signal));
     if (signal.aborted) return;
     $('result').hidden = false;
     describe();
-    offer(done.blob);
-    say(...done.said);
+    offer(blob);
+    if (people > 1 && state.part === 'face') said.push(['faces', {count: people}]);
+    say(...said);
   } catch (error) {
     if (signal.aborted) return;
-    $('result').hidden = true;
+    showPhoto();
     fail(error);
   } finally {
+    clearTimeout(patience);
     if (!signal.aborted) wait(false);
   }
 }
@@ -72,8 +78,11 @@ function request() {
 }
 
 async function drawHere(signal) {
-  if (!state.photo.bitmap) throw Object.assign(new Error(), {key: 'notPicture'});
-  const bitmap = await createImageBitmap(state.photo.bitmap);
+  const {bitmap: photo} = state.photo;
+  if (!photo) throw Object.assign(new Error(), {key: 'notPicture'});
+  const scale = Math.min(1, Math.sqrt(LARGEST / (photo.width * photo.height)));
+  const [width, height] = [photo.width, photo.height].map((side) => Math.round(side * scale));
+  const bitmap = await createImageBitmap(photo, {resizeWidth: width, resizeHeight: height, resizeQuality: 'high'});
   const label = state.card.labels && labels.vector(state.card.labels, state.answers);
   const result = await local.translate({bitmap, model: state.filter.model, label, ...request()});
   if (!signal.aborted) {
@@ -82,7 +91,9 @@ async function drawHere(signal) {
     $('compare').classList.remove('alone');
   }
   const blob = await new Promise((resolve) => $('after').toBlob(resolve));
-  return {blob, said: ['doneLocal', {seconds: inSeconds(result.milliseconds), place: () => text(result.place)}]};
+  const said = [['doneLocal', {seconds: inSeconds(result.milliseconds), place: () => text(result.place)}]];
+  if (scale < 1) said.push(['shrunk', {width, height}]);
+  return {blob, people: result.people, said};
 }
 
 async function drawThere(signal) {
@@ -91,7 +102,7 @@ async function drawThere(signal) {
   if (paste) options.paste = 1;
   if (Object.keys(state.answers).length) options.label = labels.words(state.answers);
   const photo = isGenerator() ? null : state.photo.blob;
-  const {blob, network, face} = await server.draw(state.filter, photo, options, signal);
+  const {blob, network, face, people} = await server.draw(state.filter, photo, options, signal);
   const after = await createImageBitmap(blob), milliseconds = performance.now() - start;
   if (!signal.aborted) {
     const comparable = photo && state.photo.bitmap && (crop !== 'face' || paste || face);
@@ -100,7 +111,7 @@ async function drawThere(signal) {
     $('compare').classList.toggle('alone', !comparable);
   }
   const values = {seconds: inSeconds(milliseconds), host: server.HOST, network: Math.round(network)};
-  return {blob, said: ['doneServer', values]};
+  return {blob, people, said: [['doneServer', values], ...isGenerator() ? [['seed', {seed: state.seed}]] : []]};
 }
 
 const inSeconds = (milliseconds) => (milliseconds / 1000).toFixed(milliseconds < 995 ? 2 : 1);
@@ -108,10 +119,10 @@ const inSeconds = (milliseconds) => (milliseconds / 1000).toFixed(milliseconds <
 
 // --- What is said ----------------------------------------------------------------------------------------------------
 
-// Says a text of strings.js; values may be functions, for words that follow the language.
-function say(key, values = {}) {
-  state.said = [key, values];
-  $('status').textContent = key ? text(key, evaluated(values)) : '';
+// Says texts of strings.js, [key, values] each; values may be functions, for words that follow the language.
+function say(...said) {
+  state.said = said;
+  $('status').textContent = said.map(([key, values = {}]) => text(key, evaluated(values))).join(' ');
   $('status').className = '';
 }
 
@@ -119,7 +130,7 @@ const evaluated = (values) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value instanceof Function ? value() : value]));
 
 function fail(error) {
-  say(error.key ?? 'failed', {reason: error.message, host: server.HOST});
+  say([error.key ?? 'failed', {reason: error.message, host: server.HOST}]);
   $('status').className = 'error';
   if (!error.key) console.error(error);
 }
@@ -134,6 +145,7 @@ function describe() {
 // Offers a picture for download.
 function offer(blob) {
   URL.revokeObjectURL($('download').href);
+  $('download').hidden = false;
   $('download').href = URL.createObjectURL(blob);
   const name = isGenerator() ? state.seed : state.photo.name.replace(/\.[^.]*$/, '');
   $('download').download = `${name}_${state.filter.name}.png`;
@@ -151,7 +163,7 @@ function layOut() {
   if (!has) $('result').hidden = true;
   $('dice').hidden = $('variety').hidden = !isGenerator();
   $('shutter').hidden = !live;
-  $('download').hidden = live;
+  $('download').hidden ||= live;
   $('again').hidden = isGenerator() && !live;
   for (const button of document.querySelectorAll('.camera')) {
     button.hidden = isGenerator() || (live && button.closest('#actions') !== null);
@@ -162,7 +174,17 @@ function layOut() {
   $('local').disabled = !possible;
   $('local').checked = state.local && possible;
   $('place').textContent = text(!possible ? 'serverOnly' : state.local ? 'placeLocal' : 'placeServer', {host: server.HOST});
-  if (focused?.closest('[hidden]')) (has ? $('cut') : $('file')).focus();
+  if (focused?.closest('[hidden]')) $('stage').focus();  // so that the keyboard goes on from there
+}
+
+// The photo alone, where nothing could be drawn of it.
+function showPhoto() {
+  $('result').hidden = !state.photo?.bitmap || isGenerator();
+  $('download').hidden = true;
+  if ($('result').hidden) return;
+  show($('after'), state.photo.bitmap);
+  $('after').setAttribute('aria-label', text('beforeAlt'));
+  $('compare').classList.add('alone');
 }
 
 function showCut() {
@@ -193,10 +215,10 @@ function showAbout() {
 }
 
 // A row of radio buttons that look like chips.
-function chips(name, values, chosen, show) {
+function chips(name, values, chosen, wording) {
   return values.map((value) => {
     const input = make('input', {type: 'radio', name, value, className: 'unseen', checked: value === chosen});
-    return make('label', {className: 'chip'}, input, make('span', {textContent: show(value)}));
+    return make('label', {className: 'chip'}, input, make('span', {textContent: wording(value)}));
   });
 }
 
@@ -226,11 +248,9 @@ function showAll() {
   }
   showCut();
   describe();
-  if (state.said) {
-    const {className} = $('status');
-    say(...state.said);
-    $('status').className = className;
-  }
+  const {className} = $('status');
+  say(...state.said);
+  $('status').className = className;
   layOut();
 }
 
@@ -240,9 +260,7 @@ function showAll() {
 async function choose(filter) {
   const before = state.filter;
   [state.filter, state.card, state.answers] = [filter, null, {}];
-  if (!before || before.subject !== filter.subject || before.crop !== filter.crop) {
-    state.part = isFilterOfFaces() || filter.kind === 'labels' ? 'face' : 'none';
-  }
+  if (!before || usualPart(before) !== usualPart(filter)) state.part = usualPart(filter);
   if (filter.labels.length) {  // the first value of each group of the first set, but for what may be left open
     const set = filter.labels[0].set, groups = filter.labels.filter((group) => group.set === set);
     for (const group of filter.optional ? groups.slice(0, 1) : groups) {
@@ -258,16 +276,10 @@ async function choose(filter) {
     if (state.filter !== filter) return;
     state.card = card;
     await draw();
-    if (filter.model) prepare(filter);
+    if (filter.model) kept.keep(filter);
   } catch (error) {
     fail(error);
   }
-}
-
-// Fetches what a filter needs to run here while nothing else happens, so that it does when the network is gone.
-function prepare(filter) {
-  if (navigator.connection?.saveData || !navigator.serviceWorker?.controller) return;
-  (window.requestIdleCallback ?? setTimeout)(() => local.warm({model: filter.model}).catch(() => {}));
 }
 
 async function take(blob, name = 'photo') {
@@ -288,7 +300,7 @@ function forget() {
   state.photo = null;
   aborter.abort();
   wait(false);
-  say(null);
+  say();
   layOut();
 }
 
@@ -304,16 +316,20 @@ async function watch() {
     aborter.abort();
     await camera.open(async (canvas) => {
       frame = canvas;
-      const key = await showLive(canvas);
+      const key = await showLive(canvas).catch((error) => {
+        camera.close();
+        layOut();
+        fail(error);
+      });
       if (!camera.isOpen()) return;
       $('result').hidden = false;
       const now = performance.now();
       rate += 0.1 * (1000 / (now - last) - rate);
       last = now;
-      if (key?.place) say('live', {rate: Math.max(1, Math.round(rate)), place: () => text(key.place)});
-      else say(key);
+      if (key.place) say(['live', {rate: Math.max(1, Math.round(rate)), place: () => text(key.place)}]);
+      else say([key]);
     });
-    say('loading');
+    say(['loading']);
     describe();
   } catch (error) {
     fail({key: 'noCamera', message: error.message});
@@ -323,7 +339,7 @@ async function watch() {
 
 // Shows a frame and what the filter makes of it; returns {place}, or what there is to say instead.
 async function showLive(canvas) {
-  const {filter, card} = state, raw = canvas.transferToImageBitmap ? await createImageBitmap(canvas) : null;
+  const {filter, card} = state, raw = await createImageBitmap(canvas);
   const showRaw = () => {
     show($('before'), raw);
     show($('after'), raw);
@@ -331,21 +347,20 @@ async function showLive(canvas) {
   $('compare').classList.remove('alone');
   if (!filter.model || !card) {
     showRaw();
-    return 'liveRaw';
+    return filter.model ? 'loading' : 'liveRaw';
   }
   const label = card.labels && labels.vector(card.labels, state.answers);
   const part = state.part === 'face' ? {crop: 'face', paste: true} : request();  // crops would jump about
   try {
     const bitmap = await createImageBitmap(canvas);
     const result = await local.translate({bitmap, model: filter.model, label, ...part});
-    if (!camera.isOpen()) return null;
     show($('before'), result.before);
     show($('after'), result.after);
     return {place: result.place};
   } catch (error) {
-    if (camera.isOpen()) showRaw();
-    if (error.key === 'noFace') return 'liveNoFace';
-    throw error;
+    if (error.key !== 'noFace') throw error;
+    showRaw();
+    return 'liveNoFace';
   }
 }
 
@@ -422,7 +437,7 @@ document.ondrop = (event) => {
 
 async function begin() {
   showAll();
-  navigator.serviceWorker?.register('/page/offline.js', {scope: '/'}).catch(() => {});
+  kept.begin();
   try {
     state.filters = await server.filters();
   } catch (error) {

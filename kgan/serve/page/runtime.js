@@ -1,5 +1,6 @@
 // Runs `.tflite` files in this browser with LiteRT.js, in a page or in a worker.
 const FOLDER = new URL('./vendor/litert-2.5.3/', import.meta.url).href;
+export const DETECTOR = '/v1/assets/blazeface';
 const SAME = 40;  // dB: what the graphics processor must reach against WebAssembly to be used
 
 let litert, threads;
@@ -24,6 +25,14 @@ async function library() {
   })();
   litert.catch(() => { litert = undefined; });  // so that a second try is possible once the network is back
   return litert;
+}
+
+// The files that `library` fetches in this browser.
+export async function files() {
+  const {supportsFeature} = await import(`${FOLDER}litert.js`);
+  const relaxed = await supportsFeature('relaxedSimd');
+  const build = !relaxed ? 'compat_internal' : globalThis.crossOriginIsolated ? 'threaded_internal' : 'internal';
+  return ['js', 'wasm'].map((kind) => `${FOLDER}litert_wasm_${build}.${kind}`);
 }
 
 // A model on one accelerator.
