@@ -51,7 +51,7 @@ setup(
         "dev": [
             *("pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17", "mypy>=2"),
             *("setuptools>=70.1", "scikit-learn>=1.5"),
-            *("httpx>=0.27", "grpcio>=1.70", "tensorflow-serving-api>=2.19"),
+            *("requests>=2.31", "grpcio>=1.70", "tensorflow-serving-api>=2.19"),
         ],
     },
     entry_points={"console_scripts": ["kgan = kgan.__main__:main"]},

@@ -44,6 +44,21 @@ def listening(host: str, port: int) -> socket.socket:
     return result
 
 
+def configuration(server: Server) -> uvicorn.Config:
+    """How uvicorn serves it."""
+    return uvicorn.Config(
+        server.app(),
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN,
+        limit_concurrency=CONNECTIONS,
+        backlog=CONNECTIONS,
+        http=Patient,
+        ws="none",
+        lifespan="off",
+    )
+
+
 def run(
     server: Server,
     host: str,
@@ -68,23 +83,12 @@ def run(
             say(f"{model} is not served. {reason}")
         calls, grpc_port = rpc.start(server, host, grpc_port) if grpc_port is not None else (None, None)
         name = f"[{host}]" if ":" in host else host
-        config = uvicorn.Config(
-            server.app(),
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN,
-            limit_concurrency=CONNECTIONS,
-            backlog=CONNECTIONS,
-            http=Patient,
-            ws="none",
-            lifespan="off",
-        )
         say(f"http://{name}:{listener.getsockname()[1]} is the page. Ctrl-C stops.")
         if calls:
             say(f"{name}:{grpc_port} answers gRPC.")
         server.models.watch()
         try:
-            uvicorn.Server(config).run([listener])
+            uvicorn.Server(configuration(server)).run([listener])
         finally:
             if calls:
                 calls.stop(DRAIN).wait()
