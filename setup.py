@@ -45,12 +45,15 @@ setup(
         # End of life since May 2024: only the parity tests of kgan.layers.addons use it.
         "addons": ['tensorflow-addons==0.23.0; python_version < "3.12"', "tf_keras>=2.21,<2.22"],
         "metrics": ["scikit-learn>=1.5"],  # linear separability of StyleGAN's latents: its SVM and its classifiers
+        # Of gRPC, kgan serve --grpc_port: the messages come from TensorFlow Serving's own package.
+        "serve-grpc": ["grpcio>=1.70", "tensorflow-serving-api>=2.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.10", "jaxlib>=0.10"],
         "dev": [
             *("pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17", "mypy>=2"),
             *("setuptools>=70.1", "scikit-learn>=1.5"),
             *("playwright>=1.60", "axe-playwright-python>=0.1.8"),  # the page of kgan serve, in the system's Chromium
+            *("requests>=2.31", "grpcio>=1.70", "tensorflow-serving-api>=2.19"),
         ],
     },
     entry_points={"console_scripts": ["kgan = kgan.__main__:main"]},

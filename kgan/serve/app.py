@@ -15,10 +15,11 @@ from typing import TypeVar
 import anyio
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kgan.filters.card import Card
@@ -74,7 +75,7 @@ class Server:
 
     def app(self) -> Starlette:
         """The application."""
-        routes = [
+        self.routes = [
             Route("/", self.page),
             Route("/page/{name:path}", self.page),
             Route("/healthz", self.health),
@@ -85,10 +86,10 @@ class Server:
             Route("/v1/filters/{name}/picture", self.picture),
             Route("/v1/assets/blazeface", self.blazeface),
             Route(metrics.PATH, self.metrics_page),
-            Route("/{path:path}", self.contract, methods=METHODS),
         ]
-        handlers = {Refusal: refuse, ClientDisconnect: gone, 404: missing, 405: missing, 500: broken}
-        app = Starlette(routes=routes, exception_handlers=handlers)
+        contract = Route("/{path:path}", self.contract, methods=METHODS)
+        handlers = {Refusal: refuse, ClientDisconnect: gone, HTTPException: missing, 500: broken}
+        app = Starlette(routes=[*self.routes, contract], exception_handlers=handlers)
         app.add_middleware(Secured)
         if self.origins:
             app.add_middleware(
@@ -171,8 +172,11 @@ class Server:
     async def contract(self, request: Request) -> Response:
         """What TensorFlow Serving answers; of paths elsewhere, that nothing is there."""
         path = request.url.path
-        if not path.lower().startswith("/v1/"):
-            return JSONResponse({"error": f"There is no {path}."}, 404 if request.method in ("GET", "HEAD") else 405)
+        others = [route.matches(request.scope)[0] for route in self.routes]
+        if Match.PARTIAL in others:
+            raise Refusal(405, f"{path} does not take {request.method}.")
+        if not path.lower().startswith("/v1/") or path.lower().startswith(("/v1/filters", "/v1/assets")):
+            raise Refusal(404, f"There is no {path}.")
         asked = protocol.route(request.method, path)
         if asked.method == "status":
             return JSONResponse(protocol.status(self.models.states(asked.name, asked.version, asked.label)))
@@ -311,9 +315,9 @@ async def gone(request: Request, error: Exception) -> Response:
 
 
 async def missing(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    text = "is not there" if status == 404 else f"does not take {request.method}"
-    return JSONResponse({"error": f"{request.url.path} {text}."}, status, getattr(error, "headers", None))
+    """Of Starlette's own errors."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": f"{request.method} {request.url.path}: {error.detail}."}, error.status_code)
 
 
 async def broken(request: Request, error: Exception) -> Response:

@@ -31,6 +31,7 @@ from kgan.serve.errors import Refusal, Status
 from kgan.serve.signatures import Arrays, Signature, of_filter, of_generator, of_saved_model
 
 FILES = ("model.tflite", "model.keras")  # in a version's folder without a SavedModel
+LITERT = f"LiteRT on the CPU, {os.cpu_count()} threads"
 EVERY = 1.0  # seconds between two looks at the folder
 
 
@@ -55,7 +56,8 @@ class Version:
       number: of the version; source: where it lies; card: what is known of it, None of a stranger's SavedModel.
       signatures: by name.
       picture_filter, generator: what it is to the photo page, if any of the two.
-      runtime: what runs it, in words.
+      runtime: what runs it, in words; fast: (height, width) where that is so for pictures of this size alone, and Keras
+        runs all others.
       users: requests that are at work with it; retired: it closes with the last of them.
     """
 
@@ -64,6 +66,7 @@ class Version:
         self.card = card_of(name, source)
         self.picture_filter: Filter | None = None
         self.generator: Generator | None = None
+        self.fast: tuple[int, int] | None = None
         path = source.path
         if path.is_dir():
             self.signatures, self.runtime = of_saved_model(path), "TensorFlow"
@@ -77,9 +80,15 @@ class Version:
             card = self.picture_filter.card
             together = not tflite and card.batch_norm != "batch" and not card.dropout
             self.signatures = of_filter(self.picture_filter, together)
-            self.runtime = f"LiteRT on {os.cpu_count()} threads of the CPU" if tflite else _keras()
+            self.runtime = LITERT if tflite else _keras()
+            if source.included and source.tflite and (fixed := cards.read(source.tflite)):
+                self.fast = fixed.size
         self.batcher = Batcher()
         self.users, self.retired = 0, False
+
+    def runs_on(self, sides: tuple[int, ...]) -> str:
+        """What runs pictures of this height and width, in words."""
+        return "Keras" if self.fast and sides != self.fast else self.runtime
 
     def signature(self, name: str) -> Signature:
         """The signature of this name, "" for the default; a `Status` in TensorFlow Serving's words where none is."""
@@ -121,7 +130,7 @@ def _filter_of(signatures: Mapping[str, Signature], card: Card | None) -> Filter
     if not card or not signature or not {"image"} <= signature.inputs.keys() <= {"image", "label"}:
         return None
     image = signature.inputs["image"]
-    if image.dtype != "float32" or len(image.shape) != 4 or "image" not in signature.outputs:
+    if image.dtype != "float32" or image.shape is None or len(image.shape) != 4 or "image" not in signature.outputs:
         return None
 
     def run(pixels: Any, label: Any = None) -> Any:
@@ -130,7 +139,8 @@ def _filter_of(signatures: Mapping[str, Signature], card: Card | None) -> Filter
 
     _, height, width, _ = image.shape
     size = (height, width) if height and width else None
-    labels = signature.inputs["label"].shape[1] or 0 if "label" in signature.inputs else 0
+    label = signature.inputs["label"].shape if "label" in signature.inputs else None
+    labels = (label[1] or 0) if label else 0
     return Filter(run, dataclasses.replace(card, size=size), labels)
 
 

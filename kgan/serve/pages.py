@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import mimetypes
 from email.utils import formatdate
 from pathlib import Path
@@ -14,6 +15,7 @@ from kgan.serve.errors import Refusal
 
 FOLDER = Path(__file__).parent / "page"
 PACKED = {"br": ".br", "gzip": ".gz"}  # a file beside, by the encoding that it has
+UNPACK = {".br": brotli.decompress, ".gz": gzip.decompress}
 WORKER = "offline.js"  # which may answer for the whole site, though it lies in /page/
 TYPES = {
     ".wasm": "application/wasm",
@@ -61,16 +63,13 @@ SECURITY = {
 
 def file(request: Request, name: str) -> Response:
     """A file of the page, compressed as it lies beside where the browser takes that; 304 where it has it already."""
-    path = FOLDER.joinpath(*[part for part in name.split("/") if part not in ("", ".", "..")])
-    inside = FOLDER.resolve() in path.resolve().parents and not any(part.startswith(".") for part in path.parts[-1:])
-    if not inside or "\0" in name or "\\" in name or path.suffix in PACKED.values():
-        raise Refusal(404, f"There is no /page/{name}.")
-    packed = _packed(path, request.headers.get("accept-encoding", ""))
-    chosen, encoding = packed or (path, "")
-    unpacked = path.with_name(f"{path.name}.br")
-    if not chosen.is_file() and unpacked.is_file():  # kept compressed alone
-        chosen = unpacked
-    if not chosen.is_file():
+    # What may be served is listed, so that no name leads elsewhere.
+    files = {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*") if path.is_file()}
+    accepted = encodings(request.headers.get("accept-encoding", ""))
+    encoding = next((each for each, suffix in PACKED.items() if each in accepted and f"{name}{suffix}" in files), "")
+    names = [f"{name}{PACKED[encoding]}"] if encoding else [name, *(f"{name}{suffix}" for suffix in PACKED.values())]
+    chosen = next((files[each] for each in names if each in files), None)
+    if chosen is None or Path(name).suffix in PACKED.values():
         raise Refusal(404, f"There is no /page/{name}.")
     state = chosen.stat()
     tag = f'"{state.st_mtime_ns:x}-{state.st_size:x}{encoding and "-" + encoding}"'
@@ -78,13 +77,13 @@ def file(request: Request, name: str) -> Response:
     headers["Last-Modified"] = formatdate(state.st_mtime, usegmt=True)
     if encoding:
         headers["Content-Encoding"] = encoding
-    if path.name == WORKER:
+    if name == WORKER:
         headers["Service-Worker-Allowed"] = "/"
     if matches(request, tag):
         return Response(status_code=304, headers=headers)
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    if chosen == unpacked and not encoding:
-        return Response(brotli.decompress(chosen.read_bytes()), headers=headers, media_type=kind)
+    kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if chosen.suffix in UNPACK and not encoding:  # kept compressed alone, and the browser does not unpack it
+        return Response(UNPACK[chosen.suffix](chosen.read_bytes()), headers=headers, media_type=kind)
     return FileResponse(chosen, headers=headers, media_type=kind, stat_result=state)
 
 
@@ -94,12 +93,7 @@ def matches(request: Request, tag: str) -> bool:
     return tag in tags or "*" in tags
 
 
-def _packed(path: Path, accepted: str) -> tuple[Path, str] | None:
-    """The compressed file beside, with its encoding, where there is one that is accepted."""
-    parts = [part.replace(" ", "").lower() for part in accepted.split(",")]
-    words = {part.partition(";")[0] for part in parts if part.partition(";q=")[2] not in ("0", "0.0", "0.00", "0.000")}
-    for encoding, suffix in PACKED.items():
-        beside = path.with_name(path.name + suffix)
-        if words & {encoding, "*"} and beside.is_file():
-            return beside, encoding
-    return None
+def encodings(accepted: str) -> set[str]:
+    """The encodings that a header Accept-Encoding takes."""
+    parts = [part.replace(" ", "").lower().partition(";q=") for part in accepted.split(",")]
+    return {name for name, _, quality in parts if quality.strip("0.") or not quality}

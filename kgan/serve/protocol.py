@@ -483,8 +483,8 @@ def _signature(signature: Signature) -> dict[str, Any]:
             name: {
                 "dtype": TYPES.get(spec.dtype, ("", "DT_INVALID"))[1],
                 "tensor_shape": {
-                    "dim": [{"size": str(-1 if side is None else side), "name": ""} for side in spec.shape],
-                    "unknown_rank": False,
+                    "dim": [{"size": str(-1 if side is None else side), "name": ""} for side in spec.shape or ()],
+                    "unknown_rank": spec.shape is None,
                 },
                 "name": spec.tensor or f"{name}:0",
             }

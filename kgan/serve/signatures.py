@@ -28,10 +28,16 @@ LARGEST = 25.0  # megapixels of a picture that is sent encoded
 
 
 class Spec(NamedTuple):
-    """A tensor: NumPy's name of its type, "object" for strings; its shape, None for any length; a SavedModel's name."""
+    """A tensor.
+
+    Attributes:
+      dtype: NumPy's name of its type, "object" for strings.
+      shape: with None for any length; None for any shape.
+      tensor: its name inside a SavedModel.
+    """
 
     dtype: str
-    shape: Shape
+    shape: Shape | None
     tensor: str = ""
 
 
@@ -52,13 +58,15 @@ class Signature:
     @property
     def batched(self) -> bool:
         """Rows of several requests may be joined: the first axis of every tensor is free."""
-        return all(spec.shape[:1] == (None,) for spec in (*self.inputs.values(), *self.outputs.values()))
+        return all((spec.shape or ())[:1] == (None,) for spec in (*self.inputs.values(), *self.outputs.values()))
 
     def check(self, inputs: Arrays) -> None:
         """Raises a `Status` where arrays do not fit the inputs; their names do."""
         lengths = {}
         for name, spec in self.inputs.items():
             array = inputs[name]
+            if spec.shape is None:
+                continue
             fits = len(array.shape) == len(spec.shape) and all(
                 free in (None, side) for free, side in zip(spec.shape, array.shape, strict=True)
             )
@@ -189,11 +197,11 @@ def of_saved_model(folder: Path) -> dict[str, Signature]:
 
 
 def _specs(tensors: dict[str, Any]) -> dict[str, Spec]:
-    """TensorFlow's descriptions of tensors as ours; a shape of unknown rank is taken as a scalar's."""
+    """TensorFlow's descriptions of tensors as ours."""
     return {
         name: Spec(
             "object" if tensor.dtype.name == "string" else tensor.dtype.name,
-            tuple(tensor.shape) if tensor.shape.rank is not None else (),
+            tuple(tensor.shape) if tensor.shape.rank is not None else None,
             f"{name}:0",
         )
         for name, tensor in sorted(tensors.items())

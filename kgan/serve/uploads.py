@@ -192,6 +192,7 @@ def _timed(version: Version, picture_filter: Filter, result: Result) -> Filter:
         inputs: Arrays = {"image": pixels} | ({"label": label[0]} if label else {})
         outputs, seconds = version.predict(version.signatures["serving_default"], inputs)
         result.seconds += seconds
+        result.runtime = version.runs_on(pixels.shape[1:3])
         return outputs["image"]
 
     timed = copy.copy(picture_filter)
