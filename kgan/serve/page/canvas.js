@@ -1,9 +1,15 @@
 // Drawing on canvases: pictures, the square around a face, a mirrored frame.
 
+// Gives a canvas a size, and what it lies in its proportions.
+function sized(canvas, width, height) {
+  [canvas.width, canvas.height] = [width, height];
+  canvas.parentElement.style.setProperty('--proportion', width / height);
+  return canvas.getContext('2d');
+}
+
 // Shows an ImageBitmap or a picture {width, height, data}.
 export function show(canvas, image) {
-  [canvas.width, canvas.height] = [image.width, image.height];
-  const context = canvas.getContext('2d');
+  const context = sized(canvas, image.width, image.height);
   if (image.data) context.putImageData(new ImageData(image.data, image.width, image.height), 0, 0);
   else context.drawImage(image, 0, 0);
 }
@@ -12,16 +18,14 @@ export function show(canvas, image) {
 export function showPart(canvas, bitmap, {crop, face}) {
   if (crop === 'face') {
     const size = Math.round(Math.min(1.55 * face.side, 1024)), [x, y] = face.center;
-    [canvas.width, canvas.height] = [size, size];
-    const context = canvas.getContext('2d');
+    const context = sized(canvas, size, size);
     context.translate(size / 2, size / 2);
     context.scale(size / (1.55 * face.side), size / (1.55 * face.side));
     context.rotate(-face.angle);
     context.drawImage(bitmap, -x, -y);
   } else if (crop === 'center') {
     const side = Math.min(bitmap.width, bitmap.height);
-    [canvas.width, canvas.height] = [side, side];
-    canvas.getContext('2d').drawImage(bitmap, (side - bitmap.width) / 2, (side - bitmap.height) / 2);
+    sized(canvas, side, side).drawImage(bitmap, (side - bitmap.width) / 2, (side - bitmap.height) / 2);
   } else {
     show(canvas, bitmap);
   }

@@ -287,6 +287,7 @@ async function take(blob, name = 'photo') {
   state.photo?.bitmap?.close();
   const bitmap = await createImageBitmap(blob).catch(() => null);
   state.photo = {blob, name, bitmap};
+  showPhoto();
   if (isGenerator()) {  // which takes no photo: go on with the first filter that does
     const filter = state.filters.find(({kind}) => kind !== 'latent');
     document.querySelector(`input[value="${CSS.escape(filter.name)}"]`).checked = true;
