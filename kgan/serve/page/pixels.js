@@ -29,6 +29,30 @@ export function centerSquare(image) {
   return cut(image, (image.width - side) >> 1, (image.height - side) >> 1, side, side);
 }
 
+// The mean of each square of `factor` pixels a side; what is left at the right and below is left out.
+export function shrink(image, factor) {
+  if (factor === 1) return image;
+  const width = Math.floor(image.width / factor), height = Math.floor(image.height / factor), {data} = image;
+  const result = picture(width, height), sums = new Uint32Array(3 * width);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    for (let row = y * factor; row < (y + 1) * factor; row++) {
+      for (let x = 0, place = 4 * row * image.width; x < 3 * width; x += 3) {
+        for (let k = 0; k < factor; k++, place += 4) {
+          sums[x] += data[place];
+          sums[x + 1] += data[place + 1];
+          sums[x + 2] += data[place + 2];
+        }
+      }
+    }
+    for (let x = 0; x < width; x++) {
+      const [red, green, blue] = sums.subarray(3 * x, 3 * x + 3), count = factor * factor;
+      set(result.data, 4 * (y * width + x), red / count, green / count, blue / count);
+    }
+  }
+  return result;
+}
+
 // Bicubic (a = -0.5), over a wider neighbourhood where it shrinks: first each row, then each column.
 export function resize(image, width, height) {
   if (image.width === width && image.height === height) return image;
@@ -40,23 +64,22 @@ export function resize(image, width, height) {
 
 // Resamples `lines` lines of `length` pixels to `size`; `step` leads from pixel to pixel, the others from line to line.
 function resample(source, target, length, size, lines, step, lineIn, lineOut) {
-  const scale = length / size, stretch = Math.max(1, scale);
+  const scale = length / size, stretch = Math.max(1, scale), weights = new Float64Array(Math.ceil(4 * stretch) + 2);
   for (let i = 0; i < size; i++) {
     const center = (i + 0.5) * scale;
     const low = Math.max(0, Math.trunc(center - 2 * stretch + 0.5));
     const high = Math.min(length, Math.trunc(center + 2 * stretch + 0.5));
-    const weights = [];
-    for (let x = low; x < high; x++) weights.push(bicubic((x + 0.5 - center) / stretch));
-    const sum = weights.reduce((a, b) => a + b);
+    let sum = 0;
+    for (let x = low; x < high; x++) sum += weights[x - low] = bicubic((x + 0.5 - center) / stretch);
+    for (let k = 0; k < high - low; k++) weights[k] /= sum;
     for (let line = 0; line < lines; line++) {
       let place = line * lineIn + low * step, red = 0, green = 0, blue = 0;
-      for (const weight of weights) {
-        red += weight * source[place];
-        green += weight * source[place + 1];
-        blue += weight * source[place + 2];
-        place += step;
+      for (let k = 0; k < high - low; k++, place += step) {
+        red += weights[k] * source[place];
+        green += weights[k] * source[place + 1];
+        blue += weights[k] * source[place + 2];
       }
-      set(target, line * lineOut + i * step, red / sum, green / sum, blue / sum);
+      set(target, line * lineOut + i * step, red, green, blue);
     }
   }
 }
@@ -78,10 +101,13 @@ function set(data, place, red, green, blue) {
 // edges lies its reflection.
 export function warp(image, [[a, b, c], [d, e, f]], width, height) {
   const result = picture(width, height), columns = new Int32Array(4);
+  const across = new Float64Array(4), down = new Float64Array(4);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const u = a * (x + 0.5) + b * (y + 0.5) + c - 0.5, v = d * (x + 0.5) + e * (y + 0.5) + f - 0.5;
-      const left = Math.floor(u), top = Math.floor(v), across = sharp(u - left), down = sharp(v - top);
+      const left = Math.floor(u), top = Math.floor(v);
+      sharp(u - left, across);
+      sharp(v - top, down);
       for (let i = 0; i < 4; i++) columns[i] = reflected(left - 1 + i, image.width);
       let red = 0, green = 0, blue = 0;
       for (let j = 0; j < 4; j++) {
@@ -101,9 +127,12 @@ export function warp(image, [[a, b, c], [d, e, f]], width, height) {
 }
 
 // The weights of four neighbours at distances 1 + d, d, 1 - d and 2 - d.
-function sharp(d) {
+function sharp(d, weights) {
   const e = 1 - d;
-  return [-d * e * e, 1 - 2 * d * d + d * d * d, 1 - 2 * e * e + e * e * e, -e * d * d];
+  weights[0] = -d * e * e;
+  weights[1] = 1 - 2 * d * d + d * d * d;
+  weights[2] = 1 - 2 * e * e + e * e * e;
+  weights[3] = -e * d * d;
 }
 
 // A pixel's index, mirrored at the ends of [0, length) as often as needed.
