@@ -37,6 +37,7 @@ def listening(host: str, port: int) -> socket.socket:
     result.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         result.bind((host, port))
+        result.listen(CONNECTIONS)  # from now on who connects waits, and is not turned away
     except (OSError, OverflowError) as error:
         result.close()
         reason = getattr(error, "strerror", None) or str(error)
