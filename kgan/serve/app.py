@@ -102,7 +102,8 @@ class Server:
         return app
 
     async def page(self, request: Request) -> Response:
-        return pages.file(request, request.path_params.get("name", "index.html"))
+        name = request.path_params.get("name", "index.html")
+        return await self.compute(lambda: pages.file(request, name))  # which may have to unpack it
 
     async def health(self, request: Request) -> Response:
         failures = self.models.failures()

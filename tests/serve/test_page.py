@@ -206,7 +206,7 @@ def test_without_a_server_it_goes_on(context: BrowserContext) -> None:
         page.evaluate("""async (urls) => {
             const kept = async (url) => (await (await caches.open('kgan-1')).match(url)) !== undefined;
             for (const url of urls) while (!await kept(url)) await new Promise((resume) => setTimeout(resume, 100));
-        }""", [f"/v1/filters/{FILTER}/model", "/v1/assets/blazeface", *vendored(r"threaded")])  # fmt: skip
+        }""", [f"/v1/filters/{FILTER}/model", "/v1/assets/blazeface", *vendored(r"litert\.js|utils|threaded")])  # fmt: skip
     page.reload()
     page.locator(".card").first.wait_for()
     page.locator("#sample").click()

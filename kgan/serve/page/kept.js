@@ -13,13 +13,18 @@ export function begin() {
   workers.register('/page/offline.js', {scope: '/'}).catch((error) => console.info(`Nothing is kept: ${error.message}`));
 }
 
-// Fetches what a filter needs to run here, when nothing else is to be done.
-export async function keep({card, model}) {
+// Fetches what a filter needs to run here.
+export async function keepFilter({card, model}) {
+  await keep([card, model, DETECTOR, ...await files().catch(() => [])]);
+}
+
+// Fetches files, so that they are kept, when nothing else is to be done.
+export async function keep(addresses) {
   if (!controlled || navigator.connection?.saveData) return;
   await controlled;
   (window.requestIdleCallback ?? setTimeout)(async () => {
     try {
-      for (const address of [card, model, DETECTOR, ...await files()]) await (await fetch(address)).arrayBuffer();
+      for (const address of addresses) await (await fetch(address)).arrayBuffer();
     } catch {
       // The network is gone already: what was kept before is there.
     }

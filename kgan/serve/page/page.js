@@ -47,6 +47,7 @@ async function draw() {
   layOut();
   say([isLocal() ? 'loading' : 'drawing']);
   wait(true);
+  if (isLocal() && !state.card) return;  // which is on its way, and draws when it is there
   const patience = setTimeout(() => isLocal() || say(['drawingLong', {host: server.HOST}]), 3000);
   try {
     const {blob, people, said} = await (isLocal() ? drawHere(signal) : drawThere(signal));
@@ -77,6 +78,12 @@ function request() {
   return {crop: paste ? 'face' : state.part, paste};
 }
 
+// The kind of file that is drawn: a whole photo stays a JPEG, which is a tenth as large; what is cut out loses nothing.
+function kind() {
+  const whole = state.part === 'paste' || state.part === 'none';
+  return !isGenerator() && whole && state.photo.blob.type === 'image/jpeg' ? 'image/jpeg' : 'image/png';
+}
+
 async function drawHere(signal) {
   const {bitmap: photo} = state.photo;
   if (!photo) throw Object.assign(new Error(), {key: 'notPicture'});
@@ -90,7 +97,7 @@ async function drawHere(signal) {
     show($('after'), result.after);
     $('compare').classList.remove('alone');
   }
-  const blob = await new Promise((resolve) => $('after').toBlob(resolve));
+  const blob = await new Promise((resolve) => $('after').toBlob(resolve, kind(), 0.95));
   const said = [['doneLocal', {seconds: inSeconds(result.milliseconds), place: () => text(result.place)}]];
   if (scale < 1) said.push(['shrunk', {width, height}]);
   return {blob, people: result.people, said};
@@ -102,7 +109,7 @@ async function drawThere(signal) {
   if (paste) options.paste = 1;
   if (Object.keys(state.answers).length) options.label = labels.words(state.answers);
   const photo = isGenerator() ? null : state.photo.blob;
-  const {blob, network, face, people} = await server.draw(state.filter, photo, options, signal);
+  const {blob, network, face, people} = await server.draw(state.filter, photo, options, kind(), signal);
   const after = await createImageBitmap(blob), milliseconds = performance.now() - start;
   if (!signal.aborted) {
     const comparable = photo && state.photo.bitmap && (crop !== 'face' || paste || face);
@@ -148,7 +155,7 @@ function offer(blob) {
   $('download').hidden = false;
   $('download').href = URL.createObjectURL(blob);
   const name = isGenerator() ? state.seed : state.photo.name.replace(/\.[^.]*$/, '');
-  $('download').download = `${name}_${state.filter.name}.png`;
+  $('download').download = `${name}_${state.filter.name}.${blob.type === 'image/jpeg' ? 'jpg' : 'png'}`;
 }
 
 
@@ -173,7 +180,8 @@ function layOut() {
   const possible = Boolean(state.filter?.model);
   $('local').disabled = !possible;
   $('local').checked = state.local && possible;
-  $('place').textContent = text(!possible ? 'serverOnly' : state.local ? 'placeLocal' : 'placeServer', {host: server.HOST});
+  const place = !possible ? 'serverOnly' : state.local ? 'placeLocal' : 'placeServer';
+  $('place').textContent = state.filter ? text(place, {host: server.HOST}) : '';
   if (focused?.closest('[hidden]')) $('stage').focus();  // so that the keyboard goes on from there
 }
 
@@ -197,9 +205,9 @@ function showFilters() {
   $('filters').replaceChildren(...state.filters.map((filter) => {
     const input = make('input', {type: 'radio', name: 'filter', value: filter.name, className: 'unseen'});
     input.checked = filter === state.filter;
-    const picture = filter.picture
-      ? make('img', {src: filter.picture, alt: '', width: 160, height: 160})
-      : make('span', {className: 'blank', ariaHidden: 'true', textContent: nameOf(filter)[0]});
+    const letter = make('span', {className: 'blank', ariaHidden: 'true', textContent: nameOf(filter)[0]});
+    const picture = filter.picture ? make('img', {src: filter.picture, alt: '', width: 160, height: 160}) : letter;
+    picture.onerror = () => picture.replaceWith(letter);
     return make('label', {className: 'card'}, input, picture, make('span', {textContent: nameOf(filter)}));
   }));
 }
@@ -257,16 +265,18 @@ function showAll() {
 
 // --- What is chosen --------------------------------------------------------------------------------------------------
 
+// The first value of each group of a set, or of the first `count` of them.
+function usualAnswers(set, count) {
+  const groups = state.filter.labels.filter((group) => group.set === set).slice(0, count);
+  return Object.fromEntries(groups.map(({name, values}) => [`${set}.${name}`, values[0]]));
+}
+
 async function choose(filter) {
   const before = state.filter;
   [state.filter, state.card, state.answers] = [filter, null, {}];
   if (!before || usualPart(before) !== usualPart(filter)) state.part = usualPart(filter);
-  if (filter.labels.length) {  // the first value of each group of the first set, but for what may be left open
-    const set = filter.labels[0].set, groups = filter.labels.filter((group) => group.set === set);
-    for (const group of filter.optional ? groups.slice(0, 1) : groups) {
-      state.answers[`${set}.${group.name}`] = group.values[0];
-    }
-  }
+  if (filter.labels.length) state.answers = usualAnswers(filter.labels[0].set, filter.optional ? 1 : undefined);
+  if (isGenerator()) camera.close();
   showAbout();
   showParts();
   showLabels();
@@ -276,13 +286,14 @@ async function choose(filter) {
     if (state.filter !== filter) return;
     state.card = card;
     await draw();
-    if (filter.model) kept.keep(filter);
+    if (filter.model) kept.keepFilter(filter);
   } catch (error) {
     fail(error);
   }
 }
 
 async function take(blob, name = 'photo') {
+  aborter.abort();
   camera.close();
   state.photo?.bitmap?.close();
   const bitmap = await createImageBitmap(blob).catch(() => null);
@@ -313,7 +324,7 @@ let frame;  // the last one
 async function watch() {
   if (!navigator.mediaDevices) return fail({key: 'noCameraHere'});
   try {
-    let last = performance.now(), rate = 0;
+    let last = performance.now(), rate = 0, told = 0;
     aborter.abort();
     await camera.open(async (canvas) => {
       frame = canvas;
@@ -327,6 +338,8 @@ async function watch() {
       const now = performance.now();
       rate += 0.1 * (1000 / (now - last) - rate);
       last = now;
+      if (now - told < 2000) return;  // those who listen hear it all
+      told = now;
       if (key.place) say(['live', {rate: Math.max(1, Math.round(rate)), place: () => text(key.place)}]);
       else say([key]);
     });
@@ -355,6 +368,7 @@ async function showLive(canvas) {
   try {
     const bitmap = await createImageBitmap(canvas);
     const result = await local.translate({bitmap, model: filter.model, label, ...part});
+    if (!camera.isOpen()) return null;
     show($('before'), result.before);
     show($('after'), result.after);
     return {place: result.place};
@@ -406,9 +420,9 @@ $('crops').onchange = ({target}) => {
   draw();
 };
 $('labels').onchange = ({target: {name, value}}) => {
-  const set = name.slice(0, name.indexOf('.') + 1);
-  for (const key of Object.keys(state.answers)) {  // labels of one set at a time
-    if (!key.startsWith(set)) delete state.answers[key];
+  const {labels: groups, optional} = state.filter, {set} = groups.find((group) => `${group.set}.${group.name}` === name);
+  if (!Object.keys(state.answers).some((key) => key.startsWith(`${set}.`))) {  // labels of one set at a time
+    state.answers = optional ? {} : usualAnswers(set);
   }
   if (value) state.answers[name] = value;
   else if (Object.keys(state.answers).length > 1) delete state.answers[name];  // at least one is named
@@ -451,6 +465,7 @@ async function begin() {
   state.filter = first;
   showFilters();
   state.filter = null;
+  kept.keep(state.filters.map(({picture}) => picture).filter(Boolean));
   return choose(first);
 }
 

@@ -32,7 +32,8 @@ export async function files() {
   const {supportsFeature} = await import(`${FOLDER}litert.js`);
   const relaxed = await supportsFeature('relaxedSimd');
   const build = !relaxed ? 'compat_internal' : globalThis.crossOriginIsolated ? 'threaded_internal' : 'internal';
-  return ['js', 'wasm'].map((kind) => `${FOLDER}litert_wasm_${build}.${kind}`);
+  return ['litert.js', 'wasm-utils.js', ...['js', 'wasm'].map((kind) => `litert_wasm_${build}.${kind}`)]
+    .map((name) => FOLDER + name);
 }
 
 // A model on one accelerator.

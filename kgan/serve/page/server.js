@@ -31,15 +31,16 @@ export const card = async (filter) => (await ask(filter.card)).json();
 //   filter: an entry of `filters`.
 //   photo: a Blob, or null for a generator.
 //   options: crop, paste, label, z_seed and psi, as far as they are needed.
+//   kind: of the picture's file, "image/png" or "image/jpeg".
 //
 // Returns {blob, network, face, people}: the picture; the network's milliseconds; where the face lay that was cut out,
 // {center: [x, y], side, angle}; and how many there were.
-export async function draw(filter, photo, options, signal) {
+export async function draw(filter, photo, options, kind, signal) {
   const query = new URLSearchParams(options);
   const response = await ask(`/v1/filters/${encodeURIComponent(filter.name)}?${query}`, {
     method: 'POST',
     body: photo,
-    headers: {Accept: 'image/png', 'Content-Type': photo?.type || 'application/octet-stream'},
+    headers: {Accept: kind, 'Content-Type': photo?.type || 'application/octet-stream'},
     signal,
   });
   const numbers = response.headers.get('X-Kgan-Face')?.split(',').map(Number);
