@@ -200,13 +200,13 @@ def test_browsers_without_webgpu_and_with_it(launch: Callable[..., Browser], ser
 
 
 def test_without_a_server_it_goes_on(context: BrowserContext) -> None:
+    needed = [f"/v1/filters/{FILTER}/model", "/v1/assets/blazeface", *vendored(r"litert\.js|utils|threaded")]
     with serving() as address:
-        visit(context, address)
-        page = visit(context, address)  # which the service worker controls
+        page = visit(context, address)  # once
         page.evaluate("""async (urls) => {
             const kept = async (url) => (await (await caches.open('kgan-1')).match(url)) !== undefined;
             for (const url of urls) while (!await kept(url)) await new Promise((resume) => setTimeout(resume, 100));
-        }""", [f"/v1/filters/{FILTER}/model", "/v1/assets/blazeface", *vendored(r"litert\.js|utils|threaded")])  # fmt: skip
+        }""", needed)  # fmt: skip
     page.reload()
     page.locator(".card").first.wait_for()
     page.locator("#sample").click()
