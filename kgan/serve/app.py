@@ -147,7 +147,7 @@ class Server:
 
                 def work() -> uploads.Result:
                     with self.models.lease(name) as version:
-                        data = body if version.generator else uploads.file_of(body, content_type)
+                        data = body if version.draws else uploads.file_of(body, content_type)
                         return uploads.answer(version, data, options, kind, self.turns, self.limits.megapixels)
 
                 result = await self.compute(work)

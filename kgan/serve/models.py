@@ -24,11 +24,11 @@ from kgan.errors import UserError
 from kgan.filters import card as cards
 from kgan.filters import generators, included, loading
 from kgan.filters.card import Card
-from kgan.filters.generators import Generator
 from kgan.filters.loading import Filter
+from kgan.litert import Model
 from kgan.serve.batching import SECONDS, Answer, Batcher
 from kgan.serve.errors import Refusal, Status
-from kgan.serve.signatures import Arrays, Signature, of_filter, of_generator, of_saved_model
+from kgan.serve.signatures import Arrays, Signature, of_filter, of_generator, of_saved_model, of_tflite_generator
 
 FILES = ("model.tflite", "model.keras")  # in a version's folder without a SavedModel
 LITERT = f"LiteRT on the CPU, {os.cpu_count()} threads"
@@ -55,7 +55,7 @@ class Version:
     Attributes:
       number: of the version; source: where it lies; card: what is known of it, None of a stranger's SavedModel.
       signatures: by name.
-      picture_filter, generator: what it is to the photo page, if any of the two.
+      picture_filter: for photos, None of what is none.
       runtime: what runs it, in words; fast: (height, width) where that is so for pictures of this size alone, and Keras
         runs all others.
       users: requests that are at work with it; retired: it closes with the last of them.
@@ -65,15 +65,15 @@ class Version:
         self.name, self.number, self.source = name, number, source
         self.card = card_of(name, source)
         self.picture_filter: Filter | None = None
-        self.generator: Generator | None = None
         self.fast: tuple[int, int] | None = None
         path = source.path
         if path.is_dir():
             self.signatures, self.runtime = of_saved_model(path), "TensorFlow"
             self.picture_filter = _filter_of(self.signatures, self.card)
         elif self.card and self.card.kind == "generator" and path.suffix == ".keras":
-            self.generator = generators.load(path)
-            self.signatures, self.runtime = of_generator(self.generator), _keras()
+            self.signatures, self.runtime = of_generator(generators.load(path)), _keras()
+        elif self.card and self.card.kind == "generator":
+            self.signatures, self.runtime = of_tflite_generator(Model(path)), LITERT
         else:
             self.picture_filter = loading.load_for_photos(name) if source.included else loading.load(path)
             tflite = path.suffix == ".tflite" or bool(source.included and source.tflite)
@@ -85,6 +85,11 @@ class Version:
                 self.fast = fixed.size
         self.batcher = Batcher()
         self.users, self.retired = 0, False
+
+    @property
+    def draws(self) -> bool:
+        """It draws pictures of noise."""
+        return bool(self.card and self.card.kind == "generator" and "generate" in self.signatures)
 
     def runs_on(self, sides: tuple[int, ...]) -> str:
         """What runs pictures of this height and width, in words."""

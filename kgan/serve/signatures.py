@@ -17,6 +17,7 @@ import numpy as np
 from kgan.errors import UserError
 from kgan.filters.generators import Generator
 from kgan.filters.loading import Filter, padding
+from kgan.litert import Model
 from kgan.pictures import images
 from kgan.quiet import quiet
 from kgan.serve.errors import Status
@@ -164,6 +165,23 @@ def of_generator(generator: Generator) -> dict[str, Signature]:
     mixing = {**rows, "other": rows["z"], "layers": Spec("float32", (None, generator.layers))}
     drawing = Signature(rows, outputs, generate)
     return {"serving_default": drawing, "generate": drawing, "mix": Signature(mixing, outputs, mix)}
+
+
+def of_tflite_generator(model: Model) -> dict[str, Signature]:
+    """The signatures of a generator of noise in a `.tflite` file, which draws one picture at a time."""
+
+    def specs(tensors: list[dict[str, Any]]) -> dict[str, Spec]:
+        names = {tensor["name"].removeprefix("serving_default_").partition(":")[0]: tensor for tensor in tensors}
+        return {name: Spec("float32", (None, *map(int, tensor["shape"][1:]))) for name, tensor in names.items()}
+
+    def generate(inputs: Arrays) -> Arrays:
+        rows = range(len(inputs["z"]))
+        pictures = [model.named({name: array[row : row + 1] for name, array in inputs.items()}) for row in rows]
+        return {"image": np.concatenate([next(iter(picture.values())) for picture in pictures])}
+
+    (picture,) = specs(model.outputs).values()
+    signature = Signature(specs(model.inputs), {"image": picture}, generate)
+    return {"serving_default": signature, "generate": signature}
 
 
 def of_saved_model(folder: Path) -> dict[str, Signature]:

@@ -157,7 +157,7 @@ def answer(
       most: megapixels of the picture.
     """
     result = Result(b"", kind, version.runtime)
-    if version.generator:
+    if version.draws:
         picture = drawing(version, options, result)
         result.data = images.encode(picture, KINDS[kind], images.srgb_profile())
         return result
@@ -202,14 +202,22 @@ def _timed(version: Version, picture_filter: Filter, result: Result) -> Filter:
 
 def drawing(version: Version, options: Options, result: Result) -> np.ndarray:
     """The picture uint8 [r, r, 3] that a generator draws of z_seed."""
-    generator = version.generator
-    assert generator is not None
-    try:
-        label = generator.label(options.label)
-    except UserError as error:
-        raise Refusal(422, str(error)) from None
-    inputs: Arrays = {"z": generator.z([options.z_seed]), "psi": np.full((1, 1), options.psi, np.float32)}
-    if label is not None:
-        inputs["label"] = label[None]
-    outputs, result.seconds = version.predict(version.signatures["generate"], inputs)
+    signature, card = version.signatures["generate"], version.card
+    random = np.random.default_rng(options.z_seed)
+    shapes = {name: (spec.shape or ())[1:] for name, spec in signature.inputs.items()}
+    z = random.standard_normal(shapes.pop("z"), np.float32)
+    inputs: Arrays = {"z": z[None], "psi": np.full((1, *shapes.pop("psi")), options.psi, np.float32)}
+    labels = card.labels if card and "label" in shapes else None
+    if options.label is not None and not labels:
+        raise Refusal(422, f"The generator {version.name} takes no label.")
+    if labels:
+        if options.label is None:
+            raise Refusal(422, f"The generator {version.name} needs a label, such as {labels.example()}.")
+        try:
+            inputs["label"] = labels.vector(options.label)[None]
+        except UserError as error:
+            raise Refusal(422, str(error)) from None
+        del shapes["label"]
+    noise = {name: random.standard_normal((1, *shape), np.float32) for name, shape in shapes.items()}
+    outputs, result.seconds = version.predict(signature, inputs | noise)
     return images.to_uint8(outputs["image"][0])
