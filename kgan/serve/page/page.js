@@ -43,7 +43,7 @@ let aborter = new AbortController();
 async function draw() {
   aborter.abort();
   const {signal} = aborter = new AbortController();
-  if (camera.isOpen() || !state.filter || !(state.photo || isGenerator())) return;
+  if (camera.isOpen() || !state.filter || !(state.photo || isGenerator())) return wait(false);
   layOut();
   say([isLocal() ? 'loading' : 'drawing']);
   wait(true);
@@ -281,6 +281,7 @@ async function choose(filter) {
   showParts();
   showLabels();
   layOut();
+  if (state.photo || isGenerator()) wait(true);
   try {
     const card = await server.card(filter);
     if (state.filter !== filter) return;
@@ -288,12 +289,14 @@ async function choose(filter) {
     await draw();
     if (filter.model) kept.keepFilter(filter);
   } catch (error) {
+    wait(false);
     fail(error);
   }
 }
 
 async function take(blob, name = 'photo') {
   aborter.abort();
+  wait(true);
   camera.close();
   state.photo?.bitmap?.close();
   const bitmap = await createImageBitmap(blob).catch(() => null);
@@ -387,7 +390,13 @@ $('file').onchange = ({target}) => {
   if (file) take(file, file.name);
   target.value = '';
 };
-$('sample').onclick = async () => take(await (await fetch('/page/astronaut.webp')).blob(), 'astronaut');
+$('sample').onclick = async () => {
+  wait(true);
+  const blob = await fetch('/page/astronaut.webp').then((response) => response.blob()).catch(() => null);
+  if (blob) return take(blob, 'astronaut');
+  wait(false);
+  return fail({key: 'noServer'});
+};
 $('again').onclick = () => {
   if (!camera.isOpen()) return forget();
   camera.close();
@@ -397,7 +406,11 @@ $('dice').onclick = () => {
   state.seed = crypto.getRandomValues(new Uint32Array(1))[0];
   draw();
 };
-$('shutter').onclick = async () => take(await frame.convertToBlob(), 'camera');
+$('shutter').onclick = async () => {
+  wait(true);
+  camera.close();
+  take(await frame.convertToBlob(), 'camera');
+};
 for (const button of document.querySelectorAll('.camera')) button.onclick = watch;
 for (const button of document.querySelectorAll('.languages button')) {
   button.onclick = () => {
