@@ -3,8 +3,8 @@
   python -m benchmarks.serve --seconds=5 --figures=build/serve.json
 
 The included One-sided filter, pictures of 128 px. bare: the model alone, one picture after the other, without a
-server. gRPC: floats in and out. upload: PNG in, PNG out. rows: JSON in and out. For each, clients that ask again as soon
-as they are answered, from a process of their own on the same machine.
+server. gRPC: floats in and out. upload: PNG in, PNG out. rows: JSON in and out. For each, clients that ask again as
+soon as they are answered, from a process of their own on the same machine.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def test_the_wheel_holds_the_three_folders_as_one_package(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*.py"):
             assert f"{package}/{path.relative_to(ROOT / folder).as_posix()}" in names
     others = [*(ROOT / "kgan/assets").iterdir()]
-    others += [path for path in (ROOT / "kgan/filters").iterdir() if path.suffix in (".keras", ".tflite", ".json")]
+    others += [path for path in (ROOT / "kgan/serve/page").rglob("*") if path.is_file()]
+    others += [path for path in (ROOT / "kgan/filters").iterdir() if path.suffix != ".py" and path.is_file()]
     assert {name for name in names if name.startswith("kgan/") and not name.endswith(".py")} == {
         path.relative_to(ROOT).as_posix() for path in others
     }

@@ -16,7 +16,7 @@ from kgan.pictures import images
 from kgan.serve.models import Models, Source
 
 SIZE = 160  # pixels a side
-PHOTO = Path(__file__).parent / "astronaut.webp"  # NASA's portrait of Eileen Collins, in the public domain
+PHOTO = Path(__file__).parent / "page" / "astronaut.webp"  # NASA's portrait of Eileen Collins, in the public domain
 SUFFIXES = (".webp", ".png", ".jpg")
 
 

@@ -50,7 +50,7 @@ def included(included_server: Server) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def portrait() -> np.ndarray:
     """A photo with one face, uint8 [384, 384, 3]."""
-    return images.read(Path(__file__).parents[2] / "kgan/serve/astronaut.webp")
+    return images.read(Path(__file__).parents[2] / "kgan/serve/page/astronaut.webp")
 
 
 @pytest.fixture(scope="session")
