@@ -114,6 +114,9 @@ def main() -> None:
         print(f"Everything lies in {OUTPUT.value}; the report is verification.json.")
         return
     output, name, recipe = Path(OUTPUT.value), NAME.value or model.stem, RECIPES.value[-1:]
+    card = cards.read(model)
+    if card and card.kind == "generator" and not flags.FLAGS["recipes"].present:
+        recipe = ["float16"]  # in 8 bits a mapping network is spoilt
     serving.check_name(name)
     if not recipe:
         raise UserError(f"--recipes is empty: --serving lays a .tflite beside, such as --recipes={USUAL[-1]}.")

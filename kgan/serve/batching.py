@@ -132,6 +132,8 @@ def _answer(tasks: list[Task]) -> None:
             else tasks[0].inputs
         )
         outputs = signature.call(joined)
+        if len(tasks) > 1 and {len(array) for array in outputs.values()} != {sum(task.rows for task in tasks)}:
+            raise ValueError("the rows of several requests did not stay rows")
     except BaseException as error:
         if len(tasks) > 1:  # one row may be at fault: the others are answered
             for task in tasks:

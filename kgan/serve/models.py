@@ -224,8 +224,9 @@ class Models:
                 return
             try:
                 version = Version(name, number, source)
-            except UserError as error:
-                self._failures[name, number] = stamp, str(error)
+            except Exception as error:  # whatever it is, the former version goes on
+                text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                self._failures[name, number] = stamp, text
                 return
             self._failures.pop((name, number), None)
             with self._lock:

@@ -7,6 +7,7 @@ SavedModel.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from kgan.types import Shape
 
 Arrays: TypeAlias = dict[str, np.ndarray]  # by name; strings are arrays of bytes, of dtype object
 
-LARGEST = 25.0  # megapixels of a picture that is sent encoded
+LARGEST = 25.0  # megapixels of the pictures that one request sends encoded
 
 
 class Spec(NamedTuple):
@@ -105,11 +106,12 @@ def of_filter(picture_filter: Filter, together: bool) -> dict[str, Signature]:
         return {"image": images.to_uint8(floats({**inputs, "image": images.to_float(inputs["image"])})["image"])}
 
     def files(inputs: Arrays) -> Arrays:
-        labels = inputs.get("label", [None] * len(inputs["image_bytes"]))
-        results = [
-            images.encode(picture_filter(decoded(data), label))
-            for data, label in zip(inputs["image_bytes"], labels, strict=True)
-        ]
+        pictures, left = [], LARGEST
+        for data in inputs["image_bytes"]:
+            pictures.append(decoded(data, left))
+            left -= pictures[-1].size / 3e6
+        labels = inputs.get("label", [None] * len(pictures))
+        results = [images.encode(picture_filter(*pair)) for pair in zip(pictures, labels, strict=True)]
         return {"image_bytes": np.array(results, object)}
 
     def signature(name: str, spec: Spec, call: Callable[[Arrays], Arrays]) -> Signature:
@@ -135,9 +137,15 @@ def translated(picture_filter: Filter, image: np.ndarray, label: np.ndarray | No
     return np.concatenate(results)[:, :height, :width]
 
 
-def decoded(data: bytes, most: float = LARGEST) -> np.ndarray:
-    """The bytes of a picture's file as uint8 [H, W, 3], upright; a `UserError` where they are none, or too many."""
-    with images.opened(BytesIO(data), "the picture", most) as image:
+def decoded(data: bytes, most: float) -> np.ndarray:
+    """The bytes of a picture's file as uint8 [H, W, 3], upright.
+
+    Raises:
+      UserError: it is no picture, or has more than `most` megapixels.
+    """
+    with images.opened(BytesIO(data), "The picture", math.inf) as image:
+        if image.width * image.height > most * 1e6:
+            raise UserError(f"The pictures of a request may have {LARGEST:g} megapixels together, and have more.")
         return images.array_of(image)
 
 

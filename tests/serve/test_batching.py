@@ -149,3 +149,20 @@ def test_what_waits_when_it_closes_is_still_answered(doubling: Doubling, pool: T
     assert (first.result(), second.result()) == ([2], [4])
     batcher._thread.join(5)
     assert not batcher._thread.is_alive()
+
+
+def test_rows_that_do_not_stay_rows_are_computed_alone(batcher: Batcher, pool: ThreadPoolExecutor) -> None:
+    gate = threading.Event()
+
+    def first(inputs: Arrays) -> Arrays:
+        gate.wait(10)
+        return {"x": inputs["x"][:1]}
+
+    specs = {"x": Spec("float32", (None,))}
+    signature = Signature(specs, specs, first)
+    asked = []
+    for number in range(3):
+        asked.append(pool.submit(batcher, signature, {"x": np.float32([number, 9])}))
+        settle(batcher, number)
+    gate.set()
+    assert [each.result().outputs["x"].tolist() for each in asked] == [[0], [1], [2]]

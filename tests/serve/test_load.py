@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import re
 import signal
 import socket
@@ -173,3 +174,14 @@ def test_mistakes_of_the_command_line_are_sentences(tmp_path: Path) -> None:
         assert said(f"--port={port}") == (
             f"kgan: 127.0.0.1:{port} cannot be listened at: Address already in use. --port=0 takes a free one."
         )
+
+
+def test_the_benchmark_measures_what_it_says() -> None:
+    from benchmarks import serve
+
+    assert serve.bare(0.05) > 1
+    with served() as address:
+        for kind in ("upload", "rows"):
+            times: queue.Queue[list[float]] = queue.Queue()
+            serve.load(kind, address.removeprefix("http://"), 2, 0.2, times)
+            assert all(0 < each < 30 for each in times.get())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 from pathlib import Path
@@ -169,4 +170,19 @@ def test_a_label_is_an_input_of_every_signature(tmp_path: Path) -> None:
         answer = version.predict(version.signature("serving_uint8"), inputs).outputs["image"]
         np.testing.assert_array_equal(answer, [version.picture_filter(face, label) for label in labels])
         assert (answer[0] != answer[1]).any()
+    models.close()
+
+
+def test_files_of_a_request_are_bounded_together(tmp_path: Path) -> None:
+    copy_tflite(tmp_path / "anime.tflite")
+    models = Models(lambda: in_folder(tmp_path))
+    models.refresh()
+    buffer = io.BytesIO()
+    Image.new("L", (4900, 4900)).save(buffer, "PNG")
+    with models.lease("anime") as version:
+        signature = version.signature("serving_bytes")
+        for files_, text in (([buffer.getvalue()] * 2, "25 megapixels together"), ([b"hello"], "none of a known kind")):
+            with pytest.raises(Status, match=text) as info:
+                version.predict(signature, {"image_bytes": np.array(files_, object)})
+            assert info.value.code == "INVALID_ARGUMENT"
     models.close()
