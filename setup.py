@@ -18,7 +18,11 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=packages,
     package_dir={"kgan.export": "export", "kgan.configs": "configs"},
-    package_data={"kgan": ["assets/*"], "kgan.filters": ["*.keras", "*.tflite", "*.json"]},
+    package_data={
+        "kgan": ["assets/*"],
+        "kgan.filters": ["*.keras", "*.tflite", "*.json", "*.webp"],
+        "kgan.serve": ["*.webp", "page/**"],
+    },
     install_requires=[
         # tensorflow and not tensorflow-cpu: the extra `compress` needs the distribution of this name.
         "tensorflow>=2.21,<2.22",
@@ -32,17 +36,24 @@ setup(
         "ai-edge-quantizer==0.10.0",  # static 8-bit recipes; pins ai-edge-litert
         "tensorboard>=2.20",  # also writes scalars and images where TensorFlow is absent
         "tqdm>=4.66",
+        "starlette>=1.0,<2",  # kgan serve: the routes
+        "uvicorn>=0.40",  # kgan serve: HTTP
+        "brotli>=1.1",  # kgan serve: its page's files, for browsers that do not unpack it where there is no HTTPS
     ],
     extras_require={
         "compress": ["tensorflow-model-optimization==0.8.1"],
         # End of life since May 2024: only the parity tests of kgan.layers.addons use it.
         "addons": ['tensorflow-addons==0.23.0; python_version < "3.12"', "tf_keras>=2.21,<2.22"],
         "metrics": ["scikit-learn>=1.5"],  # linear separability of StyleGAN's latents: its SVM and its classifiers
+        # Of gRPC, kgan serve --grpc_port: the messages come from TensorFlow Serving's own package.
+        "serve-grpc": ["grpcio>=1.70", "tensorflow-serving-api>=2.19"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "jax": ["jax>=0.10", "jaxlib>=0.10"],
         "dev": [
             *("pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.17", "mypy>=2"),
             *("setuptools>=70.1", "scikit-learn>=1.5"),
+            *("playwright>=1.60", "axe-playwright-python>=0.1.8"),  # the page of kgan serve, in the system's Chromium
+            *("requests>=2.31", "grpcio>=1.70", "tensorflow-serving-api>=2.19"),
         ],
     },
     entry_points={"console_scripts": ["kgan = kgan.__main__:main"]},

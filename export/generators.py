@@ -5,11 +5,12 @@ differently or not at all.
 |-------------------|---------------------------------------------------------------------------------------------|
 | `serving_default` | of a `.tflite`, for one picture: `z` [1, Z] from N(0, 1), `psi` [1, 1], 1 for no truncation |
 | `generate`        | of the SavedModel: the same for B pictures                                                  |
+| `generate_bytes`  | of the SavedModel: the same, and the output is `image_bytes` string [B], PNG files          |
 | `mix`             | `z`, `other` [B, Z], `psi` [B, 1], `layers` [B, L], which is 1 where `other`'s style is used |
 
-The output is `image` [B, r, r, 3]. All are float32, pictures about [-1, 1]: clip them. A generator with labels has the
-input `label` [B, N] too. The noise of each layer is a constant, or with `noise="input"` an input `noise0` [B, h, w, 1]
-and so on from N(0, 1).
+The output is `image` [B, r, r, 3] but of `generate_bytes`; a SavedModel's `generate` is `serving_default` too. All are
+float32, pictures about [-1, 1]: clip them. A generator with labels has the input `label` [B, N] too. The noise of each
+layer is a constant, or with `noise="input"` an input `noise0` [B, h, w, 1] and so on from N(0, 1).
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from kgan.export.artefacts import Subject
 from kgan.export.runtimes import Inputs
 from kgan.export.tflite import Convertible
 from kgan.export.tracing import Shapes
-from kgan.export.verify import Check
+from kgan.export.verify import ROUNDED_FLOOR, Check
 from kgan.filters.generators import PARTS, load_network, part
+from kgan.pictures import images
 from kgan.quiet import quiet
 from kgan.types import Tensor
 
@@ -48,7 +50,8 @@ def subject(model: Path, noise: str) -> Subject:
     inputs = examples(rows, PICTURES, card.labels.examples() if card.labels else [])
     expected = draw_each(network, inputs)
     calibration = examples(rows, CALIBRATION, card.labels.examples() if card.labels else [], PICTURES)
-    signatures = {"generate": describe(rows, None), "mix": describe(mixing_rows(network, rows), None)}
+    signatures = dict.fromkeys(("serving_default", "generate", "generate_bytes"), describe(rows, None))
+    signatures["mix"] = describe(mixing_rows(network, rows), None)
     return Subject(
         model=model,
         card=card,
@@ -105,6 +108,12 @@ def draw(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
     return model({tensor.name: tensors.get(tensor.name) for tensor in model.inputs}, training=False)["image"]
 
 
+def draw_files(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
+    """PNG files [B] of the pictures."""
+    pixels = (tf.clip_by_value(draw(model, inputs), -1.0, 1.0) + 1.0) * 127.5
+    return tf.map_fn(tf.io.encode_png, tf.cast(tf.round(pixels), tf.uint8), fn_output_signature=tf.string)
+
+
 def draw_each(model: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:
     """The picture, float32 [r, r, 3], that Keras draws of each of `inputs`, one at a time."""
     return [np.asarray(draw(model, each))[0] for each in inputs]
@@ -131,19 +140,24 @@ def convertible(model: keras.Model, rows: Rows) -> Convertible:
 def write(model: keras.Model, rows: Rows, folder: Path) -> None:
     """Write the SavedModel of a generator, whose `generate` takes `rows`, into `folder`."""
     with quiet():
+        generate = tracing.trace(partial(draw, model), batched(rows, None))
         signatures = {
-            "generate": tracing.trace(partial(draw, model), batched(rows, None)),
+            "serving_default": generate,
+            "generate": generate,
+            "generate_bytes": tracing.trace(partial(draw_files, model), batched(rows, None), "image_bytes"),
             "mix": tracing.trace(partial(mix, model), batched(mixing_rows(model, rows), None)),
         }
         tf.saved_model.save(tracing.weights(model), str(folder), signatures=signatures)
 
 
 def checks(model: keras.Model, inputs: Sequence[Inputs], expected: Sequence[np.ndarray]) -> list[Check]:
-    """Both signatures of a SavedModel; each of `inputs` is mixed with the one before it, in 1, 2 ... layers."""
+    """The signatures of a SavedModel; each of `inputs` is mixed with the one before it, in 1, 2 ... layers."""
     layers = part(model, "truncation").layers
     shares = [(np.arange(layers) < 1 + number % layers).astype(np.float32)[None] for number in range(len(inputs))]
     mixed = [{**one, "other": inputs[number - 1]["z"], "layers": shares[number]} for number, one in enumerate(inputs)]
+    rounded = [images.to_float(images.to_uint8(picture)) for picture in expected]
     return [
         Check("generate", inputs, expected),
+        Check("generate_bytes", inputs, rounded, ROUNDED_FLOOR),
         Check("mix", mixed, [np.asarray(mix(model, each))[0] for each in mixed]),
     ]

@@ -13,14 +13,14 @@ from kgan.types import Shape, Tensor
 Shapes: TypeAlias = dict[str, Shape]  # of float32 inputs, by name
 
 
-def trace(draw: Callable[[dict[str, Tensor]], Tensor], shapes: Shapes) -> Any:
+def trace(draw: Callable[[dict[str, Tensor]], Tensor], shapes: Shapes, output: str = "image") -> Any:
     """`draw`, from inputs by name to pictures, as a concrete function of tensors of these names and shapes.
 
-    It returns {"image": pictures}.
+    It returns the pictures under the name `output`.
     """
 
     def function(*tensors: Tensor) -> dict[str, Tensor]:
-        return {"image": draw(dict(zip(shapes, tensors, strict=True)))}
+        return {output: draw(dict(zip(shapes, tensors, strict=True)))}
 
     specs = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()]
     return tf.function(function, autograph=False).get_concrete_function(*specs)

@@ -25,6 +25,7 @@ MODULES = {
     "benchmark": "kgan.commands.benchmark",
     "import": "kgan.commands.imports",
     "demo": "kgan.commands.demo",
+    "serve": "kgan.commands.serve",
 }
 PYTHONS = ((3, 11), (3, 12))
 

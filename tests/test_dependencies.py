@@ -54,6 +54,7 @@ IMPORTS = {
     "metrics": {"pretrained"},
     "data": {"pictures"},
     "filters": {"layers", "pictures"},
+    "serve": {"filters", "pictures"},
     "export": {"filters", "layers", "pictures"},
     "evaluation": {"data", "engine", "filters", "metrics", "pictures", "pretrained"},
     "systems": {"augmentation", "blocks", "engine", "layers", "losses", "networks", "optimizers", "pretrained"},
@@ -65,7 +66,7 @@ IMPORTS = {
 COMMANDS = {"__main__", "commands"}  # these may import everything
 
 TENSORFLOW_AT_IMPORT = {"engine", "export"}
-TENSORFLOW_LATER = TENSORFLOW_AT_IMPORT | {"filters", "importing"}
+TENSORFLOW_LATER = TENSORFLOW_AT_IMPORT | {"filters", "importing", "serve"}
 NEVER = {"tensorflow_addons", "tensorflow_model_optimization", "tf_keras"}
 
 

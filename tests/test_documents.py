@@ -29,7 +29,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 FLAG = re.compile(r"--([a-z_]+(?:\.[a-z_]+)*)")
 FILE = re.compile(r"(?:kgan|export|configs|docs|tests|benchmarks)/[\w./-]*")
 # What a page's commands may call beside kgan itself.
-OTHERS = {".", "cd", "git", "ls", "pip", "tar", "tensorboard"}
+OTHERS = {".", "cd", "curl", "docker", "git", "kubectl", "ls", "pip", "tar", "tensorboard"}
 
 
 class Block(NamedTuple):

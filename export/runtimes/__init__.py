@@ -8,7 +8,13 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from kgan.errors import UserError
+
 Inputs: TypeAlias = dict[str, np.ndarray]  # of one picture, by name, each [1, ...]
+
+
+class Absent(UserError):
+    """A runtime that this machine does not have; the sentence says what is missing and how to get it."""
 
 
 class Runtime(Protocol):

@@ -15,6 +15,9 @@ writes into exported/:
 A generator of noise (generator.keras of a StyleGAN run) gives the same files, which take z and psi, the strength of
 truncation; its SavedModel draws (`generate`) and mixes the styles of two z (`mix`).
 
+With --serving, OUTPUT is a folder of models for TensorFlow Serving and `kgan serve`, and the export is the next version
+of the model --name in it: see docs/serving.md.
+
 A .tflite has one fixed size, float32 input and output in [-1, 1], [1, H, W, 3], RGB, and for a model with labels a
 second input `label`, whose numbers the card explains. Further recipes with --recipes: weight_only_wi8, and with
 --calibration=pictures/ static_convs, static_wi8_ai8_norm_float and static_wi8_ai8, whose arithmetic is in 8 bits too:
@@ -26,14 +29,16 @@ kernel for, is not kept, and the command ends with 2.
 from __future__ import annotations
 
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from kgan import commands
+from kgan import commands, files
 from kgan.commands import DEFINE_path, shared
 from kgan.errors import UserError
-from kgan.export import export, export_generator, recipes
+from kgan.export import export, export_generator, recipes, serving
 from kgan.export.recipes import USUAL
 from kgan.filters import card as cards
 from kgan.filters import included
@@ -54,6 +59,10 @@ SAVED_MODEL = flags.DEFINE_bool("saved_model", True, "Write the SavedModel too."
 HALF_KERAS = flags.DEFINE_bool(
     "half_keras", False, "Write NAME_half.keras too: the .keras file with its weights in 16 bits."
 )
+SERVING = flags.DEFINE_bool(
+    "serving", False, "Write the next version of a model, for TensorFlow Serving and kgan serve."
+)
+NAME = flags.DEFINE_string("name", None, "With --serving: what the model is called. Default: as its file.")
 NOISE = flags.DEFINE_enum(
     "noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run."
 )
@@ -97,34 +106,44 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 def main() -> None:
-    from kgan.export import verify
-
     commands.require(MODEL, OUTPUT)
     model = included.find(MODEL.value)
-    card = cards.read(model)
     print(f"Converting {model} and verifying each file on {PICTURES} pictures ...", flush=True)
+    if not SERVING.value:
+        write(model, OUTPUT.value, RECIPES.value, SAVED_MODEL.value, HALF_KERAS.value)
+        print(f"Everything lies in {OUTPUT.value}; the report is verification.json.")
+        return
+    output, name, recipe = Path(OUTPUT.value), NAME.value or model.stem, RECIPES.value[-1:]
+    card = cards.read(model)
+    if card and card.kind == "generator" and not flags.FLAGS["recipes"].present:
+        recipe = ["float16"]  # in 8 bits a mapping network is spoilt
+    serving.check_name(name)
+    if not recipe:
+        raise UserError(f"--recipes is empty: --serving lays a .tflite beside, such as --recipes={USUAL[-1]}.")
+    files.make_folder(output)
+    with tempfile.TemporaryDirectory(dir=output, prefix=f"{files.MARK}-") as temporary:
+        write(model, temporary, recipe, saved_model=True, half_keras=False)
+        folder = serving.publish(Path(temporary), model.stem, recipe[0], output, name)
+    print(
+        f"{folder} is the newest version. kgan serve --models={output} serves it, docs/serving.md says what else does."
+    )
+
+
+def write(model: Path, output: str, names: list[str], saved_model: bool, half_keras: bool) -> None:
+    """Export and print what was measured."""
+    from kgan.export import verify
+
+    card = cards.read(model)
     try:
         if card and card.kind == "generator":
-            measurements = export_generator(
-                model, OUTPUT.value, RECIPES.value, SAVED_MODEL.value, NOISE.value, HALF_KERAS.value
-            )
+            measurements = export_generator(model, output, names, saved_model, NOISE.value, half_keras)
         else:
-            pictures = verification_pictures(IMAGES.value)
-            measurements = export(
-                model,
-                OUTPUT.value,
-                pictures,
-                SIZE.value,
-                RECIPES.value,
-                SAVED_MODEL.value,
-                HALF_KERAS.value,
-                calibration_pictures(CALIBRATION.value),
-            )
+            pictures, calibration = verification_pictures(IMAGES.value), calibration_pictures(CALIBRATION.value)
+            measurements = export(model, output, pictures, SIZE.value, names, saved_model, half_keras, calibration)
     except verify.VerificationError as error:
         print(verify.table(error.measurements))
         raise
     print(verify.table(measurements))
-    print(f"Everything lies in {OUTPUT.value}; the report is verification.json.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ def translate(
     size: int | None = None,
     tile: int | None = None,
     label: Label | None = None,
+    people: Sequence[faces.Face] | None = None,
 ) -> list[np.ndarray]:
     """Run a filter over one picture.
 
@@ -47,6 +48,7 @@ def translate(
         (`kgan.pictures.tiling`), each by its own statistics. A filter that streams needs none, and one of a single size
         gets the whole picture fitted into it: the result is as small.
       label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
+      people: the faces, as `find_faces` gives them, where they are known.
 
     Returns:
       The results, uint8 [h, w, 3 or 4]: one a face (the largest first) with crop "face" and no `paste`, else one.
@@ -55,24 +57,29 @@ def translate(
       UserError: no face was found, or the settings do not fit each other or the filter.
     """
     if image.shape[-1] == 4:
-        return _with_transparency(picture_filter, image, crop, paste, size, tile, label)
+        return _with_transparency(picture_filter, image, crop, paste, size, tile, label, people)
     picture_filter = picture_filter.with_label(label)
     crop, side = _plan(picture_filter, crop, paste, size, tile)
     if crop == "none":
         return [_apply(picture_filter, image, tile)]
     if crop == "center":
         return [_apply(picture_filter, images.resize(images.center_square(image), (side, side)), tile)]
-    detections = faces.find(image)
-    if not detections:
+    people = find_faces(image) if people is None else people
+    if not people:
         raise UserError(
             "No face was found. --crop=center takes the middle square instead, --crop=none the whole picture."
         )
-    results = [_apply(picture_filter, faces.crop(image, face, side), tile) for face in detections]
+    results = [_apply(picture_filter, faces.crop(image, face, side), tile) for face in people]
     if not paste:
         return results
-    for face, result in zip(detections, results, strict=True):
+    for face, result in zip(people, results, strict=True):
         image = faces.blend(image, result, face)
     return [image]
+
+
+def find_faces(image: np.ndarray) -> list[faces.Face]:
+    """The faces in uint8 [H, W, 3 or 4], the largest first."""
+    return faces.find(images.on_edge_colour(image) if image.shape[-1] == 4 else image)
 
 
 def _with_transparency(
@@ -83,16 +90,19 @@ def _with_transparency(
     size: int | None,
     tile: int | None,
     label: Label | None,
+    people: Sequence[faces.Face] | None,
 ) -> list[np.ndarray]:
     """Filter the colours of uint8 [H, W, 4], then put the transparency back that was cut as they were."""
     colour, alpha = images.on_edge_colour(image), np.ascontiguousarray(image[..., 3])
-    results = translate(picture_filter, colour, crop, paste, size, tile, label)
     crop, side = _plan(picture_filter, crop, paste, size, tile)
+    if crop == "face" and people is None:
+        people = faces.find(colour)
+    results = translate(picture_filter, colour, crop, paste, size, tile, label, people)
     alphas = [alpha]
     if crop == "center":
         alphas = [np.ascontiguousarray(images.center_square(alpha))]
     elif crop == "face" and not paste:
-        alphas = [faces.crop(alpha, face, side) for face in faces.find(colour)]
+        alphas = [faces.crop(alpha, face, side) for face in people or ()]
     pairs = zip(results, alphas, strict=True)
     return [np.dstack([result, images.resize(alpha, result.shape[:2])]) for result, alpha in pairs]
 

@@ -33,7 +33,7 @@ def generator(path: Path) -> Generator:
 def exported(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     measurements = export_generator(path, folder)
-    assert [m.signature for m in measurements] == ["serving_default"] * 3 + ["generate", "mix"]
+    assert [m.signature for m in measurements] == ["serving_default"] * 3 + ["generate", "generate_bytes", "mix"]
     assert all(m.psnr is not None and m.psnr >= m.floor and m.pictures == 8 for m in measurements)
     return folder
 
@@ -46,7 +46,7 @@ def test_what_lies_there(exported: Path) -> None:
     inputs = {each["name"]: each["shape"] for each in about.export["inputs"]}
     assert inputs == {"z": [1, 8], "psi": [1, 1]} and about.export["noise"] == "constant"
     report = json.loads((exported / "verification.json").read_text())
-    assert report["noise"] == "constant" and len(report["measurements"]) == 5
+    assert report["noise"] == "constant" and len(report["measurements"]) == 6
 
 
 def test_psi_and_z_are_inputs_and_the_noise_is_not(exported: Path, generator: Generator) -> None:
@@ -61,7 +61,7 @@ def test_psi_and_z_are_inputs_and_the_noise_is_not(exported: Path, generator: Ge
 
 def test_the_signatures_of_the_saved_model(exported: Path, generator: Generator) -> None:
     loaded = tf.saved_model.load(str(exported / "generator_saved_model"))
-    assert set(loaded.signatures) == {"generate", "mix"}
+    assert set(loaded.signatures) == {"serving_default", "generate", "generate_bytes", "mix"}
     psi = tf.constant([[0.7], [1.0], [0.0]])
     pictures = loaded.signatures["generate"](z=tf.constant(generator.z([1, 2, 3])), psi=psi)["image"]
     assert pictures.shape == (3, 16, 16, 3)
@@ -82,7 +82,7 @@ def test_the_signatures_of_the_saved_model(exported: Path, generator: Generator)
 def test_noise_and_labels_as_inputs(tmp_path: Path) -> None:
     path = written(tmp_path, LABELS)
     measurements = export_generator(path, tmp_path / "out", ["float32"], noise="input", half_keras=True)
-    assert [m.signature for m in measurements] == ["serving_default", "generate", "mix", "keras"]
+    assert [m.signature for m in measurements] == ["serving_default", "generate", "generate_bytes", "mix", "keras"]
     assert generators.load(tmp_path / "out" / "generator_half.keras").card.labels == LABELS
     about = card.read(tmp_path / "out" / "generator_float32.tflite")
     assert about is not None and about.labels == LABELS
