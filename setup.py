@@ -18,7 +18,7 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=packages,
     package_dir={"kgan.export": "export", "kgan.configs": "configs"},
-    package_data={"kgan": ["assets/*"], "kgan.filters": ["*.keras", "*.tflite", "*.json"]},
+    package_data={"kgan": ["assets/*", "serve/page/**/*"], "kgan.filters": ["*.keras", "*.tflite", "*.json"]},
     install_requires=[
         # tensorflow and not tensorflow-cpu: the extra `compress` needs the distribution of this name.
         "tensorflow>=2.21,<2.22",
