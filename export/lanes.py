@@ -19,7 +19,7 @@ import numpy as np
 from kgan.errors import UserError
 from kgan.export import figures, filters, generators, operations, recipes
 from kgan.export.figures import Bar
-from kgan.export.runtimes import Absent, Inputs, Runtime, arm64, gpu, litert, openvino
+from kgan.export.runtimes import Absent, Inputs, Runtime, arm64, browser, gpu, litert, openvino
 from kgan.export.verify import CEILING, compare
 from kgan.filters import card as cards
 from kgan.filters.card import Card
@@ -29,7 +29,7 @@ from kgan.litert import Model
 from kgan.pictures import images
 from kgan.precision import float32_copy
 
-RUNTIMES: tuple[Runtime, ...] = (litert, arm64, gpu, openvino)
+RUNTIMES: tuple[Runtime, ...] = (litert, arm64, gpu, browser, openvino)
 LANES = {runtime.__name__.rpartition(".")[-1]: runtime for runtime in RUNTIMES}
 FLOOR = 30.0  # dB, of files that others made, or by a recipe that is not known
 

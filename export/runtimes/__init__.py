@@ -22,7 +22,7 @@ Inputs: TypeAlias = dict[str, np.ndarray]  # of one picture, by name, each [1, .
 
 
 class Absent(UserError):
-    """A runtime that this machine does not have; the sentence says what is missing and how to get it."""
+    """A runtime that this machine does not have, or that does not read such files; the sentence says how to get it."""
 
 
 class Runtime(Protocol):
@@ -34,7 +34,7 @@ class Runtime(Protocol):
         """The picture, float32 [H, W, 3], that the `.tflite` file draws of each of `inputs`.
 
         Raises:
-          Absent: the runtime is not on this machine.
+          Absent: the runtime is not on this machine, or does not read such files.
           UserError: it is, and cannot run the file.
         """
 

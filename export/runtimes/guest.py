@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+UNREADABLE = 3  # the exit code where the runtime does not read such files at all
+
 Rows = list[dict[str, np.ndarray]]  # inputs of a picture each, by name, [1, ...]
 
 
@@ -47,7 +49,12 @@ def openvino(file: str, rows: Rows) -> Iterator[np.ndarray]:
     from openvino import Core
 
     core = Core()
-    model: Any = core.compile_model(core.read_model(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    try:
+        network = core.read_model(file)  # 2026.4 reads nothing that ai-edge-quantizer wrote
+    except RuntimeError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(UNREADABLE)
+    model: Any = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for row in rows:
         places = {name: next(each for each in model.inputs if name in each.any_name) for name in row}
         yield model({places[name]: array for name, array in row.items()})[model.outputs[0]]

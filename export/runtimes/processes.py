@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kgan.errors import UserError
-from kgan.export.runtimes import Inputs, guest
+from kgan.export.runtimes import Absent, Inputs, guest
 
 LONGEST = 1800.0  # seconds; an emulated processor takes some for a picture
 
@@ -34,6 +34,7 @@ def run(
       environment: variables that it gets beside this process's.
 
     Raises:
+      Absent: the runtime does not read such files.
       UserError: the process failed; the sentence holds its last words.
     """
     with tempfile.TemporaryDirectory(prefix="kgan-") as temporary:
@@ -53,6 +54,8 @@ def run(
             )
         except subprocess.TimeoutExpired:
             raise UserError(f"it took more than {LONGEST / 60:.0f} minutes") from None
+        if done.returncode == guest.UNREADABLE:
+            raise Absent(f"{runtime} does not read such a file: {last_words(done)[-100:]}")
         if done.returncode or not target.exists():
             raise UserError(last_words(done))
         return list(np.load(target))

@@ -8,6 +8,7 @@ prints for each file its size, operators, and pieces that XNNPACK runs, and a li
             generator_ab.keras lies beside the file
   arm64     the same with the kernels for phones' processors, in QEMU
   gpu       LiteRT's GPU delegate alone, over Vulkan in software (SwiftShader)
+  browser   LiteRT.js, in Chromium without a window
   openvino  Intel's OpenVINO
 
 A lane whose runtime is not there is skipped, and a sentence says why: make verify installs what it can. The command
