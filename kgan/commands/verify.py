@@ -40,11 +40,11 @@ PLOT = DEFINE_path("plot", None, "A .png file for a chart of them.")
 
 
 def main() -> None:
-    from kgan.export import lanes
-
     for flag, suffix in ((JSON, ".json"), (PLOT, ".png")):
         if flag.value and Path(flag.value).suffix != suffix:
             raise UserError(f"--{flag.name} names a {suffix} file, got {flag.value}.")
+    from kgan.export import lanes
+
     names = MODELS.value or [name for name in included.names() if included.tflite(name)]
     lanes.choose(LANES.value)
     count = PICTURES.value
