@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import alone
+from kgan import memory
 
 JPEGS = "JPEGS"  # stands for the folder of files that the benchmark makes
 CASES = (  # config, data.root, precision, batch
@@ -93,7 +94,7 @@ def measure(
     start = time.perf_counter()
     batches = [reader.step(i) for i in range(several)]
     cost = step.cost(*batches)
-    base, told = engine.resident(), cost.tensors + cost.held
+    base, told = memory.peak(), cost.tensors + cost.held
     engine.to_host(step(*batches))
     first = time.perf_counter() - start
 
@@ -111,7 +112,7 @@ def measure(
         before, rate = rate, engine.convolution_rate(0.1)
         shares.append(cost.operations / steps[-1] / ((before + rate) / 2))
 
-    typical, peak = median(steps), engine.resident()
+    typical, peak = median(steps), memory.peak()
     return {
         "config": config,
         "precision": precision,

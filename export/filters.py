@@ -17,6 +17,7 @@ from kgan.export.artefacts import Subject
 from kgan.export.runtimes import Inputs
 from kgan.export.verify import ROUNDED_FLOOR, Check
 from kgan.filters import card as cards
+from kgan.filters import streaming
 from kgan.filters.card import Card
 from kgan.filters.loading import apply, inputs_of, load_keras
 from kgan.layers.batch import statistics
@@ -57,13 +58,21 @@ def subject(
         expected=expected,
         redraw=lambda path: draw_each(float32_copy(load_keras(path)), inputs),
         convertible=tflite.convertible(network, (height, width)),
-        tflite_card=dataclasses.replace(exported, size=(height, width), export=tflite.describe(shapes)),
+        tflite_card=dataclasses.replace(
+            exported, size=(height, width), export=tflite.describe(shapes) | tiles(network)
+        ),
         save=partial(saved_model.write, network, multiple=exported.multiple, smallest=exported.smallest),
         checks=lambda: checks(originals, inputs, expected),
         saved_model_card=dataclasses.replace(exported, export=saved_model.describe(network)),
         facts={"size": [height, width], "batch_norm": batch_norm},
         calibration=inputs_from([images.resize(picture, (height, width)) for picture in calibration], labels),
     )
+
+
+def tiles(network: keras.Model) -> dict[str, tuple[int, int]]:
+    """What a card says of tiles, see `Card.export`."""
+    margin = streaming.margin(network)
+    return {"tiles": margin} if margin else {}
 
 
 def inputs_from(pictures: Sequence[np.ndarray], labels: Sequence[Inputs]) -> list[Inputs]:

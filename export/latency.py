@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import sys
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -16,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
 
+from kgan import litert, memory
 from kgan.errors import UserError
-from kgan.export import operations
+from kgan.export import figures, operations
+from kgan.export.figures import Bar
 
 WARM_UP = 3  # runs before those that count
 LEAST = 5  # runs that count
@@ -117,7 +117,7 @@ def _serve(pipe: Connection, model: Path, threads: int) -> None:
 
     from kgan.quiet import quiet
 
-    before = _peak()
+    before = memory.peak()
     try:
         with quiet():
             interpreter = Interpreter(str(model), num_threads=threads)
@@ -138,8 +138,7 @@ def _serve(pipe: Connection, model: Path, threads: int) -> None:
     except (ValueError, RuntimeError) as error:
         pipe.send(" ".join(str(error).split()).rstrip("."))
         return
-    names = [each["op_name"] for each in interpreter._get_ops_details()]
-    pipe.send((names.count("DELEGATE"), _peak() - before))
+    pipe.send((litert.partitions(interpreter), (memory.peak() - before) / 2**20))
     while True:
         try:
             pipe.recv()
@@ -148,15 +147,6 @@ def _serve(pipe: Connection, model: Path, threads: int) -> None:
         start = time.perf_counter()
         interpreter.invoke()
         pipe.send(time.perf_counter() - start)
-
-
-def _peak() -> float:
-    """MiB of main memory that this process held at most until now; 0 where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def table(rows: Sequence[Latency]) -> str:
@@ -170,24 +160,11 @@ def table(rows: Sequence[Latency]) -> str:
         )
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            f"{cell:{'<' if i == 0 else '>'}{width}}" for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    return figures.table(lines)
 
 
 def chart(rows: Sequence[Latency]) -> np.ndarray:
     """The same as bars, uint8 [H, W, 3]: the median of each, and a line from the 10 % to the 90 % quantile."""
-    height, bar, label = 24, 420, 8 + 7 * max(len(f"{row.file}, {row.threads}") for row in rows)
-    page = Image.new("RGB", (label + bar + 90, height * len(rows) + 16), "white")
-    pen, scale = ImageDraw.Draw(page), bar / max(row.high for row in rows)
-    for i, row in enumerate(rows):
-        top, middle = 8 + i * height, 8 + i * height + height // 2
-        pen.text((8, top + 5), f"{row.file}, {row.threads}", fill="black")
-        pen.rectangle((label, top + 4, label + row.median * scale, top + height - 4), fill="#4c78a8")
-        pen.line((label + row.low * scale, middle, label + row.high * scale, middle), fill="black", width=2)
-        pen.text((label + row.high * scale + 6, top + 5), f"{row.median:.1f} ms", fill="black")
-    return np.asarray(page)
+    return figures.bars(
+        [Bar(f"{row.file}, {row.threads}", f"{row.median:.1f} ms", row.median, (row.low, row.high)) for row in rows]
+    )

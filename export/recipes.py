@@ -84,19 +84,19 @@ def static_wi8_ai8_norm_float(model: Convertible, calibration: Sequence[Inputs])
     def configure(quantizer: Quantizer, operation: Any) -> None:
         _everything(quantizer, operation)
         quantizer.update_quantization_recipe(NORMS, operation.ALL_SUPPORTED, algorithm_key="no_quantize")
+        _convolutions(quantizer, operation, NORMS)  # those into which batch normalization was folded have its name
 
     return _quantized(model, calibration, configure)
 
 
 def static_convs(model: Convertible, calibration: Sequence[Inputs]) -> bytes:
     """Convolutions in 8 bits, all between them in float32."""
-    convolutions = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
+    return _quantized(model, calibration, _convolutions)
 
-    def configure(quantizer: Quantizer, operation: Any) -> None:
-        for name in convolutions:
-            quantizer.add_static_config(".*", operation[name], activation_num_bits=8, weight_num_bits=8)
 
-    return _quantized(model, calibration, configure)
+def _convolutions(quantizer: Quantizer, operation: Any, scope: str = ".*") -> None:
+    for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE"):
+        quantizer.add_static_config(scope, operation[name], activation_num_bits=8, weight_num_bits=8)
 
 
 def _everything(quantizer: Quantizer, operation: Any) -> None:

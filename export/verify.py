@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from kgan.errors import UserError
-from kgan.export import operations
+from kgan.export import figures, operations
 from kgan.export.runtimes import Inputs, Runtime, litert
 from kgan.filters.card import digest
 from kgan.pictures import images
@@ -197,8 +197,4 @@ def table(measurements: Sequence[Measurement]) -> str:
         )
         for m in measurements
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [["<", "<", *">" * 6], widths]
-    return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, *aligned, strict=True)) for row in rows
-    )
+    return figures.table(rows, words=2)

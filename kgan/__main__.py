@@ -22,6 +22,7 @@ MODULES = {
     "evaluate": "kgan.commands.evaluate",
     "weights": "kgan.commands.weights",
     "export": "kgan.commands.export",
+    "verify": "kgan.commands.verify",
     "benchmark": "kgan.commands.benchmark",
     "import": "kgan.commands.imports",
     "demo": "kgan.commands.demo",

@@ -74,3 +74,21 @@ class Model:
         """The outputs of inputs, both by the names of the file's only signature."""
         with self._lock:
             return dict(self._interpreter.get_signature_runner()(**arrays))
+
+    @property
+    def signature(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs, by the names of the file's first signature; empty where it has none."""
+        if not self._interpreter.get_signature_list():
+            return {}
+        details = self._interpreter.get_signature_runner().get_input_details()
+        return {name: tuple(int(side) for side in tensor["shape"]) for name, tensor in details.items()}
+
+    @property
+    def partitions(self) -> int:
+        """As `partitions`, of this file."""
+        return partitions(self._interpreter)
+
+
+def partitions(interpreter: Interpreter) -> int:
+    """How many pieces of the network XNNPACK runs; between them the interpreter's own kernels run, which are slow."""
+    return [operation["op_name"] for operation in interpreter._get_ops_details()].count("DELEGATE")

@@ -19,18 +19,12 @@ from kgan.errors import UserError
 from kgan.filters import included
 from kgan.pictures import images
 
-MODELS = commands.DEFINE_paths(
-    "models", [], "The .tflite files, separated by commas; the first is what others relate to."
+MODELS = commands.shared(
+    commands.DEFINE_paths, "models", "The .tflite files, separated by commas; the first is what others relate to."
 )
 THREADS = flags.DEFINE_list("threads", ["1", "2"], "How many threads each may use; several numbers give several rows.")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "How long to run them, in all.", lower_bound=0.0)
 OUTPUT = commands.shared(commands.DEFINE_path, "output", "A .json file for the figures; a chart (.png) goes beside it.")
-
-
-def model_path(name: str) -> Path:
-    """The file of that name, or the `.tflite` that comes with kgan."""
-    path = Path(name)
-    return path if path.exists() else included.tflite(name) or path
 
 
 def main() -> None:
@@ -41,7 +35,7 @@ def main() -> None:
         raise UserError(f"--threads holds numbers from 1 on, separated by commas, got {','.join(THREADS.value)}.")
     if OUTPUT.value and Path(OUTPUT.value).suffix != ".json":
         raise UserError(f"--output names a .json file, got {OUTPUT.value}.")
-    models, threads = [model_path(name) for name in MODELS.value], [int(count) for count in THREADS.value]
+    models, threads = [included.find_tflite(name) for name in MODELS.value], [int(count) for count in THREADS.value]
     rows = latency.measure(models, threads, SECONDS.value)
     print(latency.table(rows))
     if OUTPUT.value:

@@ -28,11 +28,9 @@ kernel for, is not kept, and the command ends with 2.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 
 from kgan import commands, files
@@ -42,7 +40,7 @@ from kgan.export import export, export_generator, recipes, serving
 from kgan.export.recipes import USUAL
 from kgan.filters import card as cards
 from kgan.filters import included
-from kgan.pictures import emoji, folders, images
+from kgan.pictures import samples
 
 MODEL = shared(DEFINE_path, "model", "The generator, a .keras file with its .json card beside it.")
 OUTPUT = shared(DEFINE_path, "output", "The folder to write to.")
@@ -66,43 +64,12 @@ NAME = flags.DEFINE_string("name", None, "With --serving: what the model is call
 NOISE = flags.DEFINE_enum(
     "noise", "constant", ["constant", "input"], "Of a generator: kept in the file, or given at each run."
 )
-IMAGES = DEFINE_path("images", None, "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji.")
+IMAGES = shared(
+    DEFINE_path, "images", "A folder of pictures to verify on, 8 of them. Default: 8 of the embedded emoji."
+)
 
 PICTURES = 8
 MOST = 200  # pictures to calibrate on: more change nothing
-
-
-def verification_pictures(folder: str | None) -> list[np.ndarray]:
-    """Eight pictures, evenly spaced, from `folder` (all where it holds fewer) or from the embedded test emoji."""
-    if folder is None:
-        pictures = emoji.load("fluent3d", "test")
-        return [pictures[i] for i in _spread(len(pictures), PICTURES)]
-    return _pictures(folder, PICTURES)
-
-
-def calibration_pictures(folder: str | None) -> list[np.ndarray]:
-    """At most `MOST` pictures, evenly spaced, from `folder`; none without one."""
-    return [] if folder is None else _pictures(folder, MOST)
-
-
-def _pictures(folder: str, most: int) -> list[np.ndarray]:
-    """At most `most` pictures of a folder, evenly spaced; those that cannot be read are named and left out."""
-    listing = folders.look(folder)
-    print(listing)
-    pictures = []
-    for i in _spread(len(listing.pictures), most):
-        try:
-            pictures.append(images.read(listing.pictures[i]))
-        except UserError as error:
-            print(f"Left out. {error}", file=sys.stderr)
-    if not pictures:
-        raise UserError(f"No picture in {folder} can be read.") if listing.pictures else listing.none()
-    return pictures
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """The indices of `most` among `count` pictures, evenly spaced; of all where there are fewer."""
-    return sorted({i * count // most for i in range(most)}) if count else []
 
 
 def main() -> None:
@@ -138,7 +105,8 @@ def write(model: Path, output: str, names: list[str], saved_model: bool, half_ke
         if card and card.kind == "generator":
             measurements = export_generator(model, output, names, saved_model, NOISE.value, half_keras)
         else:
-            pictures, calibration = verification_pictures(IMAGES.value), calibration_pictures(CALIBRATION.value)
+            pictures = samples.of_folder(IMAGES.value, PICTURES) if IMAGES.value else samples.of_emoji(PICTURES)
+            calibration = samples.of_folder(CALIBRATION.value, MOST) if CALIBRATION.value else []
             measurements = export(model, output, pictures, SIZE.value, names, saved_model, half_keras, calibration)
     except verify.VerificationError as error:
         print(verify.table(error.measurements))

@@ -50,7 +50,10 @@ def main() -> None:
     picture_filter = load_for_photos(MODEL.value)
     if picture_filter.size:
         height, width = picture_filter.size
-        print(f"{MODEL.value} accepts {width} x {height} pixels only: pictures are resized to that.")
+        larger = (
+            "larger pictures are done in tiles of that" if picture_filter.card.tiles else "pictures are resized to that"
+        )
+        print(f"{MODEL.value} accepts {width} x {height} pixels only: {larger}.")
     settings = CROP.value, PASTE.value, SIZE.value, TILE.value, LABEL.value, MEGAPIXELS.value
     summary = photos.translate_files(picture_filter, INPUT.value, OUTPUT.value, *settings)
     if len(summary.written) == 1:

@@ -18,8 +18,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from kgan import memory
 from kgan.engine import cost
-from kgan.engine.cost import Cost, resident
+from kgan.engine.cost import Cost
 from kgan.errors import UserError
 from kgan.types import Batch, Tensor
 
@@ -34,7 +35,7 @@ else:
 __all__ = [
     *("BACKEND", "Batches", "Compiled", "Cost", "Forward", "Losses", "Terms", "apply", "convolution_rate"),
     *("device_name", "exactly", "forward", "gather", "gradients", "gradients_through", "injected", "input_gradients"),
-    *("normal", "own_share", "read", "resident", "scope", "slowdown", "steps_per_call", "to_host"),
+    *("normal", "own_share", "read", "scope", "slowdown", "steps_per_call", "to_host"),
     *("uniform", "versions"),
 ]
 
@@ -186,7 +187,7 @@ class Compiled:
     def cost(self, *several: Batches) -> Cost:
         """What one step of such a call takes, as the backend counts its own graph; traces, runs nothing."""
         operations, tensors = self._step.cost(*several)
-        held = resident() + cost.ENGINE_COPIES if device_name() == "cpu" else self._on_device
+        held = memory.peak() + cost.ENGINE_COPIES if device_name() == "cpu" else self._on_device
         return Cost(operations, tensors, held)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -27,15 +26,6 @@ class Cost(NamedTuple):
     operations: float
     tensors: float
     held: float
-
-
-def resident() -> float:
-    """Bytes of main memory that this process held at most until now; 0 where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def peak(graph: Any) -> float:

@@ -46,7 +46,9 @@ class Card:
       sha256: of the file that the card was written with, see `digest`; while that replaces another, of the other too,
         behind it. Without any, as in cards of version 0.1.0, `export` may have one.
       training: steps, settings and data, for people.
-      export: recipe, sha256, versions and verification of an exported file.
+      export: recipe, sha256, versions and verification of an exported file. Where it looks at each pixel's
+        neighbourhood alone, "tiles": how many pixels far, and what sides are to be a multiple of, so that pictures
+        larger than its fixed size can be done in tiles: `kgan.pictures.tiling.exact`.
     """
 
     name: str = "filter"
@@ -70,6 +72,12 @@ class Card:
         path = path_of(model)
         files.write_json(path, dataclasses.asdict(self))
         return path
+
+    @property
+    def tiles(self) -> tuple[int, int] | None:
+        """(margin, unit) of its tiles, None where they would not give what the whole gives."""
+        margin, unit = self.export.get("tiles") or (0, 0)
+        return (margin, unit) if unit and self.size and 2 * margin < min(self.size) else None
 
     def describes(self, model: Path) -> bool:
         """Whether this is the card of the file as it is, and not of one that a killed process did not put there."""
@@ -227,7 +235,10 @@ def _is_training(value: object) -> bool:
 
 
 def _is_export(value: object) -> bool:
-    return isinstance(value, dict) and ("sha256" not in value or _is_digest(value["sha256"]))
+    if not isinstance(value, dict) or not _is_digest(value.get("sha256", "0" * 64)):
+        return False
+    tiles = value.get("tiles", [1, 1])
+    return isinstance(tiles, list) and len(tiles) == 2 and all(map(_is_side, tiles))
 
 
 # Of each field, what it should be, and whether a value of JSON is that.
@@ -247,5 +258,5 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "range": ("[-1.0, 1.0]", lambda value: value == [-1, 1] and not any(isinstance(x, bool) for x in value)),
     "sha256": ("a list of digests of 64 digits", lambda value: isinstance(value, list) and all(map(_is_digest, value))),
     "training": ("an object, its validation an object of numbers, kid among them", _is_training),
-    "export": ("an object, its sha256 a digest of 64 digits", _is_export),
+    "export": ("an object, its sha256 a digest of 64 digits, its tiles two whole numbers", _is_export),
 }

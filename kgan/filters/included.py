@@ -34,6 +34,11 @@ def tflite(model: str | Path) -> Path | None:
     return path if _is_name(model) and path.is_file() else None
 
 
+def find_tflite(model: str | Path) -> Path:
+    """The .tflite of an included filter where `model` is its name and it has one, else `model` itself as a path."""
+    return tflite(model) or Path(model)
+
+
 def _is_name(model: str | Path) -> bool:
     """A file or folder that is there goes before an included model of the same name."""
     return str(model) in names() and not Path(model).exists()

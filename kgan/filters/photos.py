@@ -45,8 +45,9 @@ def translate(
       paste: with faces, blend them back into the picture.
       size: side of a crop in pixels; by default what the filter accepts or was trained at.
       tile: where the filter does not stream, pictures with a longer side than this are done in tiles that overlap
-        (`kgan.pictures.tiling`), each by its own statistics. A filter that streams needs none, and one of a single size
-        gets the whole picture fitted into it: the result is as small.
+        (`kgan.pictures.tiling`), each by its own statistics. A filter that streams needs none. One of a single size
+        does larger pictures in tiles of that size where its card says that they give what the whole gives; else the
+        whole picture is fitted into it, and the result is as small.
       label: what is to be drawn, "hair=blonde" or numbers, for a filter that takes one.
       people: the faces, as `find_faces` gives them, where they are known.
 
@@ -130,9 +131,15 @@ def _plan(picture_filter: Filter, crop: str, paste: bool, size: int | None, tile
 
 def _apply(picture_filter: Filter, image: np.ndarray, tile: int | None) -> np.ndarray:
     """Filter uint8 [H, W, 3]: fitted where the filter takes one size only, in tiles where that is the only way."""
-    if picture_filter.size:
-        return _fitted(picture_filter, image, picture_filter.size)
     height, width = image.shape[:2]
+    if picture_filter.size:
+        tiles, (rows, columns) = picture_filter.card.tiles, picture_filter.size
+        if tiles is None or height < rows or width < columns:
+            return _fitted(picture_filter, image, picture_filter.size)
+        margin, unit = tiles
+        added = [(0, -side % unit) for side in (height, width)]
+        whole = np.pad(image, (*added, (0, 0)), mode="reflect")
+        return tiling.exact(picture_filter, whole, picture_filter.size, margin, unit)[:height, :width]
     if picture_filter.streams:
         return picture_filter(image)
     if tile is not None and max(height, width) > tile:

@@ -31,6 +31,7 @@ from kgan.layers.batch import Dropout
 from kgan.layers.color import Colored, Lightness
 from kgan.layers.normalization import AdaIN, AdaLIN
 from kgan.layers.whole import Core, Statistics
+from kgan.pictures.tiling import Span, spans
 from kgan.types import Tensor
 
 WHOLE, WHOLE_ON_JAX = 512**2, 256**2  # pixels of a picture that is not worth cutting into tiles
@@ -182,6 +183,17 @@ class Plan:
 
 class _Unknown(Exception):
     """A network that cannot be cut: it has a layer of which nothing is known."""
+
+
+def margin(network: keras.Model) -> tuple[int, int] | None:
+    """(margin, unit) of a network that looks at nothing but each pixel's neighbourhood, for `tiling.exact`.
+
+    None where a layer takes statistics of the whole map, as instance normalization does, or cannot be understood.
+    """
+    cut = None if all(network.inputs[0].shape[1:3]) else plan(network)
+    if cut is None or len(cut.stretches) > 1 or any(looks_at_all(step.layer) for step in cut.stretches[0].maps):
+        return None
+    return cut.stretches[0].margin, cut.stretches[0].unit
 
 
 def plan(network: keras.Model) -> Plan | None:
@@ -341,27 +353,6 @@ class _Planner:
                 if isinstance(step.layer, own.CAM) and step.outputs[1] in wanted:
                     raise _Unknown
         return steps[::-1]
-
-
-Span: TypeAlias = tuple[int, int, int, int]
-
-
-def spans(length: int, core: int, margin: int, unit: int, even: bool) -> list[Span]:
-    """(start, stop, low, high) of tiles along a side: cores [low, high) share it out, each in a tile [start, stop).
-
-    All tiles are equally long, or one is the whole side. A core is `margin` away from the ends of its tile, but for the
-    ends of the picture. All numbers are multiples of `unit`, as `length` is.
-
-    Args:
-      even: cores are as long as each other, `core` at most; else a tile is `core` + 2 `margin` for all lengths.
-    """
-    if even:
-        core = math.ceil(length / math.ceil(length / core) / unit) * unit
-    tile = core + 2 * margin
-    if length <= tile:
-        return [(0, length, 0, length)]
-    starts = [(min(max(0, low - margin), length - tile), low) for low in range(0, length, core)]
-    return [(start, start + tile, low, min(low + core, length)) for start, low in starts]
 
 
 class Tile:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
@@ -55,3 +57,50 @@ def tiled(picture_filter: Callable[[np.ndarray], np.ndarray], image: np.ndarray,
             place = np.s_[top : top + tile, left : left + tile]
             result[place] += picture_filter(image[place]) * (down[:, None] * across)[..., None]
     return np.round(result).astype(np.uint8)
+
+
+Span: TypeAlias = tuple[int, int, int, int]
+
+
+def spans(length: int, core: int, margin: int, unit: int, even: bool) -> list[Span]:
+    """(start, stop, low, high) of tiles along a side: cores [low, high) share it out, each in a tile [start, stop).
+
+    All tiles are equally long, or one is the whole side. A core is `margin` away from the ends of its tile, but for the
+    ends of the picture. All numbers are multiples of `unit`, as `length` is.
+
+    Args:
+      even: cores are as long as each other, `core` at most; else a tile is `core` + 2 `margin` for all lengths.
+    """
+    if even:
+        core = math.ceil(length / math.ceil(length / core) / unit) * unit
+    tile = core + 2 * margin
+    if length <= tile:
+        return [(0, length, 0, length)]
+    starts = [(min(max(0, low - margin), length - tile), low) for low in range(0, length, core)]
+    return [(start, start + tile, low, min(low + core, length)) for start, low in starts]
+
+
+def exact(
+    picture_filter: Callable[[np.ndarray], np.ndarray],
+    image: np.ndarray,
+    size: tuple[int, int],
+    margin: int,
+    unit: int,
+) -> np.ndarray:
+    """Run a filter that takes one size over a larger picture, with the result that the whole would have.
+
+    Args:
+      picture_filter: uint8 [*size, 3] to the same. It looks `margin` pixels far at most, and no farther.
+      image: uint8 [H, W, 3], H and W multiples of `unit`, and no smaller than `size`.
+      size: height and width of a tile, more than 2 `margin`.
+      margin: as `kgan.filters.streaming.margin` says, with `unit`.
+    """
+    rows, columns = (
+        spans(length, side - 2 * margin, margin, unit, even=False)
+        for length, side in zip(image.shape, size, strict=False)
+    )
+    result = np.empty_like(image)
+    for (top, bottom, low, high), (left, right, first, last) in product(rows, columns):
+        tile = picture_filter(image[top:bottom, left:right])
+        result[low:high, first:last] = tile[low - top : high - top, first - left : last - left]
+    return result

@@ -24,7 +24,7 @@ from kgan.filters import included, loading, photos, streaming
 from kgan.filters.card import Card
 from kgan.labels import Group, Labels, LabelSet
 from kgan.layers.batch import draw_shapes
-from kgan.pictures import images
+from kgan.pictures import images, tiling
 from kgan.systems import cyclegan, onesided, pix2pix, stargan, ugatit
 from kgan.types import Tensor
 
@@ -160,13 +160,13 @@ def test_networks_that_cannot_be_cut(tmp_path: Path) -> None:
 
 
 def test_spans_by_hand() -> None:
-    assert streaming.spans(100, 100, 8, 4, even=True) == [(0, 100, 0, 100)]
-    assert streaming.spans(120, 80, 8, 4, even=True) == [(0, 76, 0, 60), (44, 120, 60, 120)]
+    assert tiling.spans(100, 100, 8, 4, even=True) == [(0, 100, 0, 100)]
+    assert tiling.spans(120, 80, 8, 4, even=True) == [(0, 76, 0, 60), (44, 120, 60, 120)]
     # Two cores of 80 and one of 40, all in tiles of 96.
-    assert streaming.spans(200, 80, 8, 4, even=False) == [(0, 96, 0, 80), (72, 168, 80, 160), (104, 200, 160, 200)]
+    assert tiling.spans(200, 80, 8, 4, even=False) == [(0, 96, 0, 80), (72, 168, 80, 160), (104, 200, 160, 200)]
     for length in range(4, 400, 12):
         for even in (True, False):
-            tiles = streaming.spans(length, 64, 12, 4, even)
+            tiles = tiling.spans(length, 64, 12, 4, even)
             assert [low for _, _, low, _ in tiles] == [0, *(high for *_, high in tiles[:-1])]
             assert tiles[-1][3] == length and len({stop - start for start, stop, _, _ in tiles}) == 1
             for start, stop, low, high in tiles:
@@ -240,3 +240,59 @@ def test_jax_compiles_nothing_for_another_size() -> None:
     assert done.returncode == 0, done.stderr
     first, second = map(int, done.stdout.split())
     assert first > 10 and second == 0
+
+
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A network for phones with batch normalization, as .keras of any size and as .tflite of 96 x 96 pixels."""
+    from kgan.export import export
+
+    path = tmp_path_factory.mktemp("phone") / "phone.keras"
+    network = randomized(onesided.build_generator(onesided.Settings(filters=8, residual_blocks=1, norm="batch")))
+    network.save(path)
+    Card(name="phone", image_size=96, batch_norm="moving").write(path)
+    export(path, path.parent, [gradient(96, 96)], 96, ["float32"], saved_model=False)
+    return path, path.with_name("phone_float32.tflite")
+
+
+def test_a_fixed_size_in_tiles_gives_what_the_whole_gives(phone: tuple[Path, Path]) -> None:
+    whole, tiles = kgan.load(phone[0]), kgan.load(phone[1])
+    margin, unit = tiles.card.tiles or (0, 0)
+    assert tiles.size == (96, 96) and unit == 4 and 8 < margin < 48
+    rng = np.random.default_rng(0)
+    for height, width in ((150, 210), (97, 96)):
+        picture = images.resize(rng.integers(0, 256, (height // 6, width // 6, 3), np.uint8), (height, width))
+        (result,) = photos.translate(tiles, picture)
+        expected = whole(picture)
+        assert result.shape == expected.shape == picture.shape and expected.std() > 20
+        assert np.abs(result.astype(int) - expected).max() <= 1
+
+
+def test_too_small_a_picture_is_fitted(phone: tuple[Path, Path]) -> None:
+    (result,) = photos.translate(kgan.load(phone[1]), gradient(60, 200))
+    assert result.shape == (29, 96, 3)  # the long side becomes that of the filter
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_only_what_takes_no_statistics_of_the_picture_is_done_in_tiles(norm: str) -> None:
+    network = onesided.build_generator(onesided.Settings(filters=8, residual_blocks=1, norm=norm))
+    assert (streaming.margin(network) is None) == (norm == "instance")
+
+
+def test_a_filter_with_statistics_is_fitted_and_never_cut(light_tflite: Path) -> None:
+    light = kgan.load(light_tflite)
+    assert light.size == (32, 32) and light.card.tiles is None
+    (result,) = photos.translate(light, gradient(64, 96))
+    assert result.shape == (21, 32, 3)
+
+
+@pytest.fixture(scope="module")
+def light_tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network for phones with instance normalization, as .tflite of 32 x 32 pixels."""
+    from kgan.export import export
+
+    path = tmp_path_factory.mktemp("light") / "light.keras"
+    randomized(onesided.build_generator(onesided.Settings(filters=8, residual_blocks=1))).save(path)
+    Card(name="light", image_size=32).write(path)
+    export(path, path.parent, [gradient(32, 32)], 32, ["float32"], saved_model=False)
+    return path.with_name("light_float32.tflite")
