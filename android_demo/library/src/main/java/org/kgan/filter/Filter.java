@@ -85,12 +85,17 @@ public final class Filter implements Closeable {
         }
     }
 
+    /** The card of a filter, without opening the model. */
+    public static Card card(AssetManager assets, String name) throws FilterException {
+        byte[] text = read(assets, name + ".json", "Copy the card that lies beside the .tflite to the app's assets too.");
+        return new Card(new String(text, StandardCharsets.UTF_8), name.substring(name.lastIndexOf('/') + 1) + ".json");
+    }
+
     private Filter(AssetManager assets, String name, Hardware hardware, int threads, ExecutorService thread)
             throws FilterException {
         String file = name.substring(name.lastIndexOf('/') + 1) + ".tflite";
         byte[] model = read(assets, name + ".tflite", "Copy it to the app's assets.");
-        byte[] text = read(assets, name + ".json", "Copy the card that lies beside the .tflite to the app's assets too.");
-        card = new Card(new String(text, StandardCharsets.UTF_8), file.replace(".tflite", ".json"));
+        card = card(assets, name);
         final ModelFile shapes = ModelFile.ofFilter(model, file);
         card.check(model, shapes, file);
         byte[] faces = read(assets, DETECTOR, "It comes with kgan: copy it to the app's assets.");

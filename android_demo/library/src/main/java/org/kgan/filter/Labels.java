@@ -144,6 +144,41 @@ public final class Labels {
         return named;
     }
 
+    /** What a label in words says of a group, null where nothing. */
+    public String answer(String words, Group group) {
+        for (String part : words.split(",", -1)) {
+            int equals = part.indexOf('=');
+            String name = equals < 0 ? "" : part.substring(0, equals).trim();
+            if (name.equals(sets.get(group.set) + "." + group.name) || name.equals(group.name) && group == first(name)) {
+                return part.substring(equals + 1).trim();
+            }
+        }
+        return null;
+    }
+
+    /** The label in words with another answer for one group: those of its set keep theirs, those of others go. */
+    public String answered(String words, Group changed, String answer) {
+        StringBuilder text = new StringBuilder();
+        for (Group group : groups) {
+            String before = answer(words, group);
+            String value = group == changed ? answer : before == null && !optional ? group.answers.get(0) : before;
+            if (group.set == changed.set && value != null) {
+                text.append(text.length() > 0 ? "," : "").append(sets.get(group.set)).append('.');
+                text.append(group.name).append('=').append(value);
+            }
+        }
+        return text.toString();
+    }
+
+    private Group first(String name) {
+        for (Group group : groups) {
+            if (group.name.equals(name)) {
+                return group;
+            }
+        }
+        return null;
+    }
+
     /** A label of the first set in words: "hair=black,eyes=blue". */
     public String example() {
         StringBuilder text = new StringBuilder();

@@ -1,5 +1,6 @@
 package org.kgan.filter;
 
+import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
@@ -85,8 +86,13 @@ public final class CardTest {
                 + "\"optional\": false}";
         Labels read = new Card(CARD.replace("\"labels\": null", "\"labels\": " + labels), "anime.json").labels;
         assertEquals(7, read.width);
-        org.junit.Assert.assertArrayEquals(
+        assertArrayEquals(
                 new float[] {0, 0, 0, 0, 1, 0, 1}, read.vector("smile=no,b.hair=green"), 0);
+        String answered = read.answered("b.hair=green,smile=no", read.groups.get(1), "yes");
+        assertEquals("b.smile=yes,b.hair=green", answered);
+        assertEquals("a.hair=blue", read.answered(answered, read.groups.get(0), "blue"));
+        assertEquals("b.smile=yes,b.hair=red", read.answered("a.hair=blue", read.groups.get(2), "red"));
+        assertEquals(null, read.answer("b.hair=green", read.groups.get(0)));
         for (final String words : new String[] {"hair=red", "smile=yes", "a.hair=red,smile=yes", "b.hair=blue,smile=no"}) {
             final Labels all = read;
             FilterException error = assertThrows(words, FilterException.class, new ThrowingRunnable() {
