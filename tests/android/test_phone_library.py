@@ -24,6 +24,10 @@ def test_the_goldens_hold_a_face_seen_at_once_with_a_margin_and_in_a_tile(tmp_pa
     assert faces.detect(images.read(phone.ROOT / "docs/onesided.png")[:, :320])
 
 
+def test_the_golden_image_of_the_instrumented_test_has_the_networks_size() -> None:
+    assert phone.golden_image().shape == (128, 128, 3)
+
+
 def test_java_draws_the_same(tmp_path: Path) -> None:
     for tool in ("javac", "mvn"):
         if not shutil.which(tool):

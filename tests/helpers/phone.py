@@ -1,6 +1,7 @@
 """What kgan makes of some pictures, written for the Java tests of android_demo: arrays and goldens.json.
 
-By hand: `python -m helpers.phone FOLDER` in tests/, then `mvn -f ../android_demo/pom.xml test -Dgolden=FOLDER`.
+By hand, in tests/: `python -m helpers.phone FOLDER`, then `mvn -f ../android_demo/pom.xml test -Dgolden=FOLDER`. And
+`python -m helpers.phone FILE.png` writes what a phone with the included filter should draw.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from kgan.errors import UserError
 from kgan.filters import card as cards
-from kgan.filters import included, photos
+from kgan.filters import included, loading, photos
 from kgan.filters.card import Card
 from kgan.filters.loading import Filter
 from kgan.pictures import faces, images, tiling
@@ -257,5 +258,16 @@ def _custom() -> bytes:
     return bytes(builder.Output())
 
 
+def golden_image() -> np.ndarray:
+    """What the included filter draws of all of the sample photo, uint8 [128, 128, 3]."""
+    (image,) = photos.translate(loading.load(_tflite(BUNDLED[0])), astronaut(), crop="none")
+    return image
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    target = Path(sys.argv[1])
+    if target.suffix == ".png":
+        target.parent.mkdir(parents=True, exist_ok=True)
+        images.write(target, golden_image())
+    else:
+        write(target)
