@@ -218,10 +218,10 @@ def build_apk(output: Path, filters: list[Path], application_id: str = "", build
     shutil.move(aligned, output)
     pages = " and ".join(f"{step // 1024} KB" for step in alignments(maven))
     names, size = ", ".join(model.stem for model in filters), output.stat().st_size / 1e6
+    print(f"{output}: {size:.1f} MB, {facts['applicationId']}, with {names}. Signed with the debug key, verified.")
     print(
-        f"{output}: {size:.1f} MB, {facts['applicationId']}, with {names}. Signed with the debug key, aligned, verified. "
-        f"TensorFlow Lite's libraries are aligned to {pages}; Google Play asks for 16 KB: this APK is for side-loading, "
-        "the Gradle build for the store."
+        f"TensorFlow Lite's libraries are aligned to {pages}, and Google Play asks for 16 KB: this APK is for "
+        "side-loading, the Gradle build for the store."
     )
 
 
