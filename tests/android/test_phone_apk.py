@@ -39,11 +39,15 @@ def copied(folder: Path, model: Path) -> Path:
     return Path(shutil.copy(model, folder))
 
 
-@pytest.fixture(scope="module")
-def apk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def skip_without_tools() -> None:
     missing = [tool for tool in make_apk.TOOLS if not shutil.which(tool)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}: apt install {' '.join(sorted(set(make_apk.TOOLS.values())))}")
+
+
+@pytest.fixture(scope="module")
+def apk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    skip_without_tools()
     output = Path(tmp_path_factory.mktemp("apk")) / "anime.apk"
     try:
         make_apk.build_apk(output, [ANIME, HAIR], ID)

@@ -106,6 +106,7 @@ public final class PhotoActivity extends Activity implements Panel.Listener, Vie
             return;
         }
         panel.say(getString(R.string.drawing));
+        enableResult(false); // of the choice before
         studio.draw(photo.picture, choice, new Studio.Listener() {
             @Override
             public void drawn(Picture picture, Filter filter, long milliseconds) {
@@ -126,8 +127,12 @@ public final class PhotoActivity extends Activity implements Panel.Listener, Vie
     private void finished(Picture picture) {
         result = picture;
         compare.show(before, picture == null ? null : Bitmaps.bitmap(picture));
-        findViewById(R.id.save).setEnabled(picture != null);
-        findViewById(R.id.share).setEnabled(picture != null);
+        enableResult(picture != null);
+    }
+
+    private void enableResult(boolean there) {
+        findViewById(R.id.save).setEnabled(there);
+        findViewById(R.id.share).setEnabled(there);
     }
 
     @Override
