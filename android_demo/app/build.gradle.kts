@@ -14,6 +14,9 @@ abstract class PackAssets : DefaultTask() {
     @get:InputFiles
     abstract val models: ConfigurableFileCollection
 
+    @get:InputFiles
+    abstract val cards: ConfigurableFileCollection
+
     @get:InputFile
     abstract val detector: RegularFileProperty
 
@@ -27,12 +30,9 @@ abstract class PackAssets : DefaultTask() {
     fun pack() {
         val root = folder.get().asFile
         root.deleteRecursively()
-        for (model in models) {
-            val card = model.resolveSibling(model.nameWithoutExtension + ".json")
-            require(card.isFile) { "$model has no card $card: copy it from where the filter was exported." }
-            for (file in listOf(model, card)) {
-                file.copyTo(root.resolve("filters/${file.name}"))
-            }
+        for (file in models + cards) {
+            require(file.isFile) { "There is no $file: a filter is a .tflite with its card beside it, as exported." }
+            file.copyTo(root.resolve("filters/${file.name}"))
         }
         detector.get().asFile.copyTo(root.resolve("blazeface_short_range.tflite"))
         sample.get().asFile.copyTo(root.resolve("sample.png"))
@@ -41,6 +41,7 @@ abstract class PackAssets : DefaultTask() {
 
 val packAssets = tasks.register<PackAssets>("packAssets") {
     models.from(filters)
+    cards.from(filters.map { it.resolveSibling(it.nameWithoutExtension + ".json") })
     detector.set(kgan.resolve("kgan/assets/blazeface_short_range.tflite"))
     sample.set(kgan.resolve("docs/onesided.png"))
 }

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from helpers.phone import ROOT
+from helpers import phone
+from helpers.phone import ROOT, make_apk, skip_without_tools
 
 from kgan.errors import UserError
 from kgan.filters import card as cards
 
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_apk", ROOT / "android_demo/make_apk.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make_apk = load()
 ANIME, HAIR = make_apk.bundled()
 ID = "com.example.anime"
 
@@ -37,12 +27,6 @@ def copied(folder: Path, model: Path) -> Path:
     folder.mkdir(exist_ok=True)
     shutil.copy(cards.path_of(model), folder)
     return Path(shutil.copy(model, folder))
-
-
-def skip_without_tools() -> None:
-    missing = [tool for tool in make_apk.TOOLS if not shutil.which(tool)]
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}: apt install {' '.join(sorted(set(make_apk.TOOLS.values())))}")
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +146,20 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("kgan: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_operation_that_no_phone_has_is_named(tmp_path: Path) -> None:
+    model = tmp_path / "odd.tflite"
+    model.write_bytes(phone.custom_model())
+    cards.Card(size=(8, 8), sha256=(cards.digest(model)[1],)).write(model)
+    with pytest.raises(UserError, match=r"odd\.tflite cannot be loaded by LiteRT: .*Flipped"):
+        make_apk.check(model)
+
+
+def test_a_filter_of_any_size_is_refused(tmp_path: Path) -> None:
+    model = copied(tmp_path, ANIME)
+    card = cards.read(model)
+    assert card is not None
+    dataclasses.replace(card, size=None).write(model)
+    with pytest.raises(UserError, match="phones need one size: export it with --size"):
+        make_apk.check(model)

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from android.test_phone_apk import make_apk, skip_without_tools
+from helpers.phone import make_apk, skip_without_tools
 
 from kgan.errors import UserError
 from kgan.pictures import images

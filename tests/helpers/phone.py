@@ -6,10 +6,13 @@ By hand, in tests/: `python -m helpers.phone FOLDER`, then `mvn -f ../android_de
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -27,6 +30,24 @@ from kgan.pictures import faces, images, tiling
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = ["onesided_selfie2anime", "stargan_animefaces_utkface"]
+
+
+def _load_make_apk() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_apk", ROOT / "android_demo/make_apk.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_apk = _load_make_apk()
+
+
+def skip_without_tools() -> None:
+    """Skip the test where a tool of `make apk` is missing."""
+    missing = [tool for tool in make_apk.TOOLS if not shutil.which(tool)]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}: apt install {' '.join(sorted(set(make_apk.TOOLS.values())))}")
 
 
 def astronaut() -> np.ndarray:
@@ -228,7 +249,7 @@ def _models(goldens: Goldens) -> None:
         goldens.add("models", model=str(path), card=str(cards.path_of(path)), height=card.size[0], label=label)
     goldens.values["detector"] = str(faces.MODEL)
     goldens.values["custom"] = "custom.tflite"
-    (goldens.folder / "custom.tflite").write_bytes(_custom())
+    (goldens.folder / "custom.tflite").write_bytes(custom_model())
 
 
 def _tflite(name: str) -> Path:
@@ -237,7 +258,7 @@ def _tflite(name: str) -> Path:
     return path
 
 
-def _custom() -> bytes:
+def custom_model() -> bytes:
     """A model of one operation that TensorFlow Lite does not have, "Flipped"."""
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM

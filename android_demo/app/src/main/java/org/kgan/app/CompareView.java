@@ -38,6 +38,10 @@ public final class CompareView extends View {
         invalidate();
     }
 
+    private boolean compares() {
+        return before != null && after != null;
+    }
+
     float place() {
         return place;
     }
@@ -87,7 +91,7 @@ public final class CompareView extends View {
 
     @Override
     public boolean onTouchEvent(MotionEvent event) {
-        if (after == null || frame.width() == 0) {
+        if (!compares() || frame.width() == 0) {
             return false;
         }
         switch (event.getActionMasked()) {
@@ -122,13 +126,13 @@ public final class CompareView extends View {
 
     @Override
     public CharSequence getAccessibilityClassName() {
-        return "android.widget.SeekBar";
+        return compares() ? "android.widget.SeekBar" : "android.widget.ImageView";
     }
 
     @Override
     public void onInitializeAccessibilityNodeInfo(AccessibilityNodeInfo info) {
         super.onInitializeAccessibilityNodeInfo(info);
-        if (after != null) {
+        if (compares()) {
             int percent = AccessibilityNodeInfo.RangeInfo.RANGE_TYPE_PERCENT;
             info.setRangeInfo(AccessibilityNodeInfo.RangeInfo.obtain(percent, 0, 100, 100 * place));
             info.addAction(AccessibilityNodeInfo.AccessibilityAction.ACTION_SCROLL_FORWARD);

@@ -40,13 +40,14 @@ final class FrameCamera {
     private static final long FRAME = 640 * 480;
     private static final long PHOTO = 12000000;
 
+    private static Handler thread;
+
     private final Context context;
     private final boolean front;
     private final int display; // degrees by which the display is turned
     private final Listener listener;
     private final Handler main = new Handler(Looper.getMainLooper());
-    private final HandlerThread thread = new HandlerThread("kgan camera");
-    private Handler handler;
+    private final Handler handler = thread();
     private CameraDevice device; // this and what follows are the thread's own
     private CameraCaptureSession session;
     private ImageReader frames;
@@ -63,13 +64,24 @@ final class FrameCamera {
         this.listener = listener;
     }
 
+    /** The thread of all cameras: on it one is given back before the next is opened. */
+    private static Handler thread() {
+        if (thread == null) {
+            HandlerThread started = new HandlerThread("kgan camera");
+            started.start();
+            thread = new Handler(started.getLooper());
+        }
+        return thread;
+    }
+
     /** Open the camera; the permission is there. */
     void open() {
-        thread.start();
-        handler = new Handler(thread.getLooper());
         handler.post(new Runnable() {
             @Override
             public void run() {
+                if (closed) {
+                    return;
+                }
                 try {
                     start();
                 } catch (CameraAccessException error) {
@@ -97,7 +109,7 @@ final class FrameCamera {
         StreamConfigurationMap map = facts.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP);
         long most = Math.min(PHOTO, Sizes.largest(Runtime.getRuntime().maxMemory()));
         frames = reader(map, ImageFormat.YUV_420_888, FRAME, FRAME * 4, 2);
-        photos = reader(map, ImageFormat.JPEG, most, most, 1);
+        photos = reader(map, ImageFormat.JPEG, most, most, 2); // acquireLatestImage wants two
         frames.setOnImageAvailableListener(new ImageReader.OnImageAvailableListener() {
             @Override
             public void onImageAvailable(ImageReader reader) {
@@ -129,16 +141,23 @@ final class FrameCamera {
 
             @Override
             public void onDisconnected(CameraDevice lost) {
-                device = lost;
-                fail();
+                lose(lost);
             }
 
             @Override
             public void onError(CameraDevice broken, int error) {
-                device = broken;
-                fail();
+                lose(broken);
             }
         }, handler);
+    }
+
+    private void lose(CameraDevice lost) {
+        device = lost;
+        if (closed) {
+            release();
+        } else {
+            fail();
+        }
     }
 
     /** The camera on the wanted side, or else any. */
@@ -326,12 +345,5 @@ final class FrameCamera {
         }
         frames = null;
         photos = null;
-        // A camera that was asked for and has not opened yet is still to come, on this thread: it ends a little later.
-        handler.postDelayed(new Runnable() {
-            @Override
-            public void run() {
-                thread.quitSafely();
-            }
-        }, 5000);
     }
 }
