@@ -1,4 +1,4 @@
-# make demo, make test, make test-all, make lint, make bench, make verify, make clean. Needs Python 3.11 or 3.12; makes .venv by itself.
+# make demo, test, test-all, lint, bench, verify, apk, clean. Needs Python 3.11 or 3.12; makes .venv by itself.
 
 SUITABLE := import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 # The first that is there and runs: a version manager's shim may be there and not run. Or say make PYTHON=/path/to/python.
@@ -16,7 +16,7 @@ NO_PACKAGES := pip could not install the packages, for the reason above. Is the 
 "No matching distribution" means that one is not made for this Python and machine; kgan compiles none.
 fail = { echo 'kgan: $(1)' >&2; exit 1; }
 
-.PHONY: demo test test-all lint bench verify clean
+.PHONY: demo test test-all lint bench verify apk clean
 
 demo: .venv/installed
 	@$(BIN)/python -m kgan.commands.demo --output=demo
@@ -44,8 +44,12 @@ verify: .venv/installed
 	@$(BIN)/python -m kgan.export.runtimes.install
 	@$(BIN)/python -m kgan verify --json=build/verify.json --plot=build/verify.png
 
+# make apk FILTER=runs/anime/exported/generator_ab_dynamic.tflite APP_ID=com.example.anime; see docs/phone.md
+apk: .venv/installed
+	@$(BIN)/python android_demo/make_apk.py --app_id='$(APP_ID)' $(FILTER)
+
 clean:
-	rm -rf .venv build dist demo kgan.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf android_demo/build .venv build dist demo kgan.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find kgan export configs tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps, written when everything is installed: a second run installs nothing.

@@ -106,10 +106,11 @@ def test_after_a_failure_the_next_run_goes_on(project: Path) -> None:
     assert make(project, "demo")[0] == 0
 
 
-def test_continuous_integration_installs_a_browser_and_runs_make_test() -> None:
+def test_continuous_integration_installs_what_tests_need_and_runs_make_test() -> None:
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", script], check=True)
     commands = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
-    assert [*commands[:2], commands[-1]] == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "exec make test"]
-    assert commands[2].startswith("if ") and commands[3].endswith("|| true") and commands[4:-1] == ["fi"]
+    assert commands[:2] == ["set -euo pipefail", 'cd "$(dirname "$0")/.."']
+    assert commands[-1] == "exec make test"
+    assert all(line.endswith("|| true") for line in commands if line.lstrip().startswith("apt-get"))
