@@ -170,14 +170,15 @@ class Settings:
 def build_connectors(pairs: Sequence[tuple[Tensor, Tensor]], seed: int = 0) -> keras.Model:
     """Maps of the student [B, h, w, C] to their means [B, K], with as many channels as the teacher's map of the pair.
 
-    Inputs and outputs are {"0": ..., "1": ...}, in the order of the pairs (student's map, teacher's map).
+    Inputs and outputs are {"map0": ..., "map1": ...}, in the order of the pairs (student's map, teacher's map).
     """
     initial, inputs, means = Initial(seed), {}, {}
     for i, (ours, theirs) in enumerate(pairs):
-        x = inputs[str(i)] = keras.Input((None, None, ours.shape[-1]), name=f"map{i}")
+        name = f"map{i}"
+        x = inputs[name] = keras.Input((None, None, ours.shape[-1]), name=name)
         kernel = initial.kernel()
         x = keras.layers.Conv2D(theirs.shape[-1], 1, kernel_initializer=kernel, name=f"connector{i}")(x)
-        means[str(i)] = keras.layers.GlobalAveragePooling2D(name=f"mean{i}")(x)
+        means[name] = keras.layers.GlobalAveragePooling2D(name=f"mean{i}")(x)
     return keras.Model(inputs, means, name="connectors")
 
 
@@ -298,8 +299,8 @@ class Distillation(System):
         if settings.channel_weight:
             means = self.connectors(ours["maps"], training=True)
             each = [
-                ops.mean(ops.square(at_least_float32(mean) - spatial_mean(theirs["maps"][i])))
-                for i, mean in means.items()
+                ops.mean(ops.square(at_least_float32(mean) - spatial_mean(theirs["maps"][name])))
+                for name, mean in means.items()
             ]
             terms["channels"] = settings.channel_weight * sum(each)
         return terms
@@ -384,8 +385,8 @@ def maps_inside(network: keras.Model, names: Sequence[str], whose: str) -> list[
 
 
 def with_maps(network: keras.Model, maps: Sequence[Tensor]) -> keras.Model:
-    """The same network, which also returns "maps", {"0": [B, h, w, C], ...}."""
-    named_maps = {str(i): x for i, x in enumerate(maps)}
+    """The same network, which also returns "maps", {"map0": [B, h, w, C], ...}."""
+    named_maps = {f"map{i}": x for i, x in enumerate(maps)}
     return keras.Model(network.input, {"image": image_of(network.output), "maps": named_maps})
 
 

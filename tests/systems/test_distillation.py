@@ -123,7 +123,7 @@ def test_channels_by_hand(negative: str) -> None:
     system.connectors.set_weights([np.zeros((1, 1, 4, 2), np.float32), np.float32([0.25, 0.25])])
     x = ops.full((1, 16, 16, 3), 0.25)
     taught, learned = system.taught(x), system.learned(x)
-    np.testing.assert_allclose(ops.convert_to_numpy(taught["maps"]["0"]), 0.75)
+    np.testing.assert_allclose(ops.convert_to_numpy(taught["maps"]["map0"]), 0.75)
     np.testing.assert_allclose(ops.convert_to_numpy(taught["image"]), -0.25)
     assert floats(system.student_losses(learned, taught))["channels"] == pytest.approx(2 * (0.75 - 0.25) ** 2)
     before = [np.array(ops.convert_to_numpy(v)) for v in system.connectors.weights]
