@@ -225,9 +225,9 @@ CHANNELS: dict[str, Any] = {"channel_weight": 1.0, "channel_layers": ("block1_ad
     "name, data",
     [
         ("one folder", Unlabelled(root="emoji:google")),
-        ("pairs", Paired(root="emoji:fluent3d:google")),
-        ("labels", Labelled(root="emoji:google:twitter")),
-        ("online", Unpaired(root="emoji:fluent3d:google")),
+        pytest.param("pairs", Paired(root="emoji:fluent3d:google"), marks=pytest.mark.slow),
+        pytest.param("labels", Labelled(root="emoji:google:twitter"), marks=pytest.mark.slow),
+        pytest.param("online", Unpaired(root="emoji:fluent3d:google"), marks=pytest.mark.slow),
     ],
 )
 def test_a_resumed_run_ends_in_the_same_bytes(
