@@ -49,7 +49,7 @@ class Settings:
       pixel_weight: of |student - teacher|.
       ssim_weight: of 1 - SSIM.
       features: which network's maps the next losses compare, each map scaled to a mean square of about 1: "lite0",
-        which comes with kgan, taps 0 to 3 at a 4th to a 32nd of the size; or "vgg16", some fifty times slower, taps 0
+        which comes with kgan, taps 0 to 3 at a 4th to a 32nd of the size; or "vgg16", many times slower, taps 0
         to 4 from the full size to a 16th.
       feature_weight, feature_taps: of |map of student - map of teacher|, each tap's mean added up.
       gram_weight, gram_taps: of |Gram of student - Gram of teacher|, likewise: how often which features go together,

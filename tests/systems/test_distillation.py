@@ -16,9 +16,11 @@ from keras import ops
 import kgan
 from kgan.data import Labelled, Paired, Unlabelled, Unpaired
 from kgan.errors import UserError
+from kgan.export import operations, recipes, tflite
 from kgan.filters import card as cards
 from kgan.labels import Group, Labels, LabelSet
 from kgan.layers import AppendLabel
+from kgan.litert import Model
 from kgan.pretrained import lite0
 from kgan.students import build
 from kgan.systems import cyclegan, onesided, stargan
@@ -324,3 +326,17 @@ def test_teachers_that_cannot_be(tmp_path: Path, negative: str, labelled: str) -
     cards.Card(multiple=12, smallest=24).write(negative)
     with pytest.raises(UserError, match=r"multiples of 12 px from 24 on: system\.image_size is 16"):
         create(negative)
+
+
+def test_students_are_exported(tmp_path: Path) -> None:
+    """Batch normalization is inside the convolutions: there is nothing left to multiply. A label is a second input."""
+    network = build(Settings(**TINY), label_size=2)
+    random, path = np.random.default_rng(0), tmp_path / "student.tflite"
+    network.set_weights([random.uniform(0.5, 1, each.shape) / each.shape[-1] for each in network.get_weights()])
+    path.write_bytes(tflite.convert(network, (16, 16), recipes.get("float32")))
+    image, label = random.uniform(-1, 1, (1, 16, 16, 3)).astype("f4"), np.float32([[0, 1]])
+    (drawn,) = Model(path).named({"image": image, "label": label}).values()
+    wanted = ops.convert_to_numpy(network({"image": image, "label": label}, training=False)["image"])
+    np.testing.assert_allclose(drawn, wanted, atol=1e-5)
+    counts, _ = operations.contents(path.read_bytes())
+    assert counts["CONV_2D"] == 6 and not {"RSQRT", "SUB", "MEAN"} & counts.keys()
