@@ -197,6 +197,8 @@ class Distillation(System):
 
         if settings.online:
             self.teacher_system = settings.online.create(steps, seed, labels)
+            if self.teacher_system.kind != "filter":
+                raise UserError("system.online must make pictures of pictures, and this system draws them of noise.")
             self._teacher = next(iter(self.teacher_system.generators().values()))
         else:
             self._teacher = load_teacher(settings)

@@ -23,7 +23,7 @@ from kgan.layers import AppendLabel
 from kgan.litert import Model
 from kgan.pretrained import lite0
 from kgan.students import build
-from kgan.systems import cyclegan, onesided, stargan
+from kgan.systems import cyclegan, onesided, stargan, stylegan
 from kgan.systems.distillation import Distillation, Settings
 from kgan.systems.system import Stage
 from kgan.training import Config, Training, checkpoint
@@ -215,6 +215,12 @@ def test_a_teacher_that_grows_has_its_student_grow() -> None:
     assert Settings(teacher="x", online=None).stages(4) == (Stage(0, 0, 128, 4),)
     critic = stargan.Settings(image_size=16, discriminator_layers=2, n_critic=3)
     assert Settings(image_size=16, online=critic).batches_per_step == 3
+
+
+def test_a_teacher_that_learns_along_makes_pictures_of_pictures() -> None:
+    noise = stylegan.Settings(image_size=16, latent_size=4, mapping_layers=1, filters=16, filters_most=4)
+    with pytest.raises(UserError, match=r"system\.online must make pictures of pictures"):
+        Settings(**PLAIN, online=noise).create(10, 0)
 
 
 # --- in the loop -------------------------------------------------------------------------------------------------
