@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 from keras import ops
 
 from kgan import engine
@@ -68,6 +69,47 @@ WASSERSTEIN = Objective(  # Arjovsky et al. 2017, arXiv 1701.07875
 def l1(x: Tensor, y: Tensor) -> Tensor:
     """Mean over all elements of |x - y|."""
     return ops.mean(ops.abs(at_least_float32(x) - at_least_float32(y)))
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Structural similarity of pictures [B, H, W, C] in [-1, 1]: the mean over places and channels, 1 where equal.
+
+    As `kgan.metrics.similarity.ssim` has it: moments under a Gaussian window of 11 x 11 pixels, sigma 1.5, where it
+    lies in the picture as a whole. Source: Wang et al. 2004, doi:10.1109/TIP.2003.819861.
+    """
+    x, y = at_least_float32(x) + 1, at_least_float32(y) + 1
+    luminance, contrast = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of pixels in [0, 2]
+    mean_x, mean_y, xx, yy, xy = (_windowed(moment) for moment in (x, y, x * x, y * y, x * y))
+    variances, covariance = xx + yy - mean_x * mean_x - mean_y * mean_y, xy - mean_x * mean_y
+    of_means = (2 * mean_x * mean_y + luminance) / (mean_x * mean_x + mean_y * mean_y + luminance)
+    return ops.mean(of_means * (2 * covariance + contrast) / (variances + contrast))
+
+
+def _windowed(x: Tensor) -> Tensor:
+    """Gaussian means [B, H - 10, W - 10, C], by products of matrices: a fifth of a convolution's time on a CPU."""
+    weights = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    rows, columns = (
+        ops.convert_to_tensor(sum(weights[i] * np.eye(side - 10, side, i) for i in range(11)), x.dtype)
+        for side in x.shape[1:3]
+    )
+    return ops.einsum("vw,bhwc->bhvc", columns, ops.einsum("gh,bhwc->bgwc", rows, x))
+
+
+def gram(x: Tensor) -> Tensor:
+    """How much two channels go together: [B, H, W, C] to [B, C, C], their mean product over all places, over C.
+
+    Source: Gatys et al. 2016, doi:10.1109/CVPR.2016.265, divided by C H W as Johnson et al. 2016, arXiv 1603.08155.
+    """
+    _, height, width, channels = x.shape
+    flat = ops.reshape(at_least_float32(x), (-1, height * width, channels))
+    return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / (channels * height * width)
+
+
+def total_variation(x: Tensor) -> Tensor:
+    """Mean squared difference of pixels that lie one below the other, and the same side by side: [B, H, W, C]."""
+    x = at_least_float32(x)
+    return _square_mean(x[:, 1:] - x[:, :-1]) + _square_mean(x[:, :, 1:] - x[:, :, :-1])
 
 
 def binary_cross_entropy(logits: Tensor, label: bool) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import types
+from typing import Any
+
 import keras
 
 from kgan.blocks import Initial, Norm, conv, residual_block, tanh, transposed
@@ -140,8 +143,27 @@ def patch_discriminator(
     return conv(x, 1, 4, name="logits", initial=initial, pad=1)
 
 
+# What `phone` is made of, by name. The same names of tf_keras make the same network.
+KERAS = types.SimpleNamespace(
+    Conv2D=keras.layers.Conv2D,
+    ReLU=keras.layers.ReLU,
+    Add=keras.layers.Add,
+    NearestUpsampling2D=NearestUpsampling2D,
+    DepthToSpace2D=DepthToSpace2D,
+    tanh=tanh,
+)
+
+
 def phone(
-    x: Tensor, channels: int, filters: int, blocks: int, *, initial: Initial, norm: Norm, use_bias: bool = True
+    x: Tensor,
+    channels: int,
+    filters: int,
+    blocks: int,
+    *,
+    initial: Initial,
+    norm: Norm,
+    use_bias: bool = True,
+    layers: Any = KERAS,
 ) -> Tensor:
     """A network that phones run fast: [B, H, W, C] to [B, H, W, channels] in [-1, 1]; H and W multiples of 4.
 
@@ -153,22 +175,23 @@ def phone(
       filters: width at half the size; twice as wide at a quarter.
       blocks: residual blocks of two 3x3 convolutions.
       use_bias: of the convolutions that a norm follows.
+      layers: classes by name, of Keras 3 or of tf_keras.
     """
 
     def conv_norm(x: Tensor, filters: int, kernel_size: int, name: str, strides: int = 1, relu: bool = True) -> Tensor:
         kernel = initial.kernel()
-        layer = keras.layers.Conv2D(
+        layer = layers.Conv2D(
             filters, kernel_size, strides, "same", use_bias=use_bias, kernel_initializer=kernel, name=f"{name}_conv"
         )
         x = norm(layer(x), f"{name}_norm")
-        return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+        return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
     x = conv_norm(x, filters, 6, "stem", strides=2)  # [B, H/2, W/2, F]
     x = conv_norm(x, 2 * filters, 3, "down", strides=2)  # [B, H/4, W/4, 2 F]
     for i in range(1, blocks + 1):
         y = conv_norm(x, 2 * filters, 3, f"block{i}_1")
-        x = keras.layers.Add(name=f"block{i}_add")([x, conv_norm(y, 2 * filters, 3, f"block{i}_2", relu=False)])
-    x = NearestUpsampling2D(name="up")(x)
+        x = layers.Add(name=f"block{i}_add")([x, conv_norm(y, 2 * filters, 3, f"block{i}_2", relu=False)])
+    x = layers.NearestUpsampling2D(name="up")(x)
     x = conv_norm(x, filters, 3, "up")  # [B, H/2, W/2, F]
-    x = keras.layers.Conv2D(4 * channels, 3, padding="same", kernel_initializer=initial.kernel(), name="image_conv")(x)
-    return tanh(DepthToSpace2D(name="image_pixels")(x))  # [B, H, W, channels]
+    x = layers.Conv2D(4 * channels, 3, padding="same", kernel_initializer=initial.kernel(), name="image_conv")(x)
+    return layers.tanh(layers.DepthToSpace2D(name="image_pixels")(x))  # [B, H, W, channels]

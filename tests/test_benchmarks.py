@@ -5,19 +5,27 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from benchmarks import __main__ as main
-from benchmarks import alone, data, export, metrics, straightforward, training
+from benchmarks import alone, compression, data, export, metrics, straightforward, training
 from kgan.errors import UserError
 from kgan.export import recipes
+from kgan.filters import card as cards
+from kgan.filters.card import Card
+from kgan.pictures import emoji
 from kgan.pretrained import weights
-from kgan.systems import cyclegan, ugatit
+from kgan.students import build
+from kgan.systems import cyclegan, distillation, ugatit
 
 TINY = {
     "light": True,
@@ -169,3 +177,56 @@ def test_bench_prints_tables_and_writes_json(
 def test_an_unknown_part_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no benchmark 'speed': --only takes some of training, straightforward, "):
         main.bench(["speed"], tmp_path / "bench.json")
+
+
+# --- compression -------------------------------------------------------------------------------------------------
+
+
+def a_student(norm: str = "batch") -> keras.Model:
+    """Its weights, and the statistics of its norms, are drawn at random."""
+    student = build(distillation.Settings(filters=4, residual_blocks=2, norm=norm))
+    random = np.random.default_rng(0)
+    student.set_weights([random.uniform(0.2, 1, weight.shape) / weight.shape[-1] for weight in student.get_weights()])
+    return student
+
+
+def test_the_same_function_builds_the_network_of_other_layers() -> None:
+    """In tf_keras' place Keras 3, of which what the network is made of looks alike; the norms are folded."""
+    student, picture = a_student(), np.random.default_rng(1).uniform(-1, 1, (1, 16, 24, 3)).astype(np.float32)
+    weights = compression.folded(student)
+    assert list(weights) == [
+        *("stem_conv", "down_conv", "block1_1_conv", "block1_2_conv", "block2_1_conv", "block2_2_conv"),
+        *("up_conv", "image_conv"),
+    ]
+    network = compression.twin(keras, weights, (16, 24))
+    wanted = ops.convert_to_numpy(student(picture, training=False)["image"])
+    assert np.ptp(wanted) > 0.05
+    np.testing.assert_allclose(ops.convert_to_numpy(network(picture, training=False)), wanted, atol=1e-5)
+    with pytest.raises(UserError, match=r"student is no student for phones with system\.norm=batch"):
+        compression.folded(a_student("instance"))
+
+
+def test_compression_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
+    with pytest.raises(UserError, match=r"tensorflow_model_optimization is missing: pip install 'kgan\[compress\]'"):
+        compression.packages()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_model_optimization") is None,
+    reason="tensorflow-model-optimization is not installed: pip install kgan[compress]",
+)
+def test_compression(tmp_path: Path) -> None:
+    cards.write_both(tmp_path / "student.keras", Card(), lambda path: a_student().save(path))
+    emoji.unpack(tmp_path / "pairs", "paired")
+    folders = [f"--{name}={tmp_path}/pairs/{name}/A" for name in ("train", "test")]
+    command = [sys.executable, "-m", "benchmarks.compression", f"--model={tmp_path}/student.keras", *folders]
+    done = subprocess.run([*command, "--size=32", "--steps=2"], capture_output=True, text=True, check=True)
+    rows = done.stdout.splitlines()[1:]
+    assert [row[:32].strip() for row in rows] == [
+        *("afterwards: float32", "afterwards: dynamic_wi8_afp32", "afterwards: static_convs"),
+        *("afterwards: static_wi8_ai8", "trained: quantization-aware", "trained: pruned", "trained: clustered"),
+    ]
+    assert all(float(row.split()[-2]) > 10 for row in rows)

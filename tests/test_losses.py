@@ -20,9 +20,14 @@ from kgan.losses import (
     between,
     binary_cross_entropy,
     gradient_penalty,
+    gram,
     l1,
     l2,
+    ssim,
+    total_variation,
 )
+from kgan.metrics import similarity
+from kgan.pictures import images
 
 REAL, FAKE = [3.0, 0.5], [-2.0, 1.0]
 LOG2 = np.log(2.0)
@@ -186,3 +191,34 @@ def test_penalty_of_a_float16_critic_is_float32() -> None:
     penalty = gradient_penalty(lambda x: critic(ops.cast(x, "float32")), ops.cast(x, "float16"))
     assert keras.backend.standardize_dtype(penalty.dtype) == "float32"
     assert float(penalty) == pytest.approx(999.0**2, rel=1e-2)
+
+
+# --- pictures that should be alike -------------------------------------------------------------------------------
+
+
+def test_ssim_by_hand() -> None:
+    """1 for equal pictures; of two flat ones only the means count, in [0, 2], with C1 = (0.01 * 2)^2."""
+    noise = _tensor(np.random.default_rng(0).uniform(-1, 1, (2, 16, 20, 3)))
+    assert float(ssim(noise, noise)) == pytest.approx(1, abs=1e-6)
+    black, grey = _tensor(np.full((1, 12, 12, 3), -1.0)), _tensor(np.zeros((1, 12, 12, 3)))
+    assert float(ssim(black, grey)) == pytest.approx(4e-4 / (1 + 4e-4), rel=1e-4)
+    assert float(ssim(grey, -0.5 + grey)) == pytest.approx((2 * 0.5 + 4e-4) / (1 + 0.25 + 4e-4), rel=1e-4)
+
+
+def test_ssim_is_the_one_that_evaluation_measures() -> None:
+    random = np.random.default_rng(1)
+    x = random.integers(0, 256, (24, 16, 3), np.uint8)
+    y = np.clip(x + random.normal(0, 40, x.shape), 0, 255).astype(np.uint8)
+    ours = ssim(_tensor(images.to_float(x)[None], "float64"), _tensor(images.to_float(y)[None], "float64"))
+    assert float(ours) == pytest.approx(similarity.ssim(x, y), abs=1e-5)
+
+
+def test_gram_by_hand() -> None:
+    """Pixels [1, 2] and [3, 0]: channel 0 with itself 1 + 9, with channel 1 2 + 0; over 2 channels and 2 pixels."""
+    x = _tensor([[[[1, 2], [3, 0]]]])
+    np.testing.assert_allclose(ops.convert_to_numpy(gram(x)), np.array([[[10, 2], [2, 4]]]) / 4)
+
+
+def test_total_variation_by_hand() -> None:
+    """Rows [0, 1], [0, 3]: down 0 and 2, hence (0 + 4) / 2; to the right 1 and 3, hence (1 + 9) / 2."""
+    assert float(total_variation(_tensor([[[[0], [1]], [[0], [3]]]]))) == 2 + 5

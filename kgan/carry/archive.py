@@ -53,12 +53,12 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     with quiet():
         from kgan.carry.copies import Copies, weight
         from kgan.settings import expanded
-        from kgan.training.config import check, open_data, stages
+        from kgan.training.config import check, open_data, resolved, stages
     output, limit = Path(output), int(limit_mb * MB)
     if output.is_dir():
         raise UserError(f"--output={output} is a folder: name the archive to write, such as {output / 'run.tar'}.")
     check(config)
-    config = expanded(config)
+    config = resolved(expanded(config))
     largest = max(stages(config), key=lambda stage: stage.image_size)
     reader = open_data(config.replace("data", memory="stream"), largest)
     print(*reader.summary(), sep="\n", flush=True)
@@ -127,9 +127,18 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
 def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     """Put the trained networks that a training reads into `folder`; returns settings that name where they are.
 
-    Those are Inception where it measures, and for a new run the filters that it begins with.
+    Those are Inception where it measures, a student's teacher, and for a new run the filters that it begins with.
     """
+    from kgan.filters import card, included
     from kgan.pretrained import inception, weights
+
+    if name := getattr(config.system, "teacher", ""):
+        (folder / "teacher").mkdir()
+        teacher = included.find(name)
+        for path in (teacher, card.path_of(teacher)):
+            if path.is_file():
+                shutil.copyfile(path, folder / "teacher" / path.name)
+        config = config.replace("system", teacher=f"teacher/{teacher.name}")
 
     if config.training.evaluate_every and not weights.present(inception.NAME):
         print("Inception's weights are missing here and will be there: KID, FID and match will not be measured.")
@@ -139,7 +148,8 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()
-    generators = sorted(Path(config.training.init_from).glob("generator*.keras"))
+    generators = sorted(Path(config.training.init_from).glob("[!.]*.keras"))
+    generators = [path for path in generators if not path.name.startswith("best_")]
     if not generators:
         raise UserError(f"training.init_from={config.training.init_from}: there is no generator in that folder.")
     for path in generators:
@@ -167,21 +177,21 @@ def _check(open_copies: Callable[[], Reader], labels: Labels | None) -> None:
 
 def source(config: Config) -> str:
     """A config file of exactly these settings; a `UserError` where their classes are not all kgan's."""
-    imports = [f"from {module} import {name}" for module, name in sorted(set(_kinds(config)))]
-    function = ["def get_config() -> Config:", f"    return {_expression(config, '    ')}", ""]
+    imports = [f"import {module}" for module in sorted(set(_modules(config)))]  # several have a class Settings
+    function = ["def get_config() -> kgan.training.config.Config:", f"    return {_expression(config, '    ')}", ""]
     return "\n".join([f'"""The settings of {config.name}, as they were packed."""', "", *imports, "", "", *function])
 
 
-def _kinds(value: Any) -> Iterator[tuple[str, str]]:
-    """The module and the name of every dataclass in a setting; a `UserError` where one is not kgan's."""
+def _modules(value: Any) -> Iterator[str]:
+    """The module of every dataclass in a setting; a `UserError` where one is not kgan's."""
     if dataclasses.is_dataclass(value):
         module, name = type(value).__module__, type(value).__name__
         if not module.startswith("kgan."):
             raise UserError(f"The settings hold a {name} that is not kgan's own, and would not be there.")
-        yield module, name
+        yield module
         value = [getattr(value, field.name) for field in dataclasses.fields(value)]
     for each in value if isinstance(value, list | tuple) else ():
-        yield from _kinds(each)
+        yield from _modules(each)
 
 
 def _expression(value: Any, indent: str) -> str:
@@ -192,4 +202,4 @@ def _expression(value: Any, indent: str) -> str:
         return repr(value)
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     lines = [f"{indent}    {name}={_expression(each, indent + '    ')},\n" for name, each in fields.items()]
-    return f"{type(value).__name__}(\n{''.join(lines)}{indent})"
+    return f"{type(value).__module__}.{type(value).__name__}(\n{''.join(lines)}{indent})"

@@ -342,18 +342,25 @@ def image_of(outputs: Tensor | dict[str, Tensor]) -> Tensor:
     return outputs["image"] if isinstance(outputs, dict) else outputs
 
 
-def apply(
+def outputs(
     model: keras.Model, image: Tensor, label: Tensor | None = None, draws: dict[str, Tensor] | None = None
-) -> Tensor:
-    """The picture that a generator makes of [B, H, W, 3], and of a label [B, C] where it takes one.
+) -> Tensor | dict[str, Tensor]:
+    """What a generator returns of [B, H, W, 3], and of a label [B, C] where it takes one.
 
     Its optional inputs, dropout's `draws`, stay empty where none are given.
     """
     names = inputs_of(model)
     if len(names) == 1:
-        return image_of(model(image, training=False))
+        return model(image, training=False)
     tensors = {"image": image, "label": label, **(draws or {})}
-    return image_of(model({name: tensors.get(name) for name in names}, training=False))
+    return model({name: tensors.get(name) for name in names}, training=False)
+
+
+def apply(
+    model: keras.Model, image: Tensor, label: Tensor | None = None, draws: dict[str, Tensor] | None = None
+) -> Tensor:
+    """The picture [B, H, W, 3] among them."""
+    return image_of(outputs(model, image, label, draws))
 
 
 def _is_picture(shape: Any) -> bool:

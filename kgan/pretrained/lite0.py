@@ -59,7 +59,7 @@ def build(arrays: Mapping[str, np.ndarray], taps: tuple[int, ...]) -> keras.Mode
         return layers.ReLU(6.0, dtype=dtype)(x)
 
     picture = keras.Input((None, None, 3), dtype=dtype, name="picture")
-    x = layers.Rescaling(127.5 / 128, 0.5 / 128, dtype=dtype)(picture)  # (pixel - 127) / 128
+    x = picture * (127.5 / 128) + 0.5 / 128  # (pixel - 127) / 128
     x = relu6(conv(x, "stem", 2))  # [B, H/2, W/2, 32]
     maps: list[Tensor] = []
     block = 0

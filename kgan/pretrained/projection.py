@@ -39,7 +39,7 @@ def load(seed: int = 0) -> keras.Model:
         return y
 
     picture = keras.Input((None, None, 3), dtype=dtype, name="picture")
-    taps = [layers.Rescaling(scale, dtype=dtype)(tap) for scale, tap in zip(SCALES, lite0.load()(picture), strict=True)]
+    taps = [scale * tap for scale, tap in zip(SCALES, lite0.load()(picture), strict=True)]
     across_channels = [
         mix(tap, width, 1, f"channels{i}") for i, (tap, width) in enumerate(zip(taps, WIDTHS, strict=True))
     ]

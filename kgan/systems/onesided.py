@@ -14,13 +14,11 @@ import math
 import keras
 from keras import ops
 
-from kgan import engine
-from kgan.blocks import Initial, Norm, conv
+from kgan import engine, students
+from kgan.blocks import Initial, conv
 from kgan.errors import UserError
 from kgan.labels import Labels
-from kgan.layers import BatchNormalization, InstanceNormalization
 from kgan.losses import HINGE, LSGAN, l1
-from kgan.networks import phone, resnet
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32
 from kgan.pretrained import projection
@@ -126,22 +124,7 @@ class Settings:
 
 def build_generator(settings: Settings, seed: int = 0, name: str = "generator_ab") -> keras.Model:
     """[B, H, W, 3] to {"image": [B, H, W, 3]}: a network for phones, or a ResNet with resize-convolutions."""
-    image = keras.Input((None, None, 3), name="image")
-    initial = Initial(seed)
-
-    def instance_norm(x: Tensor, name: str) -> Tensor:
-        return InstanceNormalization(name=name)(x)
-
-    def batch_norm(x: Tensor, name: str) -> Tensor:
-        return BatchNormalization(momentum=0.98, name=name)(x)
-
-    norm: Norm = batch_norm if settings.norm == "batch" else instance_norm
-    arguments = (image, 3, settings.filters, settings.residual_blocks)
-    if settings.generator == "phone":
-        x = phone(*arguments, initial=initial, norm=norm, use_bias=False)
-    else:
-        x, _ = resnet(*arguments, initial=initial, norm=norm, use_bias=False, upsampling="resize")
-    return keras.Model(image, {"image": x}, name=name)
+    return students.build(settings, 0, seed, name)
 
 
 def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator_b") -> keras.Model:

@@ -121,6 +121,8 @@ class System(keras.Model):
                 continue
             if isinstance(child, keras.Variable):
                 state[attribute] = child
+            elif isinstance(child, System):
+                state |= {f"{attribute}/{path}": variable for path, variable in child.state().items()}
             elif isinstance(child, keras.Layer | keras.optimizers.Optimizer):
                 for variable in child.variables:
                     path = (
@@ -132,9 +134,14 @@ class System(keras.Model):
         return state
 
     def networks(self) -> dict[str, keras.Model]:
-        """The networks that are trained, by attribute."""
-        models = sorted((name, child) for name, child in vars(self).items() if isinstance(child, keras.Model))
-        return {name: network for name, network in models if not name.startswith(("_", "ema_"))}
+        """The networks that are trained, by attribute; of a system inside, by the paths of its attributes."""
+        networks: dict[str, keras.Model] = {}
+        for name, child in sorted(vars(self).items()):
+            if isinstance(child, System):
+                networks |= {f"{name}/{path}": network for path, network in child.networks().items()}
+            elif isinstance(child, keras.Model) and not name.startswith(("_", "ema_")):
+                networks[name] = child
+        return networks
 
     def progress(self, terms: dict[str, float]) -> str:
         """What the progress bar says of a step: its loss."""

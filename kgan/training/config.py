@@ -106,6 +106,12 @@ def check(config: Any) -> None:
     config.check()
 
 
+def resolved(config: Config) -> Config:
+    """The same with what its settings must learn from files: a student's teacher, by its sha256."""
+    own = getattr(config.system, "resolved", None)
+    return dataclasses.replace(config, system=own()) if own else config
+
+
 def stages(config: Config) -> tuple[Stage, ...]:
     """The parts of a training, in order: the levels of a system that grows, or one stage for all."""
     own = getattr(config.system, "stages", None)

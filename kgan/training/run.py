@@ -27,7 +27,7 @@ from kgan.pretrained import inception, weights
 from kgan.quiet import quiet
 from kgan.systems.system import System
 from kgan.training import checkpoint
-from kgan.training.config import Config, Training, open_data, stages
+from kgan.training.config import Config, Training, open_data, resolved, stages
 from kgan.training.config import check as check_config
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
@@ -55,6 +55,7 @@ def train(config: Config, workdir: str | Path) -> Path:
       SystemExit: 128 + the signal's number, after SIGINT, SIGTERM or SIGHUP and a last checkpoint.
     """
     check_config(config)
+    config = resolved(config)
     workdir, training = Path(workdir), config.training
     validation = _validation(training)
     files.make_folder(workdir)
@@ -170,7 +171,7 @@ class _Run:
             reader = first if first and stage == levels[0] else open_data(self.config, stage)
             examples = reader.samples(self.config.training.samples)
             if self.validation:
-                self.validation.read(reader)
+                self.validation.read(reader, self.system)
             window = open_window(self.config, self.system, stage, reader, done)
             if done >= window.until:
                 return window, examples

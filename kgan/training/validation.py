@@ -37,13 +37,19 @@ class Validation:
         self.count = count
         self._weights = weights.find(inception.NAME, inception.SHA256)
 
-    def read(self, reader: Reader) -> None:
+    def read(self, reader: Reader, system: System) -> None:
         """Take the test pictures of a reader.
 
         Raises:
-          UserError: there are fewer than two.
+          UserError: there are fewer than two, or none of a domain that a generator of the system is judged by.
         """
         pictures = reader.validation(self.count)
+        missing = {stream for streams in system.judged().values() for stream in streams if stream} - pictures.keys()
+        if missing:
+            raise UserError(
+                "training.evaluate_every compares what is drawn with pictures that show how it should look, and the "
+                f"data has none ({', '.join(sorted(missing))}). Set training.evaluate_every=0."
+            )
         number = min(map(len, pictures.values()))
         if number < 2:
             raise UserError(

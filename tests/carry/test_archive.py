@@ -29,7 +29,7 @@ from kgan.data import Data, Labelled, Labelling, Paired, Unlabelled, Unpaired
 from kgan.errors import UserError
 from kgan.pictures import images
 from kgan.pretrained import weights
-from kgan.systems import cyclegan, ugatit
+from kgan.systems import cyclegan, distillation, ugatit
 from kgan.training import Config, Training, checkpoint
 from kgan.training.run import train
 
@@ -400,6 +400,19 @@ def test_what_else_a_training_reads(unpaired: Path, tmp_path: Path, monkeypatch:
     config.training.init_from = str(unpaired)
     with pytest.raises(UserError, match="there is no generator in that folder"):
         archive.pack(config, tmp_path / "x.tar")
+
+
+def test_a_students_teacher_travels(unpaired: Path, tmp_path: Path) -> None:
+    """Also one that comes with kgan, whose filters an archive lacks; it is the same by its sha256."""
+    settings = distillation.Settings(teacher="onesided_selfie2anime", image_size=16, filters=2)
+    config = Config("student", settings, Unpaired(root=str(unpaired)), Training(steps=1, batch_size=1))
+    archive.pack(config, tmp_path / "x.tar")
+    top = unpacked(tmp_path / "x.tar", tmp_path / "there")
+    assert names(top / "teacher") == {"onesided_selfie2anime.keras", "onesided_selfie2anime.json"}
+    packed = packed_config(top).system
+    assert packed.teacher == "teacher/onesided_selfie2anime.keras"
+    here = dataclasses.replace(packed, teacher=str(top / packed.teacher))
+    assert here.resolved() == here and here.teacher_sha256 == settings.resolved().teacher_sha256 != ""
 
 
 def test_long_names_are_room_too(tmp_path: Path) -> None:

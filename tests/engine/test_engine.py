@@ -27,14 +27,15 @@ Result = tuple[list[dict[str, float]], dict[str, np.ndarray], dict[str, np.ndarr
 
 FAST = ("ugatit", "cyclegan", "pix2pix", "stylegan")
 SLOW = (
-    *("ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "cyclegan_augment"),
-    *("onesided", "onesided_batch", "pix2pix_colorize", "stargan", "stylegan_wgan-gp"),
+    *("ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "cyclegan_augment", "onesided", "onesided_batch"),
+    *("distillation", "distillation_instance", "pix2pix_colorize", "stargan", "stylegan_wgan-gp"),
 )
 # Biases before a normalization have no gradient but rounding noise, which Adam turns into steps of any size.
 HIDDEN = {
     "ugatit": r"stem_conv|down\d_conv|encoder",
     "cyclegan": r"generator.*(stem|down\d|block\d|up\d)_conv|discriminator.*/conv[2-9]",
     "onesided": r"(?!)",  # no convolution before a normalization has a bias
+    "distillation": r"(?!)",
     "pix2pix": r"discriminator/conv[2-9]",
     "stargan": r"(?!)",  # its normalized convolutions have none
     "stylegan": r"(?!)",  # a ReLU stands between

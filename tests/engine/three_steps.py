@@ -40,7 +40,7 @@ if keras.backend.backend() == "jax":
 from kgan import engine
 from kgan.augmentation import DRAWS
 from kgan.labels import Group, Labels, LabelSet
-from kgan.systems import cyclegan, onesided, pix2pix, stargan, stylegan, ugatit
+from kgan.systems import cyclegan, distillation, onesided, pix2pix, stargan, stylegan, ugatit
 from kgan.systems.system import Stage, System
 
 keras.config.set_floatx("float64")
@@ -97,6 +97,28 @@ def a_onesided(**changes: Any) -> Case:
     draws = {f"augment_{name}": (BATCH, DRAWS) for name in ("real_b", "fake_b", "adversarial")}
     settings = onesided.Settings(image_size=SIZE, ema=0.9, colour_cells=4, identity_weight=5.0, **small, **changes)
     return Case(settings, two_domains, draws)
+
+
+def a_student(norm: str = "batch") -> Case:
+    """Every term, on Lite0, towards a teacher whose weights are the same on any engine."""
+    image = keras.Input((None, None, 3), name="image")
+    bent = keras.layers.Conv2D(3, 3, padding="same", activation="tanh", name="bent")
+    teacher = keras.Model(image, {"image": bent(image)})
+    teacher.set_weights([np.random.default_rng(1).normal(size=variable.shape) for variable in teacher.weights])
+    teacher.save(FOLDER / f"teacher_{norm}.keras")
+    settings = distillation.Settings(
+        teacher=str(FOLDER / f"teacher_{norm}.keras"),
+        image_size=SIZE,
+        filters=4,
+        residual_blocks=1,
+        norm=norm,
+        gram_weight=1.0,
+        variation_weight=1.0,
+        channel_weight=1.0,
+        channel_layers=("block1_add=bent",),
+        ema=0.9,
+    )
+    return Case(settings, two_domains, {})
 
 
 def a_pix2pix(**changes: Any) -> Case:
@@ -166,6 +188,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "cyclegan_at-once": lambda: dataclasses.replace(a_cyclegan("lsgan"), at_once=True),
     "onesided": a_onesided,
     "onesided_batch": lambda: a_onesided(norm="batch", augment=True),
+    "distillation": a_student,
+    "distillation_instance": lambda: a_student("instance"),
     "pix2pix": lambda: a_pix2pix(),
     "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
     "stargan": a_stargan,

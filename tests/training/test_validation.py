@@ -69,7 +69,7 @@ class System:
 @pytest.mark.usefixtures("colours")
 def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
     validated, reader, system = Validation(10), Reader(x=9, y=7), System()
-    validated.read(reader)
+    validated.read(reader, system)
     results = validated.measure(system, 3)
     assert system.numbers == [[0, 1, 2], [3, 4, 5], [6]]
     assert [measures["pictures"] for measures in results.values()] == [7, 7, 7]
@@ -84,7 +84,7 @@ def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
     # B is its input, so that each output's own input is the nearest; what A draws has nothing to do with it.
     assert results["b"]["match"] == 1 > results["a"]["match"] and "match" not in results["c"]
     assert abs(results["a"]["fid"]) < 1e-9 < results["b"]["fid"] and results["c"]["fid"] > 0
-    validated.read(Reader(x=2, y=2))  # a level later: other pictures
+    validated.read(Reader(x=2, y=2), system)  # a level later: other pictures
     assert abs(validated.measure(system, 3)["a"]["fid"]) < 1e-9
 
 
@@ -92,12 +92,18 @@ def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
 def test_too_few_pictures_and_pictures_of_no_numbers_are_refused() -> None:
     validated, system = Validation(10), System()
     with pytest.raises(UserError, match="there is 1: both compare sets of two"):
-        validated.read(Reader(x=9, y=1))
+        validated.read(Reader(x=9, y=1), system)
     reader = Reader(x=2, y=2)
     reader.pictures["y"][1, 0, 0, 0] = np.nan
-    validated.read(reader)
+    validated.read(reader, system)
     with pytest.raises(UserError, match="b draws what is no number"):
         validated.measure(system, 2)
+
+
+@pytest.mark.usefixtures("colours")
+def test_pictures_of_one_domain_alone_cannot_measure() -> None:
+    with pytest.raises(UserError, match=r"the data has none \(y\)\. Set training\.evaluate_every=0"):
+        Validation(10).read(Reader(x=9), System())
 
 
 def test_a_lower_kid_is_better_where_they_compare() -> None:
@@ -136,7 +142,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, count: int) -> None:
             self.count = count
 
-        def read(self, reader: Any) -> None:
+        def read(self, reader: Any, system: Any) -> None:
             assert reader.validation(self.count)
 
         def measure(self, system: Any, batch_size: int) -> dict[str, dict[str, float]]:
