@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -20,15 +21,25 @@ CONNECTIONS = 1000
 
 
 class Patient(H11Protocol):
-    """HTTP/1.1 over one connection, which is closed where the headers of its first request do not come."""
+    """HTTP/1.1 over one connection, which is closed where the headers of a request do not come to an end."""
+
+    patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(PATIENCE, self.hurry)
+        self.wait_for_headers()
 
-    def hurry(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.wait_for_headers()
+
+    def wait_for_headers(self) -> None:
+        if self.conn.their_state is not h11.IDLE:  # they are there
+            if self.patience:
+                self.patience.cancel()
+            self.patience = None
+        elif not self.patience:
+            self.patience = self.loop.call_later(PATIENCE, self.transport.close)
 
 
 def listening(host: str, port: int) -> socket.socket:

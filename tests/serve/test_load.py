@@ -110,11 +110,16 @@ def test_slow_clients_are_let_go_and_hold_up_nobody(monkeypatch: pytest.MonkeyPa
         client = Client(address)
         client.post(PATH, small_png)  # it is loaded
         start = time.monotonic()
-        with connection(address) as no_head, connection(address) as no_body:
+        with connection(address) as no_head, connection(address) as no_body, connection(address) as no_second:
             no_head.sendall(b"POST / HT")
+            no_second.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b'{"status":"ok"}'):
+                answer += no_second.recv(10_000)
+            no_second.sendall(b"GET /he")
             no_body.sendall(head(small_png) + small_png[:50])
             assert client.post(PATH, small_png).status_code == 200
-            assert no_head.recv(100) == b""
+            assert no_head.recv(100) == no_second.recv(100) == b""
             assert no_body.recv(1000).startswith(b"HTTP/1.1 408")
         assert time.monotonic() - start < 10
 
