@@ -19,6 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
+from ai_edge_litert import schema_py_generated as schema  # noqa: E402
+
 from kgan.errors import UserError  # noqa: E402
 from kgan.filters import card as cards  # noqa: E402
 from kgan.litert import Model  # noqa: E402
@@ -33,6 +35,9 @@ TOOLS = {
     "zipalign": "zipalign",
     "apksigner": "apksigner",
 }
+# The newest version of an operation in TensorFlow Lite 2.16.1, where today's exports have a newer one: read off
+# TensorFlow 2.16.1, which has the same kernels. It says "Didn't find op for builtin opcode".
+NEWEST = {schema.BuiltinOperator.FULLY_CONNECTED: ("FULLY_CONNECTED", 11)}
 DETECTOR = ROOT / "kgan/assets/blazeface_short_range.tflite"
 SAMPLE = ROOT / "docs/onesided.png"
 # Android Studio's own place, passwords and name, so that either build replaces the other on a phone.
@@ -68,6 +73,16 @@ def check(model: Path) -> None:
     shapes = [tuple(tensor["shape_signature"]) for tensor in Model(model, threads=1).inputs]
     if card.size is None or (1, *card.size, 3) not in shapes:
         raise UserError(f"{model} takes {shapes}, and phones need one size: export it with --size.")
+
+    operations = schema.Model.GetRootAs(model.read_bytes())
+    for i in range(operations.OperatorCodesLength()):
+        code = operations.OperatorCodes(i)
+        name, newest = NEWEST.get(code.BuiltinCode(), ("", code.Version()))
+        if code.Version() > newest:
+            raise UserError(
+                f"{model} has {name} in version {code.Version()}, and TensorFlow Lite 2.16.1, which make apk packs, "
+                f"has {newest}: export it with --recipes=float16, or build with Gradle, which packs LiteRT."
+            )
 
 
 def run(*command: str | Path) -> str:

@@ -163,3 +163,11 @@ def test_a_filter_of_any_size_is_refused(tmp_path: Path) -> None:
     dataclasses.replace(card, size=None).write(model)
     with pytest.raises(UserError, match="phones need one size: export it with --size"):
         make_apk.check(model)
+
+
+def test_an_operation_that_is_too_new_is_refused() -> None:
+    model = ROOT / "kgan/filters/ugatit_light_selfie2anime_64_dynamic_wi8_afp32.tflite"
+    with pytest.raises(UserError, match=r"has FULLY_CONNECTED in version 12, and TensorFlow Lite 2\.16\.1"):
+        make_apk.check(model)
+    for other in ("cyclegan_selfie2anime", *phone.BUNDLED):  # which TensorFlow 2.16.1 was seen to run
+        make_apk.check(ROOT / f"kgan/filters/{other}_dynamic_wi8_afp32.tflite")
