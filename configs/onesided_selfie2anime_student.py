@@ -3,7 +3,10 @@
     kgan train --config=onesided_selfie2anime_student --config.data.root=selfie2anime --workdir=runs/student
     kgan export --model=runs/student/student.keras --output=exported --images=selfie2anime/testA
 
-The root holds trainA, trainB, testA and testB; the student learns from trainA alone, and the others measure it.
+The root holds trainA, trainB, testA and testB; the student learns from trainA alone, and the others measure it. With
+--config.training.steps=700, nine minutes of a core, KID x 100 was 13.96 and match 0.74; the teacher, with twice the
+parameters and ten times the minutes, has 8.65 and 0.51, and the same network trained by One-sided for twelve 15.72 and
+0.27. The file in 8 bits keeps 54 dB.
 """
 
 from kgan.configs import student
