@@ -63,6 +63,15 @@ def test_static_recipes_keep_what_a_network_for_phones_draws(
     assert islands == ((1, 1) if name == "static_wi8_ai8" else (6, 6)) and measurement.operations["CONV_2D"] == 6
 
 
+def test_folded_batch_normalization_leaves_no_convolution_in_float(pictures: list[np.ndarray]) -> None:
+    """Such a convolution has the norm's name, and norms stay in float."""
+    network = build_generator(Settings(filters=8, residual_blocks=1, norm="batch"))
+    calibration = as_inputs([images.resize(each, SIZE) for each in pictures])
+    names = ("float32", "static_wi8_ai8", "static_wi8_ai8_norm_float")
+    whole, ints, floats = (len(tflite.convert(network, SIZE, recipes.get(name), calibration)) for name in names)
+    assert floats == ints < 0.6 * whole
+
+
 def test_full_generator_keeps_its_pictures(full: keras.Model, pictures: list[np.ndarray], tmp_path: Path) -> None:
     path = tmp_path / "filter.tflite"
     path.write_bytes(tflite.convert(full, SIZE, recipes.get("float32")))
