@@ -211,7 +211,7 @@ def chart(reports: Sequence[Report]) -> np.ndarray:
                 f"{report.file}, {each.lane}",
                 f"{figure(each.psnr or 0)}, floor {each.floor:g} dB" if each.psnr is not None else each.problem[:60],
                 each.psnr or 0.0,
-                (0.0, each.floor),
+                (each.floor, each.floor),
                 not each.problem,
             )
             for report in reports

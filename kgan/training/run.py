@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -211,7 +212,8 @@ class _Run:
         deadline = time.monotonic() + 60 * (training.minutes or math.inf)
         if done == 0:
             self.sample(done)
-        bar = tqdm(total=training.steps, initial=done, unit="step", dynamic_ncols=True, mininterval=1.0)
+        pace = 1.0 if sys.stderr.isatty() else 30.0  # seconds: a file has no need of a bar every second
+        bar = tqdm(total=training.steps, initial=done, unit="step", dynamic_ncols=True, mininterval=pace)
         with closing(self.log), _signals() as stopped:
             with bar:
                 while done < training.steps and not stopped() and (done == self.start or time.monotonic() < deadline):
