@@ -1,9 +1,10 @@
-"""`make apk` builds an app that Android takes, and refuses filters that it could not run."""
+"""`make apk` builds an app that Android takes, and refuses filters that it could not run; its screens answer."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -11,15 +12,20 @@ import sys
 import zipfile
 from pathlib import Path
 
+import flatbuffers
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from helpers import phone
 from helpers.phone import ROOT, make_apk, skip_without_tools
 
 from kgan.errors import UserError
 from kgan.filters import card as cards
+from kgan.filters import included
+from kgan.pictures import images
 
 ANIME, HAIR = make_apk.bundled()
 ID = "com.example.anime"
+DEMO = make_apk.HERE
 
 
 def copied(folder: Path, model: Path) -> Path:
@@ -116,7 +122,7 @@ def test_a_filter_without_its_card_is_refused(tmp_path: Path) -> None:
 def test_a_card_of_another_file_is_refused(tmp_path: Path) -> None:
     model = copied(tmp_path, ANIME)
     shutil.copy(cards.path_of(HAIR), cards.path_of(model))
-    with pytest.raises(UserError, match="is not the file that its card"):
+    with pytest.raises(UserError, match=r"is not the file that its card .* Copy both from where they were exported\.$"):
         make_apk.check(model)
 
 
@@ -165,9 +171,67 @@ def test_a_filter_of_any_size_is_refused(tmp_path: Path) -> None:
         make_apk.check(model)
 
 
-def test_an_operation_that_is_too_new_is_refused() -> None:
-    model = ROOT / "kgan/filters/ugatit_light_selfie2anime_64_dynamic_wi8_afp32.tflite"
+def test_an_operation_that_is_too_new_is_refused(tmp_path: Path) -> None:
+    model = copied(tmp_path, ANIME)
+    newer = schema.ModelT.InitFromPackedBuf(model.read_bytes(), 0)
+    dense = schema.OperatorCodeT()  # of U-GAT-IT in 8 bits
+    dense.builtinCode = dense.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    dense.version = 12
+    newer.operatorCodes.append(dense)
+    builder = flatbuffers.Builder(0)
+    builder.Finish(newer.Pack(builder), b"TFL3")
+    model.write_bytes(bytes(builder.Output()))
+    card = cards.read(model)
+    assert card is not None
+    dataclasses.replace(card, sha256=(cards.digest(model)[1],)).write(model)
     with pytest.raises(UserError, match=r"has FULLY_CONNECTED in version 12, and TensorFlow Lite 2\.16\.1"):
         make_apk.check(model)
-    for other in ("cyclegan_selfie2anime", *phone.BUNDLED):  # which TensorFlow 2.16.1 was seen to run
-        make_apk.check(ROOT / f"kgan/filters/{other}_dynamic_wi8_afp32.tflite")
+
+
+def test_the_included_filters_can_be_packed() -> None:
+    models = sorted(included.FOLDER.glob("*.tflite"))
+    assert {ANIME, HAIR} < set(models)
+    for model in models:
+        make_apk.check(model)
+
+
+def run(*command: str | Path, needs_network: bool = False) -> None:
+    result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    if needs_network and result.returncode and "ould not" in output:
+        pytest.skip("needs Maven Central, or the packages that an earlier run fetched from it")
+    assert result.returncode == 0, output[-6000:]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("apk")
+def test_the_screens_are_drawn_and_answer(tmp_path: Path) -> None:
+    """In Robolectric, on a desktop's JVM, from what was made on the way to the APK."""
+    fetched, classes, screens = (tmp_path / name for name in ("fetched", "classes", "screens"))
+    apk = DEMO / "build/apk"
+    pom = ("mvn", "-q", "-B", "-f", DEMO / "screens/pom.xml")
+    run(*pom, "dependency:copy@android", f"-DoutputDirectory={fetched}", needs_network=True)
+    run(*pom, "dependency:build-classpath", f"-Dmdep.outputFile={tmp_path / 'path'}", needs_network=True)
+    jars = [DEMO / "build/maven/android-all.jar", (tmp_path / "path").read_text()]
+    for archive in fetched.glob("*.aar"):
+        with zipfile.ZipFile(archive) as file:
+            jars.append(Path(file.extract("classes.jar", fetched / archive.stem)))
+    path = os.pathsep.join(map(str, [classes, *jars]))
+
+    folders = (DEMO / "screens/src", DEMO / "library/src/main/java", DEMO / "app/src/main/java", apk / "generated")
+    sources = [source for folder in folders for source in sorted(folder.rglob("*.java"))]
+    facts = classes / "com/android/tools/test_config.properties"
+    facts.parent.mkdir(parents=True)
+    screens.mkdir()
+    facts.write_text(
+        f"android_resource_apk={apk / 'unaligned.apk'}\nandroid_merged_manifest={apk / 'AndroidManifest.xml'}\n"
+        f"android_merged_assets={apk / 'assets'}\nandroid_custom_package=org.kgan.app\n"
+    )
+    run("javac", "-nowarn", "-encoding", "UTF-8", "-d", classes, "-cp", path, *sources)
+    offline = ("-Drobolectric.offline=true", f"-Drobolectric.dependency.dir={fetched}", f"-Dscreens={screens}")
+    run("java", *offline, "-cp", path, "org.junit.runner.JUnitCore", "org.kgan.app.ScreensTest")
+
+    drawn = {picture.stem: images.read(picture) for picture in screens.glob("*.png")}
+    assert drawn.keys() == {"photo", "photo_night", "labels_korean", "camera_refused"}
+    assert drawn["photo"].shape[0] > drawn["photo"].shape[1]
+    assert drawn["photo"][-4:].mean() > 200 > 100 > drawn["photo_night"][-4:, -400:].mean()  # light, and dark

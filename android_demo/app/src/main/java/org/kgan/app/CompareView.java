@@ -10,6 +10,7 @@ import android.util.AttributeSet;
 import android.view.KeyEvent;
 import android.view.MotionEvent;
 import android.view.View;
+import android.view.accessibility.AccessibilityEvent;
 import android.view.accessibility.AccessibilityNodeInfo;
 
 /** A picture before and after: left of a line that a finger moves lies the one, right of it the other. */
@@ -117,7 +118,7 @@ public final class CompareView extends View {
 
     @Override
     public boolean onKeyDown(int key, KeyEvent event) {
-        if (key == KeyEvent.KEYCODE_DPAD_LEFT || key == KeyEvent.KEYCODE_DPAD_RIGHT) {
+        if (compares() && (key == KeyEvent.KEYCODE_DPAD_LEFT || key == KeyEvent.KEYCODE_DPAD_RIGHT)) {
             setPlace(place + (key == KeyEvent.KEYCODE_DPAD_LEFT ? -STEP : STEP));
             return true;
         }
@@ -145,6 +146,7 @@ public final class CompareView extends View {
         if (action == AccessibilityNodeInfo.ACTION_SCROLL_FORWARD
                 || action == AccessibilityNodeInfo.ACTION_SCROLL_BACKWARD) {
             setPlace(place + (action == AccessibilityNodeInfo.ACTION_SCROLL_FORWARD ? STEP : -STEP));
+            sendAccessibilityEvent(AccessibilityEvent.TYPE_VIEW_SELECTED); // upon which the new place is read out
             return true;
         }
         return super.performAccessibilityAction(action, arguments);

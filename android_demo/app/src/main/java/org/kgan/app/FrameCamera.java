@@ -17,6 +17,7 @@ import android.os.Handler;
 import android.os.HandlerThread;
 import android.os.Looper;
 import android.util.Size;
+import android.view.Display;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import org.kgan.app.state.Sizes;
@@ -44,7 +45,7 @@ final class FrameCamera {
 
     private final Context context;
     private final boolean front;
-    private final int display; // degrees by which the display is turned
+    private final Display display;
     private final Listener listener;
     private final Handler main = new Handler(Looper.getMainLooper());
     private final Handler handler = thread();
@@ -52,12 +53,12 @@ final class FrameCamera {
     private CameraCaptureSession session;
     private ImageReader frames;
     private ImageReader photos;
-    private int turn; // degrees clockwise that bring a frame upright
+    private int sensor; // degrees clockwise by which the sensor is turned
     private boolean mirrored;
     private volatile boolean closed;
     private volatile boolean waiting; // for the main thread to take the last frame
 
-    FrameCamera(Context context, boolean front, int display, Listener listener) {
+    FrameCamera(Context context, boolean front, Display display, Listener listener) {
         this.context = context.getApplicationContext();
         this.front = front;
         this.display = display;
@@ -104,8 +105,7 @@ final class FrameCamera {
         CameraCharacteristics facts = manager.getCameraCharacteristics(id);
         Integer facing = facts.get(CameraCharacteristics.LENS_FACING);
         mirrored = facing != null && facing == CameraCharacteristics.LENS_FACING_FRONT;
-        int sensor = facts.get(CameraCharacteristics.SENSOR_ORIENTATION);
-        turn = (mirrored ? sensor + display : sensor - display + 360) % 360;
+        sensor = facts.get(CameraCharacteristics.SENSOR_ORIENTATION);
         StreamConfigurationMap map = facts.get(CameraCharacteristics.SCALER_STREAM_CONFIGURATION_MAP);
         long most = Math.min(PHOTO, Sizes.largest(Runtime.getRuntime().maxMemory()));
         frames = reader(map, ImageFormat.YUV_420_888, FRAME, FRAME * 4, 2);
@@ -149,6 +149,12 @@ final class FrameCamera {
                 lose(broken);
             }
         }, handler);
+    }
+
+    /** Degrees clockwise that bring a frame upright now: a phone turned by half starts no activity anew. */
+    private int turn() {
+        int turned = 90 * display.getRotation(); // Surface.ROTATION_0 to ROTATION_270 are 0 to 3
+        return (mirrored ? sensor + turned : sensor - turned + 360) % 360;
     }
 
     private void lose(CameraDevice lost) {
@@ -228,7 +234,7 @@ final class FrameCamera {
                 try {
                     CaptureRequest.Builder request = device.createCaptureRequest(CameraDevice.TEMPLATE_STILL_CAPTURE);
                     request.addTarget(photos.getSurface());
-                    request.set(CaptureRequest.JPEG_ORIENTATION, turn);
+                    request.set(CaptureRequest.JPEG_ORIENTATION, turn());
                     session.capture(request.build(), new CameraCaptureSession.CaptureCallback() {
                         @Override
                         public void onCaptureFailed(
@@ -268,7 +274,7 @@ final class FrameCamera {
         } finally {
             image.close();
         }
-        final Picture upright = picture.turned(turn, mirrored);
+        final Picture upright = picture.turned(turn(), mirrored);
         waiting = true;
         tell(new Runnable() {
             @Override

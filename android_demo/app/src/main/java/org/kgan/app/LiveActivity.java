@@ -5,9 +5,9 @@ import android.app.Activity;
 import android.content.Intent;
 import android.content.pm.PackageManager;
 import android.os.Bundle;
-import android.view.Surface;
 import android.view.View;
 import android.widget.Button;
+import android.widget.Toast;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import org.kgan.app.state.CameraScreen;
@@ -106,7 +106,7 @@ public final class LiveActivity extends Activity
                 break;
             case OPEN:
                 pace = new Pace();
-                camera = new FrameCamera(this, front, degrees(), this);
+                camera = new FrameCamera(this, front, getWindowManager().getDefaultDisplay(), this);
                 camera.open();
                 break;
             case CLOSE:
@@ -148,19 +148,6 @@ public final class LiveActivity extends Activity
         if (camera != null) {
             camera.close();
             camera = null;
-        }
-    }
-
-    private int degrees() {
-        switch (getWindowManager().getDefaultDisplay().getRotation()) {
-            case Surface.ROTATION_90:
-                return 90;
-            case Surface.ROTATION_180:
-                return 180;
-            case Surface.ROTATION_270:
-                return 270;
-            default:
-                return 0;
         }
     }
 
@@ -227,7 +214,7 @@ public final class LiveActivity extends Activity
             @Override
             public void failed(FilterException error) {
                 act(screen.taken(false));
-                panel.say(getString(R.string.not_taken));
+                Toast.makeText(LiveActivity.this, R.string.not_taken, Toast.LENGTH_LONG).show(); // frames clear the line
             }
         });
     }

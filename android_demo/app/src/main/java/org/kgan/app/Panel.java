@@ -215,9 +215,12 @@ final class Panel {
         return chip;
     }
 
-    /** The line under the picture, which TalkBack reads out when it changes. */
+    /** The line under the picture, which TalkBack reads out whenever it is set: so not again by each frame. */
     void say(String text) {
-        ((TextView) activity.findViewById(R.id.message)).setText(text);
+        TextView line = activity.findViewById(R.id.message);
+        if (!text.contentEquals(line.getText())) {
+            line.setText(text);
+        }
     }
 
     /** What ran, with which weights, and how fast. */

@@ -107,18 +107,23 @@ public final class PhotoActivity extends Activity implements Panel.Listener, Vie
         }
         panel.say(getString(R.string.drawing));
         enableResult(false); // of the choice before
-        studio.draw(photo.picture, choice, new Studio.Listener() {
+        final Photos.Photo subject = photo; // another may be at hand before it is drawn, or none
+        studio.draw(subject.picture, choice, new Studio.Listener() {
             @Override
             public void drawn(Picture picture, Filter filter, long milliseconds) {
-                finished(picture);
-                panel.figures(filter, milliseconds, 0);
-                panel.say(photo.remark == null ? getString(R.string.drawn) : photo.remark);
+                if (subject == photo) {
+                    finished(picture);
+                    panel.figures(filter, milliseconds, 0);
+                    panel.say(subject.remark == null ? getString(R.string.drawn) : subject.remark);
+                }
             }
 
             @Override
             public void failed(FilterException error) {
-                finished(null);
-                panel.say(Panel.sentence(PhotoActivity.this, error));
+                if (subject == photo) {
+                    finished(null);
+                    panel.say(Panel.sentence(PhotoActivity.this, error));
+                }
             }
         });
     }
@@ -221,8 +226,12 @@ public final class PhotoActivity extends Activity implements Panel.Listener, Vie
         try {
             startActivityForResult(intent, request);
         } catch (ActivityNotFoundException error) {
-            Toast.makeText(this, R.string.no_app, Toast.LENGTH_LONG).show();
+            toast(R.string.no_app);
         }
+    }
+
+    private void toast(int text) {
+        Toast.makeText(this, text, Toast.LENGTH_LONG).show();
     }
 
     @Override
@@ -234,11 +243,14 @@ public final class PhotoActivity extends Activity implements Panel.Listener, Vie
         final Uri uri = data == null ? null : data.getData();
         if (request == CAMERA) {
             String text = data == null ? null : data.getStringExtra(CHOICE);
+            photo = null; // the one before is not drawn once more
             panel.choose(Choice.restored(text, studio.filters(), panel.choice()));
             read();
         } else if (request == PICK && uri != null) {
             keep(uri);
-        } else if (request == SAVE_AS && uri != null && result != null) {
+        } else if (request == SAVE_AS && uri != null && result == null) {
+            toast(R.string.not_saved_yet);
+        } else if (request == SAVE_AS && uri != null) {
             final Picture picture = result;
             write(new Studio.Work<Uri>() {
                 @Override

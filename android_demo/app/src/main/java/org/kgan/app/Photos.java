@@ -54,9 +54,12 @@ final class Photos {
             for (int count = from.read(block); count >= 0; count = from.read(block)) {
                 to.write(block, 0, count);
             }
-        }
-        if (!part.renameTo(whole)) {
-            throw new IOException(whole.getPath());
+            to.close();
+            if (!part.renameTo(whole)) {
+                throw new IOException(whole.getPath());
+            }
+        } finally {
+            part.delete(); // there only where something failed
         }
     }
 

@@ -25,7 +25,7 @@ import org.kgan.filter.Picture;
 
 /**
  * The one place that draws: a thread that opens filters as they are chosen and runs them, beside the screens, which come
- * and go. One filter is open at a time.
+ * and go. One filter is kept open, the one that was drawn with last.
  */
 final class Studio implements ComponentCallbacks2 {
     private static final String FOLDER = "filters";

@@ -67,7 +67,7 @@ final class ModelFile {
     final int image;
     final int label;
 
-    private final ByteBuffer data;
+    private ByteBuffer data; // the file, while it is read
 
     /** Read a filter's file: float32 [1, H, W, 3], and a label [1, C] where it takes one, to [1, H, W, 3]. */
     static ModelFile ofFilter(byte[] model, String file) throws FilterException {
@@ -123,6 +123,7 @@ final class ModelFile {
             picture = shape.length == 4 && shape[0] == 1 && shape[3] == 3 ? i : picture;
             vector = shape.length == 2 && shape[0] == 1 ? i : vector;
         }
+        data = null;
         image = picture;
         label = vector;
         height = picture < 0 ? 0 : inputs.get(picture).shape[1];
@@ -150,7 +151,7 @@ final class ModelFile {
         for (int i = 0; i < data.getInt(indices); i++) {
             int tensor = follow(tensors + 4 + 4 * data.getInt(indices + 4 + 4 * i));
             int sides = vector(tensor, TENSOR_SHAPE);
-            int[] shape = new int[data.getInt(sides)];
+            int[] shape = new int[length(sides)];
             for (int j = 0; j < shape.length; j++) {
                 shape[j] = data.getInt(sides + 4 + 4 * j);
             }
@@ -183,9 +184,18 @@ final class ModelFile {
         return follow(at);
     }
 
+    /** Of the vector or string at a place; no more than the file has bytes, which a damaged one may say. */
+    private int length(int at) {
+        int length = data.getInt(at);
+        if (length < 0 || length > data.capacity()) {
+            throw new IndexOutOfBoundsException();
+        }
+        return length;
+    }
+
     private String text(int table, int number) {
         int at = vector(table, number);
-        byte[] text = new byte[data.getInt(at)];
+        byte[] text = new byte[length(at)];
         for (int i = 0; i < text.length; i++) {
             text[i] = data.get(at + 4 + i);
         }

@@ -8,6 +8,8 @@ import static org.junit.Assume.assumeFalse;
 
 import java.io.File;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
@@ -18,7 +20,7 @@ import org.json.JSONObject;
 import org.junit.Before;
 import org.junit.Test;
 
-/** The same as Python, on what tests/android/goldens.py wrote: pictures to the byte, numbers to the last bit. */
+/** The same as Python, on what tests/helpers/phone.py wrote: pictures to the byte, numbers to the last bit. */
 public final class GoldenTest {
     private static final double PIXELS = 1e-6; // what a last bit of exp() may move a face by
 
@@ -180,6 +182,20 @@ public final class GoldenTest {
             fail("no phone has that operation");
         } catch (FilterException error) {
             assertTrue(error.getMessage(), error.getMessage().startsWith("odd.tflite needs the operation Flipped,"));
+        }
+    }
+
+    @Test
+    public void aDamagedFileIsRefusedWhereverTheDamageIs() throws Exception {
+        byte[] data = Files.readAllBytes(new File(folder, goldens.getString("custom")).toPath());
+        for (int at = 0; at + 4 <= data.length; at++) {
+            byte[] damaged = data.clone();
+            ByteBuffer.wrap(damaged).order(ByteOrder.LITTLE_ENDIAN).putInt(at, Integer.MAX_VALUE);
+            try {
+                new ModelFile(damaged, "odd.tflite");
+            } catch (FilterException error) {
+                assertEquals(FilterException.Reason.MODEL, error.reason);
+            }
         }
     }
 
