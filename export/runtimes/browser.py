@@ -114,7 +114,7 @@ class _Job:
                 return _Answer(json.dumps(len(self.inputs)).encode(), "application/json")
             case ["inputs", number, name] if name in self.inputs[int(number)]:
                 return _Answer(self.inputs[int(number)][name].astype("<f4").tobytes(), "application/octet-stream")
-            case ["page", *parts]:
+            case ["page", *parts] if ".." not in parts:
                 file = PAGE.joinpath(*parts)
                 kind = KINDS.get(file.suffix, "application/octet-stream")
                 compressed = file.with_name(f"{file.name}.br")

@@ -3,7 +3,7 @@
 | request | answer |
 |---|---|
 | `GET /` | the page, `kgan/serve/page/index.html`; what it needs lies at `/page/PATH` |
-| `GET /healthz` | 200 `{"status": "ok"}` once every model is loaded |
+| `GET /healthz` | 200 `{"status": "ok"}`, or "partly" and why where a version could not be loaded |
 | `GET /v1/filters` | `{"filters": [...]}`, of each: see `kgan.serve.models.describe` |
 | `GET /v1/filters/NAME/card` | its card |
 | `GET /v1/filters/NAME/model` | its `.tflite` file, with the sha256 as ETag; 404 where it has none |

@@ -68,7 +68,7 @@ class Version:
         self.fast: tuple[int, int] | None = None
         path = source.path
         if path.is_dir():
-            self.signatures, self.runtime = of_saved_model(path), "TensorFlow"
+            self.signatures, self.runtime = of_saved_model(path, exported=self.card is not None), "TensorFlow"
             self.picture_filter = _filter_of(self.signatures, self.card)
         elif self.card and self.card.kind == "generator" and path.suffix == ".keras":
             self.signatures, self.runtime = of_generator(generators.load(path)), _keras()
@@ -210,6 +210,9 @@ class Models:
                 self._load_newest(name)
         with self._lock:
             gone = [self._versions.pop(name) for name in list(self._versions) if name not in sources]
+            for name, number in list(self._failures):
+                if number not in sources.get(name, {}):
+                    del self._failures[name, number]
         for version in gone:
             self._retire(version)
 
@@ -290,16 +293,15 @@ class Models:
                 states[self._versions[name].number] = State(self._versions[name].number, "AVAILABLE")
         chosen = [state for each, state in sorted(states.items(), reverse=True) if number in (None, each)]
         if not chosen:
-            which = "any versions" if number is None or not states else f"version {number}"
+            which = "any versions" if number is None else f"version {number}"
             raise Status("NOT_FOUND", f"Could not find {which} of model {name}")
         return chosen
 
     def newest(self) -> dict[str, tuple[Source, Card]]:
         """The filters and generators among the models: where each lies, and its card."""
         with self._lock:
-            sources = {name: versions[max(versions)] for name, versions in self._sources.items() if versions}
-            for name, version in self._versions.items():
-                sources[name] = version.source
+            sources = {name: versions[max(versions)] for name, versions in self._sources.items()} if self._lazy else {}
+            sources |= {name: version.source for name, version in self._versions.items()}
         pairs = {name: (source, card_of(name, source)) for name, source in sorted(sources.items())}
         return {name: (source, card) for name, (source, card) in pairs.items() if card}
 

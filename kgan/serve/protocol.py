@@ -28,8 +28,8 @@ from kgan.serve.errors import Status
 from kgan.serve.models import State, Version
 from kgan.serve.signatures import Arrays, Signature, Spec
 
-PREDICT = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)", re.I)
-STATUS = re.compile(r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(/metadata)?", re.I)
+PREDICT = re.compile(r"(?ai)/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:(classify|regress|predict)")
+STATUS = re.compile(r"(?ai)/v1/models(?:/([^/:]+))?(?:/versions/(\d+)|/labels/([^/:]+))?(/metadata)?")
 LARGEST_VERSION = 2**63 - 1
 MOST = 1000  # characters of a value in an error
 

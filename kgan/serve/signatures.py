@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from kgan.errors import UserError
+from kgan.filters import photos
 from kgan.filters.generators import Generator
 from kgan.filters.loading import Filter, padding
 from kgan.litert import Model
@@ -106,10 +107,8 @@ def of_filter(picture_filter: Filter, together: bool) -> dict[str, Signature]:
         return {"image": images.to_uint8(floats({**inputs, "image": images.to_float(inputs["image"])})["image"])}
 
     def files(inputs: Arrays) -> Arrays:
-        pictures, left = [], LARGEST
-        for data in inputs["image_bytes"]:
-            pictures.append(decoded(data, left))
-            left -= pictures[-1].size / 3e6
+        check_files(inputs["image_bytes"])
+        pictures = [images.decode(data) for data in inputs["image_bytes"]]
         labels = inputs.get("label", [None] * len(pictures))
         results = [images.encode(picture_filter(*pair)) for pair in zip(pictures, labels, strict=True)]
         return {"image_bytes": np.array(results, object)}
@@ -137,16 +136,25 @@ def translated(picture_filter: Filter, image: np.ndarray, label: np.ndarray | No
     return np.concatenate(results)[:, :height, :width]
 
 
-def decoded(data: bytes, most: float) -> np.ndarray:
-    """The bytes of a picture's file as uint8 [H, W, 3], upright.
+def check_files(files: Iterable[bytes], whole: bool = False) -> None:
+    """Look at the headers of pictures' files, before any is decoded.
+
+    Args:
+      files: of one request.
+      whole: the network needs memory for all of a picture at once.
 
     Raises:
-      UserError: it is no picture, or has more than `most` megapixels.
+      UserError: one is no picture, or is larger than can be taken, or all together are.
     """
-    with images.opened(BytesIO(data), "The picture", math.inf) as image:
-        if image.width * image.height > most * 1e6:
-            raise UserError(f"The pictures of a request may have {LARGEST:g} megapixels together, and have more.")
-        return images.array_of(image)
+    together = 0
+    for data in files:
+        with images.opened(BytesIO(data), "The picture", math.inf) as image:
+            pixels = image.width * image.height
+        if whole and pixels > photos.LARGEST_WHOLE:
+            raise UserError(f"The picture has {pixels} pixels, and this model takes {photos.LARGEST_WHOLE} at once.")
+        together += pixels
+    if together > LARGEST * 1e6:
+        raise UserError(f"The pictures of a request may have {LARGEST:g} megapixels together, and have more.")
 
 
 def of_generator(generator: Generator) -> dict[str, Signature]:
@@ -192,8 +200,12 @@ def of_tflite_generator(model: Model) -> dict[str, Signature]:
     return {"serving_default": signature, "generate": signature}
 
 
-def of_saved_model(folder: Path) -> dict[str, Signature]:
+def of_saved_model(folder: Path, exported: bool = False) -> dict[str, Signature]:
     """The signatures of a SavedModel, but for the one that only sets its variables.
+
+    Args:
+      folder: where it lies.
+      exported: by kgan, so that `image_bytes` are pictures, which TensorFlow would decode whatever their size.
 
     Raises:
       UserError: it cannot be loaded.
@@ -210,6 +222,8 @@ def of_saved_model(folder: Path) -> dict[str, Signature]:
 
     def signature(function: Any) -> Signature:
         def call(inputs: Arrays) -> Arrays:
+            if exported:
+                check_files(inputs.get("image_bytes", ()), whole=True)
             try:
                 results = function(**{name: tf.constant(array) for name, array in inputs.items()})
             except tf.errors.OpError as error:

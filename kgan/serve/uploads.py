@@ -102,11 +102,10 @@ def kind_of(accept: str) -> str:
         for kind in KINDS if name in ("*/*", "image/*") else [name] if name in KINDS else []:
             if kind not in likes or likes[kind][1] <= exact:
                 likes[kind] = quality, exact
-    best = max(likes, key=lambda kind: likes[kind], default=None) if likes else None
-    ordered = sorted(likes, key=lambda kind: (-likes[kind][0], -likes[kind][1], list(KINDS).index(kind)))
-    if best is None or likes[ordered[0]][0] <= 0:
+    best = max(KINDS, key=lambda kind: likes.get(kind, (0.0, 0)))  # of equals the first
+    if likes.get(best, (0.0, 0))[0] <= 0:
         raise Refusal(406, f"Pictures are written as {', '.join(KINDS)}, and the header Accept takes none of them.")
-    return ordered[0]
+    return best
 
 
 def file_of(body: bytes, content_type: str) -> bytes:
@@ -173,6 +172,8 @@ def answer(
             result.faces = len(people)
             if people and not options.paste:
                 (result.face,) = people = people[:1]
+        if options.size and options.size**2 * len(people or [None]) > most * 1e6:
+            raise Refusal(422, f"size={options.size} is too large: crops have at most {most:g} megapixels together.")
         try:
             pictures = photos.translate(
                 timed, image, options.crop, options.paste, options.size, options.tile, options.label, people

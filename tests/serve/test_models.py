@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.served import FILTER, Client, listening, wait_for, write_half_plus_two
 from PIL import Image
 
 from kgan import files
+from kgan.errors import UserError
 from kgan.filters import included
 from kgan.filters.loading import load
 from kgan.pictures import images
 from kgan.serve.app import Server
 from kgan.serve.errors import Status
 from kgan.serve.models import Models, Source, in_folder
+from kgan.serve.signatures import of_saved_model
 
 
 def copy_tflite(to: Path, name: str = FILTER) -> Path:
@@ -105,6 +108,20 @@ def test_a_version_that_cannot_be_loaded_is_named_and_the_former_answers(tmp_pat
     assert (newest.version, newest.state, newest.code) == (2, "END", "UNKNOWN") and "cannot be loaded" in newest.message
     assert former.state == "AVAILABLE"
     assert list(models.failures()) == ["half/2"]
+    shutil.rmtree(tmp_path / "half/2")
+    models.refresh()
+    assert not models.failures() and [state.version for state in models.states("half")] == [1]
+    models.close()
+
+
+def test_a_filter_that_cannot_be_loaded_is_not_listed_and_the_others_are(tmp_path: Path) -> None:
+    copy_tflite(tmp_path / "anime.tflite")
+    copy_tflite(tmp_path / "carded.tflite").with_suffix(".json").write_text("{")
+    copy_tflite(tmp_path / "damaged.tflite").write_bytes(b"damaged")
+    models = Models(lambda: in_folder(tmp_path))
+    models.refresh()
+    assert list(models.newest()) == ["anime"]
+    assert models.failures().keys() == {"carded/1", "damaged/1"}
     models.close()
 
 
@@ -186,3 +203,22 @@ def test_files_of_a_request_are_bounded_together(tmp_path: Path) -> None:
                 version.predict(signature, {"image_bytes": np.array(files_, object)})
             assert info.value.code == "INVALID_ARGUMENT"
     models.close()
+
+
+def test_files_for_a_saved_model_are_bounded_before_tensorflow_decodes_them(tmp_path: Path) -> None:
+    module = tf.Module()
+    files_ = tf.TensorSpec([None], tf.string, name="image_bytes")
+    same = tf.function(lambda image_bytes: {"image_bytes": image_bytes}, input_signature=[files_])
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_bytes": same})
+
+    def send(exported: bool, *sides: tuple[int, int]) -> int:
+        call = of_saved_model(tmp_path, exported)["serving_bytes"].call
+        pictures = [images.encode(np.zeros((*each, 3), np.uint8)) for each in sides]
+        return len(call({"image_bytes": np.array(pictures, object)})["image_bytes"])
+
+    assert send(True, (2048, 2048)) == 1
+    assert send(False, (2049, 2048)) == 1  # a stranger's, whose strings may be anything
+    with pytest.raises(UserError, match="4196352 pixels, and this model takes 4194304 at once"):
+        send(True, (2049, 2048))
+    with pytest.raises(UserError, match="25 megapixels together"):
+        send(True, *[(2048, 2048)] * 6)

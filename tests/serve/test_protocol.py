@@ -187,6 +187,7 @@ REQUESTS: list[tuple[str, str, str, str, int, Any]] = [
     ("GetStatus", "GET", AT_123, "", 200, {"model_version_status": [STATE]}),
     ("GetStatus", "GET", "/V1/Models/half_plus_two/Versions/123", "", 200, {"model_version_status": [STATE]}),
     ("GetStatus", "GET", "/v1/models/foo", "", 404, "Could not find any versions of model foo"),
+    ("GetStatus", "GET", "/v1/models/foo/versions/1", "", 404, "Could not find version 1 of model foo"),
     ("GetStatus", "GET", "/v1/models/half_plus_two/versions/1", "", 404, "Could not find version 1 of model half_plus_two"),
     ("GetStatus", "GET", "/v1/models/Half_plus_two", "", 404, "Could not find any versions of model Half_plus_two"),
     ("GetModelMetadata", "GET", "/v1/models/foo/metadata", "", 404, "Servable not found for request: Latest(foo)"),

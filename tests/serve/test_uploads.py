@@ -14,6 +14,7 @@ import pytest
 from helpers.served import FILTER, Client
 from PIL import Image
 
+from kgan.filters import card as cards
 from kgan.filters import included as included_models
 from kgan.filters import photos
 from kgan.filters.loading import load_for_photos
@@ -28,8 +29,11 @@ def test_filters_are_listed_with_what_a_page_needs(included: Client) -> None:
     entries = {each["name"]: each for each in included.get("/v1/filters").json()["filters"]}
     assert list(entries) == included_models.names()
     one = entries[FILTER]
+    card = cards.read(included_models.find(FILTER))
+    assert card is not None
+    measured = card.training["reached"]["measured"]
     assert (one["kind"], one["subject"], one["image_size"], one["labels"]) == ("image", "face", 128, [])
-    assert one["model"] == f"{PATH}/model" and one["figures"]["kid"] == 8.651
+    assert one["model"] == f"{PATH}/model" and one["figures"] == measured
     labelled = entries["stargan_animefaces_utkface"]
     assert labelled["kind"] == "labels" and labelled["optional"]
     assert [(each["name"], each["set"]) for each in labelled["labels"]][:2] == [
@@ -115,6 +119,8 @@ def test_forms_are_read_whatever_their_bytes() -> None:
         ("paste=1&crop=none", 422, "so it needs --crop=face"),
         ("label=hair=blonde", 422, "takes no label"),
         ("crop=center&size=0", 422, "--size=0 is no size"),
+        ("crop=center&size=2001", 422, "size=2001 is too large: crops have at most 4 megapixels together."),
+        ("crop=face&size=999999999", 422, "size=999999999 is too large"),
     ],
 )
 def test_options_that_do_not_fit_are_told(

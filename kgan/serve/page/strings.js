@@ -67,8 +67,7 @@ export const STRINGS = {
     failed: 'That did not work: {reason}',
     names: {
       onesided_selfie2anime: 'Anime',
-      cyclegan_selfie2anime: 'Anime, CycleGAN',
-      ugatit_light_selfie2anime_64: 'Anime, U‑GAT‑IT',
+      onesided_resnet_selfie2anime: 'Anime, larger',
       stargan_animefaces_utkface: 'Hair, eyes, age',
       stylegan_animefaces: 'Faces of nobody',
       pix2pix_facades: 'Facades',
@@ -140,8 +139,7 @@ export const STRINGS = {
     failed: '되지 않았습니다: {reason}',
     names: {
       onesided_selfie2anime: '애니메이션',
-      cyclegan_selfie2anime: '애니메이션, CycleGAN',
-      ugatit_light_selfie2anime_64: '애니메이션, U‑GAT‑IT',
+      onesided_resnet_selfie2anime: '애니메이션, 큰 필터',
       stargan_animefaces_utkface: '머리, 눈, 나이',
       stylegan_animefaces: '세상에 없는 얼굴',
       pix2pix_facades: '건물 정면',
