@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from helpers import phone
 from helpers.phone import ROOT, make_apk, skip_without_tools
 
@@ -165,9 +166,9 @@ def test_a_filter_of_any_size_is_refused(tmp_path: Path) -> None:
         make_apk.check(model)
 
 
-def test_an_operation_that_is_too_new_is_refused() -> None:
-    model = ROOT / "kgan/filters/ugatit_light_selfie2anime_64_dynamic_wi8_afp32.tflite"
-    with pytest.raises(UserError, match=r"has FULLY_CONNECTED in version 12, and TensorFlow Lite 2\.16\.1"):
+def test_an_operation_that_is_too_new_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for model in (ANIME, HAIR):
         make_apk.check(model)
-    for other in ("cyclegan_selfie2anime", *phone.BUNDLED):  # which TensorFlow 2.16.1 was seen to run
-        make_apk.check(ROOT / f"kgan/filters/{other}_dynamic_wi8_afp32.tflite")
+    monkeypatch.setitem(make_apk.NEWEST, schema.BuiltinOperator.CONV_2D, ("CONV_2D", 1))
+    with pytest.raises(UserError, match=r"has CONV_2D in version \d+, and TensorFlow Lite 2\.16\.1.*has 1: export"):
+        make_apk.check(ANIME)

@@ -117,6 +117,8 @@ def test_a_process_that_fails_or_crashes_is_a_sentence(tmp_path: Path) -> None:
     inputs = [{"image": np.zeros((1, 4, 4, 3), np.float32)}]
     with pytest.raises(UserError, match="nowhere"):
         processes.run("litert", FILTER, inputs, [sys.executable, "-c", "raise SystemExit('nowhere')"])
+    with pytest.raises(UserError, match="ended with exit code 5"):
+        processes.run("litert", FILTER, inputs, [sys.executable, "-c", "raise SystemExit(5)"])
     with pytest.raises(UserError, match="ended by signal 6"):
         processes.run("litert", FILTER, inputs, [sys.executable, "-c", "import os; os.abort()"])
 
