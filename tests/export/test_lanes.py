@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def test_lanes_hold_by_the_floor_of_the_recipe(monkeypatch: pytest.MonkeyPatch) 
     text = lanes.table([report])
     assert "none: it is not here." in text and text.count("FAILS") == 2 and "equal" in text
     chart = lanes.chart([report])
-    assert chart.shape[0] == 16 + 5 * 24 and (chart == [0xE4, 0x57, 0x56]).all(-1).any()  # the one below is red
+    assert chart.shape[0] == 16 + 6 * 24 and (chart == [0xE4, 0x57, 0x56]).all(-1).any()  # the one below is red
+    assert lanes.chart([dataclasses.replace(report, lanes=(none,))]).shape[0] == 16 + 24
 
 
 def test_what_a_runtime_cannot_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
