@@ -204,18 +204,23 @@ def figure(psnr: float) -> str:
 
 
 def chart(reports: Sequence[Report]) -> np.ndarray:
-    """PSNR of each lane that ran, as bars, uint8 [H, W, 3]; a black line ends at the floor."""
+    """PSNR of each lane, as bars, uint8 [H, W, 3]; a black line ends at the floor. One that did not run has no bar."""
+
+    def caption(lane: Lane) -> str:
+        if lane.psnr is None:
+            return "skipped" if lane.skipped else lane.problem[:60]
+        return f"{figure(lane.psnr)}, floor {lane.floor:g} dB"
+
     return figures.bars(
         [
             Bar(
                 f"{report.file}, {each.lane}",
-                f"{figure(each.psnr or 0)}, floor {each.floor:g} dB" if each.psnr is not None else each.problem[:60],
+                caption(each),
                 each.psnr or 0.0,
                 (each.floor, each.floor),
                 not each.problem,
             )
             for report in reports
             for each in report.lanes
-            if not each.skipped
         ]
     )

@@ -62,8 +62,10 @@ def run(
 
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """Why a process failed: the last line that tells of an error, or the signal that ended it."""
+    """Why a process failed: the last line that tells of an error, the signal that ended it, or its exit code."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line or "not supported" in line] or lines
-    words = f"; {errors[-1].rstrip('.')}" if errors else ""
-    return f"it was ended by signal {-done.returncode}{words}" if done.returncode < 0 else words.removeprefix("; ")
+    words = [errors[-1].rstrip(".")] if errors else []
+    if done.returncode < 0:
+        return "; ".join([f"it was ended by signal {-done.returncode}", *words])
+    return words[0] if words else f"it ended with exit code {done.returncode} and said nothing"

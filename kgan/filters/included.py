@@ -5,7 +5,7 @@ what it learned from and under which terms, by which command, in how many minute
 command.
 
 A filter has a .tflite too, NAME_dynamic_wi8_afp32.tflite with weights in 8 bits, which starts without Keras and takes
-pictures of the size that it was trained at. Its card says how near it comes to the .keras: 44 dB at least. They were
+pictures of the size that it was trained at. Its card says how near it comes to the .keras: 45 dB at least. They were
 made by `kgan export --model=NAME --recipes=dynamic_wi8_afp32 --nosaved_model --images=FOLDER`, with pictures such as it
 is meant for.
 pix2pix_facades has none: its .keras drops out at test, as published, and a .tflite never does.

@@ -98,7 +98,8 @@ class Settings:
                 "A student has one teacher: system.teacher names a filter's .keras file or an included filter, or "
                 "system.online is a system that learns along."
             )
-        if not any(getattr(self, name) for name in weights if name != "variation_weight"):
+        weights.remove("variation_weight")  # which looks at the student alone
+        if not any(getattr(self, name) for name in weights):
             raise UserError(f"A student needs a loss that names its teacher: one of {', '.join(weights)} above 0.")
         least = 4
         if self.ssim_weight:

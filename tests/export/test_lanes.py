@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def test_lanes_hold_by_the_floor_of_the_recipe(monkeypatch: pytest.MonkeyPatch) 
     text = lanes.table([report])
     assert "none: it is not here." in text and text.count("FAILS") == 2 and "equal" in text
     chart = lanes.chart([report])
-    assert chart.shape[0] == 16 + 5 * 24 and (chart == [0xE4, 0x57, 0x56]).all(-1).any()  # the one below is red
+    assert chart.shape[0] == 16 + 6 * 24 and (chart == [0xE4, 0x57, 0x56]).all(-1).any()  # the one below is red
+    assert lanes.chart([dataclasses.replace(report, lanes=(none,))]).shape[0] == 16 + 24
 
 
 def test_what_a_runtime_cannot_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +119,8 @@ def test_a_process_that_fails_or_crashes_is_a_sentence(tmp_path: Path) -> None:
     inputs = [{"image": np.zeros((1, 4, 4, 3), np.float32)}]
     with pytest.raises(UserError, match="nowhere"):
         processes.run("litert", FILTER, inputs, [sys.executable, "-c", "raise SystemExit('nowhere')"])
+    with pytest.raises(UserError, match="ended with exit code 5"):
+        processes.run("litert", FILTER, inputs, [sys.executable, "-c", "raise SystemExit(5)"])
     with pytest.raises(UserError, match="ended by signal 6"):
         processes.run("litert", FILTER, inputs, [sys.executable, "-c", "import os; os.abort()"])
 

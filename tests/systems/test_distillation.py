@@ -283,7 +283,7 @@ def test_another_teacher_is_refused(tmp_path: Path, negative: str, capsys: pytes
     [
         ({"teacher": ""}, r"A student has one teacher"),
         ({"online": ONLINE}, r"A student has one teacher"),
-        ({"pixel_weight": 0.0, "ssim_weight": 0.0}, r"A student needs a loss that names its teacher"),
+        ({"pixel_weight": 0.0, "ssim_weight": 0.0}, r"A student needs a loss that names its teacher: one of pixel"),
         ({"pixel_weight": -1.0}, r"pixel_weight must not be negative"),
         ({"image_size": 8}, r"image_size must be a multiple of 4 from 12 on, got 8"),
         ({"image_size": 12, "features": "vgg16", "gram_weight": 1.0}, r"image_size must be a multiple of 4 from 16 on"),
