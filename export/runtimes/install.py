@@ -23,7 +23,7 @@ from kgan.export import runtimes
 from kgan.export.runtimes import Absent, arm64, browser, openvino
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEBIAN = "http://deb.debian.org/debian trixie main"  # 13: the QEMU of 12 crashes in XNNPACK
+RELEASE = "trixie"  # Debian 13: the QEMU of 12 crashes in XNNPACK
 APT = """
 Dir::Etc::SourceList "{folder}/sources.list";
 Dir::Etc::SourceParts "-";
@@ -84,13 +84,25 @@ def download_debian(folder: Path) -> list[Path]:
     """The files of `PACKAGES`, by an apt that knows Debian 13 alone and leaves the system's own lists as they are."""
     (folder / "lists/partial").mkdir(parents=True)
     (folder / "cache/archives/partial").mkdir(parents=True)
-    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {DEBIAN}\n")
+    (folder / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {RELEASE} main\n")
     (folder / "apt.conf").write_text(APT.format(folder=folder))
     environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf")}
     for command in (["update"], ["download", *PACKAGES]):
         line = ["apt-get", "--quiet", "--quiet", *command]
         subprocess.run(line, cwd=folder, env=environment, check=True, capture_output=True, text=True)
     return sorted(folder.glob("*.deb"))
+
+
+def mirror() -> str:
+    """The address of a Debian mirror: $KGAN_DEBIAN, else the one that this system's apt uses."""
+    if os.environ.get("KGAN_DEBIAN"):
+        return os.environ["KGAN_DEBIAN"]
+    line = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
+    targets = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()
+    addresses = [target.split()[0] for target in targets if "-" not in target.split()[1]]  # not security, not updates
+    if not addresses:
+        raise Absent("apt knows no Debian mirror here: name one, as KGAN_DEBIAN=http://...")
+    return addresses[0]
 
 
 def install_openvino() -> str:
