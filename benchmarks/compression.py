@@ -25,6 +25,7 @@ import numpy as np
 from absl import flags
 
 from kgan import commands
+from kgan.commands import DEFINE_path, shared
 from kgan.errors import UserError
 from kgan.filters.loading import keras_runner, load_keras
 from kgan.layers import BatchNormalization
@@ -33,11 +34,11 @@ from kgan.networks import phone
 from kgan.pictures import folders, images
 from kgan.quiet import quiet
 
-MODEL = commands.DEFINE_path("model", None, "The student: a .keras file of norm=batch.")
-TRAIN = commands.DEFINE_path("train", None, "A folder of pictures to train and to calibrate on.")
-TEST = commands.DEFINE_path("test", None, "A folder of other pictures to measure on.")
-SIZE = flags.DEFINE_integer("size", 128, "Pixels a side.", lower_bound=16)
-STEPS = flags.DEFINE_integer("steps", 300, "Steps of 4 pictures for each method.", lower_bound=1)
+MODEL = shared(DEFINE_path, "model", "The student: a .keras file of norm=batch.")
+TRAIN = shared(DEFINE_path, "train", "A folder of pictures to train and to calibrate on.")
+TEST = shared(DEFINE_path, "test", "A folder of other pictures to measure on.")
+SIZE = shared(flags.DEFINE_integer, "size", "Pixels a side. Default: 128.")
+STEPS = shared(flags.DEFINE_integer, "steps", "Steps of 4 pictures for each method. Default: 300.")
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]  # kernel and bias of each convolution
 
@@ -45,7 +46,9 @@ Weights = dict[str, tuple[np.ndarray, np.ndarray]]  # kernel and bias of each co
 def main() -> None:
     commands.require(MODEL, TRAIN, TEST)
     print(f"{'':32} {'bytes':>9} {'deflated':>9} {'PSNR':>8}")
-    for name, size, deflated, decibels in rows(Path(MODEL.value), TRAIN.value, TEST.value, SIZE.value, STEPS.value):
+    for name, size, deflated, decibels in rows(
+        Path(MODEL.value), TRAIN.value, TEST.value, SIZE.value or 128, STEPS.value or 300
+    ):
         print(f"{name:32} {size:9,} {deflated:9,} {decibels:5.1f} dB", flush=True)
 
 

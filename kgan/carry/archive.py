@@ -94,10 +94,10 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
 
 
 def _add_kgan(folder: Path) -> None:
-    """Put kgan into `folder` as a wheel has it, but for the included models."""
+    """Put kgan into `folder` as a wheel has it, but for the included models and what browsers run them with."""
     for package in ("kgan", "kgan.export", "kgan.configs"):
         place = folder.joinpath(*package.split("."))
-        ignored = shutil.ignore_patterns("__pycache__", "*.keras", "*_dynamic_wi8_afp32.tflite")
+        ignored = shutil.ignore_patterns("__pycache__", "*.keras", "*_dynamic_wi8_afp32.tflite", "vendor")
         shutil.copytree(str(resources.files(package)), place, ignore=ignored, dirs_exist_ok=True)
 
 

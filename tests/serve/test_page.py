@@ -48,8 +48,10 @@ def serving() -> Iterator[str]:
         assert process.stdout
         address = re.match(r"http://\S+", process.stdout.readline())
         assert address
-        yield address[0]
-        process.terminate()
+        try:
+            yield address[0]
+        finally:  # else a test that fails would wait for the server for ever
+            process.terminate()
 
 
 @pytest.fixture(scope="module")
