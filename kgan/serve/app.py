@@ -140,7 +140,7 @@ class Server:
         start = time.perf_counter()
         kind = uploads.kind_of(request.headers.get("accept", ""))
         options = uploads.options_of(request.query_params)
-        await self._newest(request)
+        await self._newest(request)  # else nothing of the body is read
         name, content_type = request.path_params["name"], request.headers.get("content-type", "")
         with self.admitted():
             async with self.body(request) as body:
@@ -191,7 +191,7 @@ class Server:
                     data = await self.compute(lambda: self._predict(asked, body))
             return Response(data, media_type="application/json")
         except Refusal as error:
-            code = error.code if isinstance(error, Status) else "RESOURCE_EXHAUSTED"
+            code = error.code
             raise
         except Exception:
             code = "INTERNAL"
@@ -225,10 +225,10 @@ class Server:
     async def _newest(self, request: Request) -> tuple[Source, Card]:
         """The filter that a path names."""
         name = request.path_params["name"]
-        newest = await self.compute(self.models.newest)
-        if name not in newest:
+        newest = await self.compute(lambda: self.models.newest_of(name))
+        if newest is None:
             raise Refusal(404, f"There is no filter {name}. GET /v1/filters lists those that there are.")
-        return newest[name]
+        return newest
 
     async def compute(self, function: Callable[[], T]) -> T:
         """What a function returns that would hold up the others."""

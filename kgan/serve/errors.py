@@ -6,7 +6,9 @@ from kgan.errors import UserError
 
 
 class Refusal(UserError):
-    """A request that is not answered as asked: its HTTP status, and the sentence."""
+    """A request that is not answered as asked: its HTTP status, the sentence, and the gRPC code by name."""
+
+    code = "RESOURCE_EXHAUSTED"
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)

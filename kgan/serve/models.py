@@ -300,10 +300,22 @@ class Models:
     def newest(self) -> dict[str, tuple[Source, Card]]:
         """The filters and generators among the models: where each lies, and its card."""
         with self._lock:
-            sources = {name: versions[max(versions)] for name, versions in self._sources.items()} if self._lazy else {}
-            sources |= {name: version.source for name, version in self._versions.items()}
-        pairs = {name: (source, card_of(name, source)) for name, source in sorted(sources.items())}
-        return {name: (source, card) for name, (source, card) in pairs.items() if card}
+            names = {*self._versions, *(self._sources if self._lazy else ())}
+        newest = {name: self.newest_of(name) for name in sorted(names)}
+        return {name: pair for name, pair in newest.items() if pair}
+
+    def newest_of(self, name: str) -> tuple[Source, Card] | None:
+        """As `newest`, of one model; None where it is none of them."""
+        with self._lock:
+            version = self._versions.get(name)
+            sources = self._sources.get(name, {}) if self._lazy else {}
+        if version:
+            return (version.source, version.card) if version.card else None
+        if not sources:
+            return None
+        source = sources[max(sources)]
+        card = card_of(name, source)
+        return (source, card) if card else None
 
     def failures(self) -> dict[str, str]:
         """Of versions that could not be loaded: why, by "NAME/N"."""

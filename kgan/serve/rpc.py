@@ -189,10 +189,8 @@ class Service:
         """What a function returns; where it refuses, the call ends with the code and the text."""
         try:
             return function()
-        except Status as error:
-            context.abort(getattr(self.codes, error.code), str(error))
         except Refusal as error:
-            context.abort(self.codes.RESOURCE_EXHAUSTED, str(error))
+            context.abort(getattr(self.codes, error.code), str(error))
         raise AssertionError("abort raises")
 
     def _unimplemented(self, request: Any, context: Any) -> Any:
