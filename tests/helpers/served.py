@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +91,21 @@ def listening(server: Server) -> Iterator[str]:
         finally:
             process.should_exit = True
             thread.join()
+
+
+@contextmanager
+def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`kgan serve` in a process of its own, which ends with the block, and its address."""
+    command = [sys.executable, "-m", "kgan", "serve", "--port=0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            line = child.stdout.readline()
+            match = re.match(r"(http://127\.0\.0\.1:\d+) is the page\. Ctrl-C stops\.", line)
+            assert match, line
+            yield child, match[1]
+        finally:  # else a test that fails would wait for the server for ever
+            child.kill()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 20) -> None:

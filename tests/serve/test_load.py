@@ -18,28 +18,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from helpers.served import FILTER, Client, listening
+from helpers.served import FILTER, Client, listening, process
 
 from kgan.serve import running
 from kgan.serve.app import Limits, Server
 from kgan.serve.models import Models, of_kgan
 
 PATH = f"/v1/filters/{FILTER}?crop=none"
-
-
-@contextmanager
-def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`kgan serve` in a process of its own, and its address."""
-    command = [sys.executable, "-m", "kgan", "serve", "--port=0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None and child.stderr is not None
-            line = child.stdout.readline()
-            match = re.match(r"(http://127\.0\.0\.1:\d+) is the page\. Ctrl-C stops\.", line)
-            assert match, line + child.stderr.read()
-            yield child, match[1]
-        finally:
-            child.kill()
 
 
 def resident(child: subprocess.Popen[str]) -> int:

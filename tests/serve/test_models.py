@@ -42,10 +42,6 @@ def test_a_folder_is_read_by_names_and_numbers(tmp_path: Path) -> None:
         "a/2/model.tflite",
         "a/x/saved_model.pb",
         "b/7/model.tflite",
-    ):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).touch()
-    for path in (
         "c.tflite",
         "d.keras",
         "d.tflite",

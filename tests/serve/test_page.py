@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from helpers.served import FILTER, process
 from PIL import ExifTags, Image
 
 from kgan.export.runtimes import Absent, browser
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 PHOTO = pages.FOLDER / "astronaut.webp"
-FILTER = "onesided_selfie2anime"
 SAME = 45.0  # dB at peak 2 between server and browser; sums in 8 bits are rounded otherwise where threads add otherwise
 LARGE = 40.0  # dB; the browser shrinks a large photo in two steps before it looks for faces
 WIDE, PHONE = {"width": 1000, "height": 900}, {"width": 320, "height": 640}
@@ -36,22 +33,8 @@ WIDE, PHONE = {"width": 1000, "height": 900}, {"width": 320, "height": 640}
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of `kgan serve` as it runs after the install."""
-    with serving() as address:
+    with process() as (_, address):
         yield address
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """A server, within the block, and its address."""
-    command = [sys.executable, "-m", "kgan", "serve", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        address = re.match(r"http://\S+", process.stdout.readline())
-        assert address
-        try:
-            yield address[0]
-        finally:  # else a test that fails would wait for the server for ever
-            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +186,7 @@ def test_browsers_without_webgpu_and_with_it(launch: Callable[..., Browser], ser
 
 def test_without_a_server_it_goes_on(context: BrowserContext) -> None:
     needed = [f"/v1/filters/{FILTER}/model", "/v1/assets/blazeface", *vendored(r"litert\.js|utils|threaded")]
-    with serving() as address:
+    with process() as (_, address):
         page = visit(context, address)  # once
         page.evaluate("""async (urls) => {
             const kept = async (url) => (await (await caches.open('kgan-1')).match(url)) !== undefined;
