@@ -110,8 +110,7 @@ def draw(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
 
 def draw_files(model: keras.Model, inputs: dict[str, Tensor]) -> Tensor:
     """PNG files [B] of the pictures."""
-    pixels = (tf.clip_by_value(draw(model, inputs), -1.0, 1.0) + 1.0) * 127.5
-    return tf.map_fn(tf.io.encode_png, tf.cast(tf.round(pixels), tf.uint8), fn_output_signature=tf.string)
+    return tf.map_fn(tf.io.encode_png, tracing.to_uint8(draw(model, inputs)), fn_output_signature=tf.string)
 
 
 def draw_each(model: keras.Model, inputs: Sequence[Inputs]) -> list[np.ndarray]:

@@ -204,7 +204,7 @@ def figure(psnr: float) -> str:
 
 
 def chart(reports: Sequence[Report]) -> np.ndarray:
-    """PSNR of each lane, as bars, uint8 [H, W, 3]; a black line ends at the floor. One that did not run has no bar."""
+    """PSNR of each lane, as bars, uint8 [H, W, 3]; a black line at the floor. A lane that did not run has no bar."""
 
     def caption(lane: Lane) -> str:
         if lane.psnr is None:

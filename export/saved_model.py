@@ -86,7 +86,7 @@ class Serving:
         return {"image": self._translate(image, label)}
 
     def translate_uint8(self, image: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        return {"image": _to_uint8(self._translate(_to_float(image), label))}
+        return {"image": tracing.to_uint8(self._translate(_to_float(image), label))}
 
     def translate_bytes(self, image_bytes: tf.Tensor, label: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         # One at a time: pictures differ in size, and ten at once, the default, would need ten times the memory.
@@ -113,7 +113,7 @@ class Serving:
         size = tf.shape(image)[1:3]
         image = self._translate(_resize(image, self.size) if self.size else image, label)
         image = _resize(image, size) if self.size else image
-        return tf.io.encode_png(_to_uint8(image)[0])
+        return tf.io.encode_png(tracing.to_uint8(image)[0])
 
 
 def _reflected(side: tf.Tensor, multiple: int, smallest: int) -> tf.Tensor:
@@ -144,10 +144,6 @@ def _resize(image: tf.Tensor, size: Any) -> tf.Tensor:
 
 def _to_float(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(image, tf.float32) / 127.5 - 1.0
-
-
-def _to_uint8(image: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.round((tf.clip_by_value(image, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
 
 
 def write(model: keras.Model, folder: str | Path, multiple: int = 4, smallest: int = 8) -> None:

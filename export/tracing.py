@@ -13,6 +13,11 @@ from kgan.types import Shape, Tensor
 Shapes: TypeAlias = dict[str, Shape]  # of float32 inputs, by name
 
 
+def to_uint8(image: Tensor) -> Tensor:
+    """Pixels in [-1, 1] as uint8, as `kgan.pictures.images.to_uint8` has it."""
+    return tf.cast(tf.round((tf.clip_by_value(image, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
+
+
 def trace(draw: Callable[[dict[str, Tensor]], Tensor], shapes: Shapes, output: str = "image") -> Any:
     """`draw`, from inputs by name to pictures, as a concrete function of tensors of these names and shapes.
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kgan import files
 from kgan.errors import UserError
@@ -88,8 +89,7 @@ def download_debian(folder: Path) -> list[Path]:
     (folder / "apt.conf").write_text(APT.format(folder=folder))
     environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf")}
     for command in (["update"], ["download", *PACKAGES]):
-        line = ["apt-get", "--quiet", "--quiet", *command]
-        subprocess.run(line, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+        output("apt-get", "--quiet", "--quiet", *command, cwd=folder, env=environment)
     return sorted(folder.glob("*.deb"))
 
 
@@ -97,8 +97,7 @@ def mirror() -> str:
     """The address of a Debian mirror: $KGAN_DEBIAN, else the one that this system's apt uses."""
     if os.environ.get("KGAN_DEBIAN"):
         return os.environ["KGAN_DEBIAN"]
-    line = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
-    targets = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()
+    targets = output("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)").splitlines()
     addresses = [target.split()[0] for target in targets if "-" not in target.split()[1]]  # not security, not updates
     if not addresses:
         raise Absent("apt knows no Debian mirror here: name one, as KGAN_DEBIAN=http://...")
@@ -124,14 +123,19 @@ def install_chromium() -> str:
             raise Absent("Chromium is missing; as root: apt-get install chromium.") from None
     print("browser, gpu: apt-get install chromium ...", flush=True)
     for command in (["update"], ["install", "--yes", "--no-install-recommends", "chromium"]):
-        subprocess.run(["apt-get", "--quiet", "--quiet", *command], check=True, capture_output=True, text=True)
+        output("apt-get", "--quiet", "--quiet", *command)
     return f"{browser.find()} is installed"
 
 
 def pip(*arguments: str | Path) -> None:
     """pip install, of wheels only."""
-    line = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    subprocess.run([*line, *map(str, arguments)], check=True, capture_output=True, text=True)
+    options = ("--quiet", "--disable-pip-version-check", "--only-binary=:all:")
+    output(sys.executable, "-m", "pip", "install", *options, *arguments)
+
+
+def output(*line: str | Path, **options: Any) -> str:
+    """What a program says; `options` as of `subprocess.run`."""
+    return subprocess.run(list(map(str, line)), check=True, capture_output=True, text=True, **options).stdout
 
 
 def call(first: Sequence[str | Path], second: Sequence[str | Path]) -> None:
