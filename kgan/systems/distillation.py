@@ -138,8 +138,7 @@ class Settings:
 
     def stages(self, batch_size: int) -> tuple[Stage, ...]:
         """Those of the teacher that learns along; else a single one."""
-        own = getattr(self.online, "stages", None)
-        return own(batch_size) if own else (Stage(0, 0, self.image_size, batch_size),)
+        return system.stages(self.online, batch_size) if self.online else (Stage(0, 0, self.image_size, batch_size),)
 
     def resolved(self) -> "Settings":
         """The same with the teacher's sha256.

@@ -49,6 +49,12 @@ class Settings(Protocol):
         """The `System`, for a training of `steps` steps on pictures with these labels."""
 
 
+def stages(settings: Settings, batch_size: int) -> tuple[Stage, ...]:
+    """The parts of a training, in order: the levels of a system that grows, or one stage for all."""
+    own = getattr(settings, "stages", None)
+    return own(batch_size) if own else (Stage(0, 0, settings.image_size, batch_size),)
+
+
 class System(keras.Model):
     """A generator side and its optimizer; `kgan.systems.adversarial.Adversarial` adds the side that judges it.
 

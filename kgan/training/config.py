@@ -8,6 +8,7 @@ from typing import Any
 from kgan.data import Data, Reader
 from kgan.errors import UserError
 from kgan.settings import Checks, check_kinds, choice, expanded, free
+from kgan.systems import system
 from kgan.systems.system import Settings, Stage
 
 
@@ -114,9 +115,7 @@ def resolved(config: Config) -> Config:
 
 def stages(config: Config) -> tuple[Stage, ...]:
     """The parts of a training, in order: the levels of a system that grows, or one stage for all."""
-    own = getattr(config.system, "stages", None)
-    batch_size = config.training.batch_size
-    return own(batch_size) if own else (Stage(0, 0, config.system.image_size, batch_size),)
+    return system.stages(config.system, config.training.batch_size)
 
 
 def open_data(config: Config, stage: Stage) -> Reader:
