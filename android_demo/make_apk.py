@@ -57,11 +57,6 @@ def bundled() -> list[Path]:
     return [ROOT / line for line in (HERE / "bundled.txt").read_text(encoding="utf-8").splitlines()]
 
 
-def digests(card: cards.Card) -> tuple[str, ...]:
-    """The sha256 of the files that a card names."""
-    return card.sha256 or tuple(name for name in (card.export.get("sha256"),) if name)
-
-
 def check(model: Path) -> None:
     """A `UserError` where a filter is none that the app can run."""
     if model.suffix != ".tflite":
@@ -73,9 +68,9 @@ def check(model: Path) -> None:
         raise UserError(f"{model} has no card {cards.path_of(model)}: copy it from where the filter was exported.")
     if card.kind != "filter":
         raise UserError(f"{model} is a generator, which draws from noise: the app runs filters.")
-    if not digests(card):
+    if not card.digests:
         raise UserError(f"{cards.path_of(model)} names no sha256: export the filter again.")
-    if cards.digest(model)[1] not in digests(card):
+    if cards.digest(model)[1] not in card.digests:
         raise UserError(
             f"{model} is not the file that its card {cards.path_of(model)} was written with: one of them was damaged, "
             "or is of another filter. Copy both from where they were exported."
@@ -180,7 +175,7 @@ def verify(apk: Path, facts: dict[str, str], filters: list[Path]) -> None:
             card = cards.read(model)
             assert card is not None
             packed = hashlib.sha256(archive.read(f"assets/filters/{model.name}")).hexdigest()
-            if packed not in digests(card):
+            if packed not in card.digests:
                 raise UserError(f"{apk} holds another file than the card of {model.name} names.")
 
 

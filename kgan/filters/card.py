@@ -79,6 +79,11 @@ class Card:
         margin, unit = self.export.get("tiles") or (0, 0)
         return (margin, unit) if unit and self.size and 2 * margin < min(self.size) else None
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The sha256 of each file that it is the card of; empty where it names none."""
+        return self.sha256 or tuple(filter(None, (self.export.get("sha256"),)))
+
     def describes(self, model: Path) -> bool:
         """Whether this is the card of the file as it is, and not of one that a killed process did not put there."""
         return self.sha256[:1] == (digest(model)[1],)
@@ -123,8 +128,7 @@ def read(model: str | Path) -> Card | None:
 def checked(model: str | Path) -> Card | None:
     """As `read`; a `UserError` too where the card was written with another file than the model is now."""
     card, path = read(model), Path(model)
-    names = (card.sha256 or (card.export.get("sha256"),)) if card else (None,)
-    if names != (None,) and path.exists() and digest(path)[1] not in names:
+    if card and card.digests and path.exists() and digest(path)[1] not in card.digests:
         raise UserError(
             f"{path} is not the file that its card {path_of(path)} was written with: one of them was damaged, or is of "
             "another model. Copy both from where they were made. Or remove the card: the model then runs without what "
