@@ -7,6 +7,7 @@ import difflib
 import functools
 import numbers
 import os
+import typing
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,26 @@ WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "True or
 
 
 def check_kinds(settings: Any) -> None:
-    """A `UserError` where a field that was set in Python is misspelt or of another kind, such as steps = "many"."""
+    """A `UserError` where a field is misspelt or of another kind, such as steps = "many" or grow_at = (1.5,)."""
     if stray := misspelt(settings):
         raise UserError(f"There is no setting {stray[0]}. {stray[1]}")
     for path, field, value in _values(settings):
-        kind = KINDS.get(field.type) if isinstance(field.type, type) else None
-        if kind and (not isinstance(value, kind) or (isinstance(value, bool) and field.type is not bool)):
-            raise UserError(f"{path} is {WORDS[field.type]}, not {value!r}.")  # type: ignore[index]
+        (kind, several), values = _kind(field.type), (value,)
+        if several:
+            if not isinstance(value, tuple | list):
+                raise UserError(f"{path} is a tuple, not {value!r}.")
+            values, path = tuple(value), f"Each of {path}"
+        for each in values:
+            if kind in KINDS and not (isinstance(each, KINDS[kind]) and (kind is bool or not isinstance(each, bool))):
+                none = "; () is a tuple of none" if several and each == "" else ""
+                raise UserError(f"{path} is {WORDS[kind]}, not {each!r}{none}.")
+
+
+def _kind(declared: Any) -> tuple[Any, bool]:
+    """Of what a field is declared to hold, the type of one value, and whether it holds several: tuple[int, ...]."""
+    if typing.get_origin(declared) is tuple and typing.get_args(declared)[1:] == (...,):
+        return typing.get_args(declared)[0], True
+    return declared, False
 
 
 def expanded(settings: Any) -> Any:

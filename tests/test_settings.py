@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kgan.errors import UserError
-from kgan.settings import Checks, choice
+from kgan.settings import Checks, check_kinds, choice
+from kgan.systems.onesided import Settings
 
 
 @dataclasses.dataclass
@@ -49,3 +50,18 @@ def test_what_cannot_be_is_named(changes: dict[str, Any], sentence: str) -> None
     with pytest.raises(UserError) as caught:
         check(**changes)
     assert str(caught.value) == sentence
+
+
+def test_each_value_of_a_tuple_has_its_kind() -> None:
+    for value in ((), (3,), [3, 4]):
+        check_kinds(Settings(grow_at=value))  # type: ignore[arg-type]
+    check_kinds(Settings(scale_weights=(1, 1, 1, 0.5)))  # a whole number is a number
+    for value, sentence in (
+        (("",), "Each of grow_at is a whole number, not ''; () is a tuple of none."),  # --config.system.grow_at=
+        ((1.5,), "Each of grow_at is a whole number, not 1.5."),
+        ((True,), "Each of grow_at is a whole number, not True."),
+        (3, "grow_at is a tuple, not 3."),
+    ):
+        with pytest.raises(UserError) as caught:
+            check_kinds(Settings(grow_at=value))  # type: ignore[arg-type]
+        assert str(caught.value) == sentence
