@@ -3,13 +3,15 @@
 Not a published system, but three published ideas. The discriminator judges the maps of a trained network, as
 Projected GANs do (Sauer et al. 2021, https://arxiv.org/abs/2111.01007): it need not learn to see, and a generator
 reaches in thousands of steps what takes CycleGAN hundreds of thousands. The same maps must agree between the picture
-and what is drawn of it, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018), in place of CycleGAN's way back. And the
-pictures grow, as in ProGAN (Karras et al. 2018, https://arxiv.org/abs/1710.10196): what is large is learned while steps
-are cheap. The trained network is EfficientNet-Lite0, which comes with kgan.
+and what is drawn of it, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018), in place of CycleGAN's way back; each less the
+mean of its kind here, or a drawing would have to stay a photograph. And the pictures grow, as in ProGAN (Karras et al.
+2018, https://arxiv.org/abs/1710.10196): what is large is learned while steps are cheap. The trained network is
+EfficientNet-Lite0, which comes with kgan.
 """
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -43,7 +45,9 @@ class Settings:
       scales: which maps have a discriminator: 0 at a 4th of the size, 1 at an 8th, 2 at a 16th, 3 at a 32nd. The
         coarsest knows whole faces, and wants everyone's to be the same.
       scale_weights: what the verdict on each of the four maps weighs for the generator.
-      content_taps, content_weight: which of Lite0's maps must stay as they are in the picture, and how much it matters.
+      content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
+        picture do from those of other pictures, and how much it matters.
+      content_decay: of the moving means that tell what the maps of all pictures and of all drawings have in common.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
@@ -61,8 +65,9 @@ class Settings:
     norm: str = choice("instance", "batch")
     scales: tuple[int, ...] = (0, 1, 2)
     scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
-    content_taps: tuple[int, ...] = (0, 1, 2)
-    content_weight: float = 6.0
+    content_taps: tuple[int, ...] = (0, 1, 2, 3)
+    content_weight: float = 3.0
+    content_decay: float = 0.98
     colour_weight: float = 10.0
     colour_cells: int = 16
     identity_weight: float = 0.0
@@ -82,7 +87,7 @@ class Settings:
         checks = Checks(self, "system")
         checks.at_least(1, "filters", "residual_blocks", "colour_cells", "patch_filters")
         checks.not_negative("content_weight", "colour_weight", "identity_weight", "patch_weight")
-        checks.share("ema")
+        checks.share("ema", "content_decay")
         for name in ("scales", "content_taps"):
             values = getattr(self, name)
             if not values or not set(values) <= set(range(4)) or len(set(values)) < len(values):
@@ -161,6 +166,32 @@ def build_patch_discriminator(settings: Settings, seed: int = 0, name: str = "pa
     return keras.Model(image, logits, name=name)
 
 
+class Means(keras.layers.Layer):
+    """What Lite0's maps have in common, over all places and recent pictures of a domain, by a moving mean.
+
+    Attributes:
+      means: [C] of each tap.
+    """
+
+    def __init__(self, widths: Sequence[int], decay: float, name: str) -> None:
+        super().__init__(name=name)
+        self.decay = decay
+        self.means = [
+            self.add_weight((width,), "zeros", trainable=False, name=f"{i}") for i, width in enumerate(widths)
+        ]
+        self.built = True
+
+    def follow(self, taps: list[Tensor]) -> None:
+        """Move towards the means of a batch's taps, [B, h, w, C]."""
+        for mean, tap in zip(self.means, taps, strict=True):
+            now = ops.mean(engine.gather(ops.mean(tap, axis=(1, 2))), axis=0)
+            mean.assign(self.decay * mean + (1 - self.decay) * ops.cast(now, mean.dtype))
+
+    def call(self, taps: list[Tensor]) -> list[Tensor]:
+        """How taps differ from the means, each of length 1 at each place."""
+        return [unit(tap - ops.cast(mean, tap.dtype)) for tap, mean in zip(taps, self.means, strict=True)]
+
+
 class OneSided(Adversarial):
     """A generator and its discriminators. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
 
@@ -185,6 +216,10 @@ class OneSided(Adversarial):
                 "patch_discriminator_b", lambda: build_patch_discriminator(settings, 2 * seed + 1)
             )
 
+        widths = [tap.shape[-1] for tap in self._project.output["taps"]]
+        self.means_a = named("means_a", lambda: Means(widths, settings.content_decay, "means_a"))
+        self.means_fake_b = named("means_fake_b", lambda: Means(widths, settings.content_decay, "means_fake_b"))
+
         half = max(1, steps // 2)
         self.rate = LinearDecay(settings.learning_rate, half, half)
         discriminator_rate = LinearDecay(settings.discriminator_learning_rate, half, half)
@@ -207,15 +242,18 @@ class OneSided(Adversarial):
         """The discriminators' update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
+        taps_a = self.features(self.shown(real_a, "adversarial"))["taps"]  # by the same draws as the fake that G shows
         fakes = self.draw_once(lambda: self.draw(real_a, real_b))
-        discriminator_terms, _ = self.minimize(
+        discriminator_terms, taps_fake_b = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
-            lambda: (self.discriminator_losses(real_b, fakes.value["to_b"]), ()),
+            lambda: self.discriminator_losses(real_b, fakes.value["to_b"]),
         )
+        self.means_a.follow(taps_a)
+        self.means_fake_b.follow(taps_fake_b)
         generator_terms = self.minimize_through(
             self.generator_optimizer,
-            lambda fakes: self.generator_losses(fakes, real_a, real_b),
+            lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
             fakes,
         )
 
@@ -243,31 +281,33 @@ class OneSided(Adversarial):
         """Logits of the projection's maps, by scale."""
         return self.discriminator_b({f"map{scale}": maps[scale] for scale in self.settings.scales}, training=True)
 
-    def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> engine.Terms:
-        """Tell reals from fakes, by every scale and every patch head.
+    def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> tuple[engine.Terms, list[Tensor]]:
+        """Tell reals from fakes, by every scale and every patch head; also the taps of the fakes.
 
         By scale: max(0, 1 - D(b)) + max(0, 1 + D(fake_b)); in patches of pixels: (D(b) - 1)^2 + D(fake_b)^2.
         """
         real, fake = self.shown(real_b, "real_b"), self.shown(ops.cast(fake_b, real_b.dtype), "fake_b")
-        logits = self.judge(self.features(ops.concatenate([real, fake]))["maps"])
-        terms = {}
+        features = self.features(ops.concatenate([real, fake]))
+        logits, terms = self.judge(features["maps"]), {}
         for scale, each in logits.items():
             terms[f"discriminator_{scale}"] = HINGE.discriminator(*ops.split(each, 2))
         if self.settings.patch_weight:
             of_real, of_fake = together(self.patch_discriminator_b, real, fake)
             for head in of_real:
                 terms[f"patch_discriminator_{head}"] = LSGAN.discriminator(of_real[head], of_fake[head])
-        return terms
+        return terms, [ops.split(tap, 2)[1] for tap in features["taps"]]
 
-    def generator_losses(self, fakes: dict[str, Tensor], real_a: Tensor, real_b: Tensor) -> engine.Terms:
+    def generator_losses(
+        self, fakes: dict[str, Tensor], real_a: Tensor, taps_a: list[Tensor], real_b: Tensor
+    ) -> engine.Terms:
         """Fool every discriminator, keep content and colours of a, and leave b alone.
 
         With G(a) = fake_b: - scale_weights D(fake_b) + patch_weight (D(fake_b) - 1)^2
-        + content_weight |Lite0(fake_b) - Lite0(a)|^2 + colour_weight |cells(fake_b) - cells(a)|
+        + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + colour_weight |cells(fake_b) - cells(a)|
         + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
-        fake, source = self.shown(fake_b, "adversarial"), self.shown(real_a, "adversarial")  # by the same draws
+        fake = self.shown(fake_b, "adversarial")
         features = self.features(fake)
         terms = {
             f"adversarial_{scale}": settings.scale_weights[int(scale)] * HINGE.generator(logits)
@@ -276,17 +316,18 @@ class OneSided(Adversarial):
         if settings.patch_weight:
             for head, logits in self.patch_discriminator_b(fake, training=True).items():
                 terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)
-        terms["content"] = settings.content_weight * self.content(features["taps"], self.features(source)["taps"])
+        terms["content"] = settings.content_weight * self.content(features["taps"], taps_a)
         if settings.colour_weight:
             terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.cells(real_a))
         if settings.identity_weight:
             terms["identity_b"] = settings.identity_weight * l1(fakes["same_b"], real_b)
         return terms
 
-    def content(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
-        """How much Lite0's maps, of length 1 at each place, differ: the sum over taps of mean squared distances."""
-        pairs = [(unit(x[tap]), unit(y[tap])) for tap in self.settings.content_taps]
-        return sum(ops.mean(ops.sum(ops.square(a - b), axis=-1)) for a, b in pairs)
+    def content(self, taps_fake_b: list[Tensor], taps_a: list[Tensor]) -> Tensor:
+        """How otherwise than a picture its drawing differs from others: the sum over taps of mean squared distances."""
+        drawn, source = self.means_fake_b(taps_fake_b), self.means_a(taps_a)
+        pairs = [(drawn[tap], source[tap]) for tap in self.settings.content_taps]
+        return sum(ops.mean(ops.sum(ops.square(x - y), axis=-1)) for x, y in pairs)
 
     def cells(self, image: Tensor) -> Tensor:
         """Mean colours [B, colour_cells, colour_cells, 3]."""

@@ -86,11 +86,27 @@ def test_pictures_grow() -> None:
 
 @pytest.mark.usefixtures("coarse")
 def test_content_by_hand() -> None:
-    """Features [1, 0, 0] against [0, 2, 0] everywhere, each of length 1 then: 2 for each of two taps."""
+    """Less their means, taps of [1, 0, 0] against [0, 2, 0] everywhere, each of length 1 then: 2 for each of two."""
     system = Settings(**TINY, content_taps=(0, 3)).create(10, 0)
     x, y = ([np.float32(c) * np.ones((1, s, s, 1), "f") for s in (8, 4, 2, 1)] for c in ([1, 0, 0], [0, 2, 0]))
     assert float(system.content(x, y)) == pytest.approx(4, rel=1e-5)
     assert float(system.content(x, x)) == 0
+    for mean in system.means_fake_b.means:  # what all drawings have in common says nothing of one
+        mean.assign([1, -2, 0])
+    assert float(system.content(x, y)) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_means_follow_places_and_pictures() -> None:
+    system = Settings(**TINY, content_decay=0.75).create(10, 0)
+    taps = [np.zeros((2, s, s, 3), "f") for s in (8, 4, 2, 1)]
+    taps[0][1, :4, :, 1] = 8.0  # a quarter of all places
+    taps[3][:, ..., 2] = [[[4.0]], [[0.0]]]
+    system.means_a.follow(taps)
+    means = [ops.convert_to_numpy(mean).tolist() for mean in system.means_a.means]
+    assert means == [[0, 0.5, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0.5]]  # a quarter of the way
+    system.means_a.follow(taps)
+    assert ops.convert_to_numpy(system.means_a.means[0]).tolist() == [0, 0.75 * 0.5 + 0.25 * 2, 0]
 
 
 @pytest.mark.usefixtures("coarse")
@@ -119,13 +135,16 @@ def test_terms_by_hand() -> None:
         system, "patch_discriminator_b", lambda x, training: {"2": ops.full((x.shape[0], 3, 3, 1), -1.0)}
     )
     real_a, real_b = pictures(seed=1), pictures(seed=2)
-    assert floats(system.discriminator_losses(real_b, real_a)) == {
+    terms, taps = system.discriminator_losses(real_b, real_a)
+    assert [tap.shape[0] for tap in taps] == [2] * 4  # of the fakes alone
+    assert np.array_equal(taps[0], system.features(real_a)["taps"][0])
+    assert floats(terms) == {
         "discriminator_0": pytest.approx(0 + 4),  # max(0, 1 - 3) + max(0, 1 + 3)
         "discriminator_2": pytest.approx(0.5 + 1.5),
         "patch_discriminator_2": pytest.approx(4 + 1),
     }
     fakes = {"to_b": real_a, "same_b": real_b + 0.1}
-    assert floats(system.generator_losses(fakes, real_a, real_b)) == {
+    assert floats(system.generator_losses(fakes, real_a, system.features(real_a)["taps"], real_b)) == {
         "adversarial_0": pytest.approx(-3),
         "adversarial_2": pytest.approx(-0.25 * 0.5),
         "patch_adversarial_2": pytest.approx(0.5 * 4),
@@ -172,7 +191,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     assert ends[0][1]["sha256"] == ends[1][1]["sha256"]
     parts = {path.partition("/")[0] for path in ends[0][0]}
     networks = {"generator_ab", "ema_generator_ab", "discriminator_b", "patch_discriminator_b"}  # not the projection
-    assert parts == networks | {"generator_optimizer", "discriminator_optimizer", "step"}
+    assert parts == networks | {"means_a", "means_fake_b", "generator_optimizer", "discriminator_optimizer", "step"}
 
 
 @pytest.mark.parametrize(
