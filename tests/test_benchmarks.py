@@ -23,7 +23,7 @@ from kgan.export import recipes
 from kgan.filters import card as cards
 from kgan.filters.card import Card
 from kgan.pictures import emoji
-from kgan.pretrained import weights
+from kgan.pretrained import inception, weights
 from kgan.students import build
 from kgan.systems import cyclegan, distillation, ugatit
 
@@ -34,6 +34,13 @@ TINY = {
     "residual_blocks": 1,
     "discriminator_layers": 4,
     "spectral": False,
+}
+TINY_CYCLEGAN = {
+    "image_size": 32,
+    "filters": 2,
+    "discriminator_filters": 2,
+    "discriminator_layers": 2,
+    "residual_blocks": 1,
 }
 
 
@@ -63,8 +70,8 @@ def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else found(name))
     folder = data.make(tmp_path, side=40, count=4)
-    cases = [("ugatit_light_selfie2anime_64", training.JPEGS, "float32", 2)]
-    measured, skipped = training.rows(folder, cases, changes=TINY, seconds=0.1)
+    cases = [("cyclegan_selfie2anime", training.JPEGS, "float32", 2)]
+    measured, skipped = training.rows(folder, cases, changes=TINY_CYCLEGAN, seconds=0.1)
     check([measured], training.COLUMNS)
     assert (measured["engine"], measured["precision"], measured["batch"]) == ("tensorflow", "float32", 2)
     assert measured["images/s"] == pytest.approx(2 / (measured["ms a step"] / 1000))
@@ -107,7 +114,7 @@ def test_straightforward(monkeypatch: pytest.MonkeyPatch) -> None:
     "settings",
     [
         ugatit.Settings(**TINY, separate_batches=False),
-        cyclegan.Settings(image_size=32, filters=2, discriminator_filters=2, discriminator_layers=2, residual_blocks=1),
+        cyclegan.Settings(**TINY_CYCLEGAN),
     ],
     ids=["ugatit", "cyclegan"],
 )
@@ -144,12 +151,16 @@ def test_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_metrics(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(weights.VARIABLE, str(shared / "weights"))
+def test_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another network than Inception, which is soon run."""
+    network = keras.Sequential([keras.Input((*inception.SIZE, 3)), keras.layers.GlobalAveragePooling2D()])
+    monkeypatch.setattr(weights, "find", lambda *_: tmp_path)
+    monkeypatch.setattr(inception, "load", lambda: network)
     rows = list(metrics.rows(count=2, rounds=1))
     check(rows, metrics.COLUMNS)
     assert [row["features"] for row in rows] == ["resize clean", "resize legacy"]
-    monkeypatch.setenv(weights.VARIABLE, str(shared))
+    monkeypatch.undo()
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
     (skipped,) = metrics.rows()
     assert "weights fid_inception_2015.npz are missing" in skipped["skipped"]
 

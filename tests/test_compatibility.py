@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import tiny
+from helpers.steps import train_eagerly
 
 import kgan
-from kgan.__main__ import MODULES
 from kgan.training import checkpoint
-from kgan.training.run import train
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -34,17 +31,10 @@ def test_a_checkpoint_of_then_goes_on(tmp_path: Path, capsys: pytest.CaptureFixt
     config = tiny.get_config()
     for begin, steps in ((4, 6), (6, 7)):
         config.training.steps = steps
-        train(config, tmp_path)
+        train_eagerly(config, tmp_path)
         printed = capsys.readouterr().out
         assert f"going on after step {begin}" in printed
         assert "system.epsilon_place stays 'before', as this run computed so far. (New runs: 'after'.)" in printed
         arrays, about = checkpoint.load(tmp_path / f"checkpoint-0000000{steps}.npz")
         assert about["step"] == arrays["step"] == steps
         assert about["config"]["system"]["epsilon_place"] == "before" and config.system.epsilon_place == "after"
-
-
-@pytest.mark.parametrize("command", MODULES)
-def test_every_command_explains_itself(command: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "kgan", command, "--help"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"kgan {command} --" in done.stdout and "Options:" in done.stdout

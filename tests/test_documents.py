@@ -205,7 +205,8 @@ def desk(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_blocks(page: Path, desk: Path, when: set[str]) -> None:
+def run_blocks(page: Path, desk: Path, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk)
     # `kgan` and `python` are those of the Python that runs this test, activated or not.
     bin_ = desk / "bin"
     bin_.mkdir()
@@ -215,10 +216,11 @@ def run_blocks(page: Path, desk: Path, when: set[str]) -> None:
         program.chmod(0o755)
     environment = os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}"}
     for block in blocks(page):
-        if block.when in when:
-            code = ["sh", "-e", "-c", block.text] if block.language == "sh" else [sys.executable, "-c", block.text]
-            done = subprocess.run(code, cwd=desk, env=environment, capture_output=True, text=True)
+        if block.when == when and block.language == "sh":
+            done = subprocess.run(["sh", "-e", "-c", block.text], env=environment, capture_output=True, text=True)
             assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+        elif block.when == when:
+            exec(block.text, {})
 
 
 def marked(when: str) -> list[Path]:
@@ -226,11 +228,11 @@ def marked(when: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("page", marked("run"), ids=name_of)
-def test_quick_commands_run(page: Path, desk: Path) -> None:
-    run_blocks(page, desk, {"run"})
+def test_quick_commands_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_blocks(page, desk, "run", monkeypatch)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", marked("run slowly"), ids=name_of)
-def test_slower_commands_run(page: Path, desk: Path) -> None:
-    run_blocks(page, desk, {"run slowly"})
+def test_slower_commands_run(page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_blocks(page, desk, "run slowly", monkeypatch)

@@ -15,9 +15,15 @@ from kgan.pictures import faces, images
 POM = Path(__file__).resolve().parents[2] / "android_demo/pom.xml"
 
 
-def test_the_goldens_hold_a_face_seen_at_once_with_a_margin_and_in_a_tile(tmp_path: Path) -> None:
-    phone.write(tmp_path)
-    translated = [golden for golden in phone.read(tmp_path)["translate"] if golden["part"] == "FACES"]
+@pytest.fixture(scope="module")
+def goldens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("goldens")
+    phone.write(folder)
+    return folder
+
+
+def test_the_goldens_hold_a_face_seen_at_once_with_a_margin_and_in_a_tile(goldens: Path) -> None:
+    translated = [golden for golden in phone.read(goldens)["translate"] if golden["part"] == "FACES"]
     looks = [len(golden["detections"]) for golden in translated]
     assert looks[0] == 2  # the picture, then the face's surroundings
     assert max(looks) > 4
@@ -28,13 +34,11 @@ def test_the_golden_image_of_the_instrumented_test_has_the_networks_size() -> No
     assert phone.golden_image().shape == (128, 128, 3)
 
 
-def test_java_draws_the_same(tmp_path: Path) -> None:
+def test_java_draws_the_same(goldens: Path, tmp_path: Path) -> None:
     for tool in ("javac", "mvn"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool}: a JDK and Maven (Debian: default-jdk-headless, maven)")
-    goldens, build = tmp_path / "goldens", tmp_path / "build"
-    goldens.mkdir()
-    phone.write(goldens)
+    build = tmp_path / "build"
     command = ["mvn", "-q", "-B", "-f", str(POM), "test", f"-Dgolden={goldens}", f"-DbuildDirectory={build}"]
     run = subprocess.run(command, capture_output=True, text=True)
     if "UnknownHostException" in run.stdout or "Could not transfer" in run.stdout:

@@ -1,4 +1,8 @@
-"""Every command run for real: engines' log lines reach no terminal, also where a mistake or a bug follows."""
+"""Every command run for real: engines' log lines reach no terminal, also where a mistake or a bug follows.
+
+Fast are a training, a filter and an export, in whose processes an engine does all that it does; what the other commands
+do, their own tests show.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +53,8 @@ def run(command: str, *options: str | Path, folder: Path, code: int = 0) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run, run/, two pictures in pictures/, and a damaged model, damaged.keras."""
     folder = tmp_path_factory.mktemp("notes")
-    stderr = run("train", f"--config={tiny.__file__}", "--config.training.steps=2", "--workdir=run", folder=folder)
-    assert "2/2" in stderr  # the progress bar is Python's, and is seen
+    stderr = run("train", f"--config={tiny.__file__}", "--config.training.steps=1", "--workdir=run", folder=folder)
+    assert "1/1" in stderr  # the progress bar is Python's, and is seen
     for name, picture in zip(("a.png", "b.png"), emoji.load("google", "test")[:2], strict=True):
         images.write(folder / "pictures" / name, picture)
     (folder / "damaged.keras").write_bytes((folder / "run/generator_ab.keras").read_bytes()[:1000])
@@ -61,6 +65,7 @@ def test_translate(folder: Path) -> None:
     run("translate", "--model=run/generator_ab.keras", "--input=pictures", "--output=results", folder=folder)
 
 
+@pytest.mark.slow
 def test_evaluate(folder: Path) -> None:
     run(
         *("evaluate", "--model=run/generator_ab.keras", "--input=pictures", "--reference=pictures", "--metrics=l1"),
@@ -72,10 +77,12 @@ def test_export(folder: Path) -> None:
     run("export", "--model=run/generator_ab.keras", "--recipes=dynamic", "--output=exported", folder=folder)
 
 
+@pytest.mark.slow
 def test_generate(folder: Path) -> None:
     run("generate", "--model=stylegan_animefaces", "--seeds=0-1", "--output=drawn.png", folder=folder)
 
 
+@pytest.mark.slow
 def test_pack_and_bring(folder: Path) -> None:
     run("pack", f"--config={tiny.__file__}", "--output=packed.tar", folder=folder)
     run("bring", "--workdir=run", "--output=pieces", folder=folder)
@@ -91,6 +98,10 @@ def test_a_mistake_after_the_import_is_one_line(folder: Path) -> None:
     options = "--model=damaged.keras", "--input=pictures", "--output=results"
     stderr = run("translate", *options, folder=folder, code=2)
     assert stderr.startswith("kgan: damaged.keras is not a model of Keras ") and stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_mistake_that_a_training_finds_is_one_line(folder: Path) -> None:
     other = f"--config={tiny.__file__}", "--config.training.steps=4", "--config.system.filters=3", "--workdir=run"
     stderr = run("train", *other, folder=folder, code=2)
     assert stderr.startswith("kgan: run ") and stderr.count("\n") == 1

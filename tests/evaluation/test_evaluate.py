@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from helpers.commands import status
 from PIL import Image
 
-from kgan import commands, evaluation
+from kgan import evaluation
 from kgan.commands import evaluate as command
 from kgan.errors import UserError
 from kgan.evaluation import evaluate, measures
@@ -454,12 +453,6 @@ def test_what_cannot_be_measured_is_refused(folders: tuple[Path, Path], tmp_path
         evaluate(None, [source], metrics=["flicker", "ssim"], source=source, cache=tmp_path / "cache")
 
 
-def run(*arguments: str) -> None:
-    with flagsaver.flagsaver():
-        flags.FLAGS.unparse_flags()
-        commands.run(command.main, ["kgan evaluate", *arguments])
-
-
 def test_the_command_prints_a_table_and_writes_the_report(
     folders: tuple[Path, Path],
     inception_shapes: Shapes,
@@ -471,9 +464,7 @@ def test_the_command_prints_a_table_and_writes_the_report(
     monkeypatch.setenv("HOME", str(tmp_path))
     output = tmp_path / "deep/report.json"
     arguments = ["--model=m,n", f"--input={folders[0]}", f"--reference={folders[1]}", f"--output={output}"]
-    with pytest.raises(SystemExit) as status:
-        run(*arguments)
-    assert not status.value.code
+    assert status(command, *arguments) == 0
     report = json.loads(output.read_text())
     printed = capsys.readouterr().out
     assert table(report["results"]) in printed
@@ -490,8 +481,7 @@ def test_the_command_prints_a_table_and_writes_the_report(
         ([*arguments[:3], f"--output={tmp_path}"], "is a folder: name a file"),
         ([*arguments, "--resize=bilinear"], "--resize=bilinear: value should be one of <clean|legacy>"),
     ]:
-        with pytest.raises(SystemExit, match="2"):
-            run(*mistake)
+        assert status(command, *mistake) == 2
         assert sentence in capsys.readouterr().err
 
 

@@ -9,12 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from helpers.commands import status
 from helpers.small_generator import LABELS, SETTINGS, written
 from PIL import Image
 
-from kgan import commands
 from kgan.commands import generate as command
 from kgan.errors import UserError
 from kgan.filters import drawing, generators, loading
@@ -151,12 +149,7 @@ def test_a_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str) -> int:
-    """The command's exit status."""
-    with flagsaver.flagsaver():
-        flags.FLAGS.unparse_flags()
-        with pytest.raises(SystemExit) as caught:
-            commands.run(command.main, ["kgan generate", *arguments])
-    return int(caught.value.code or 0)
+    return status(command, *arguments)
 
 
 def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
+from helpers.commands import status
 from PIL import Image
 
-from kgan import commands
 from kgan.commands import translate as command
 from kgan.errors import UserError
 from kgan.filters.card import Card
@@ -461,18 +459,10 @@ def test_names_that_are_long_or_no_utf_8(
 # The command.
 
 
-def run(*arguments: str) -> None:
-    with flagsaver.flagsaver():
-        flags.FLAGS.unparse_flags()
-        commands.run(command.main, ["kgan translate", *arguments])
-
-
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(command, "load_for_photos", lambda path: toy(size=(32, 32)))
     images.write(tmp_path / "a.png", picture(64, 64))
-    with pytest.raises(SystemExit) as status:
-        run("--model=x.tflite", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}")
-    assert not status.value.code
+    assert status(command, "--model=x.tflite", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}") == 0
     said = capsys.readouterr().out
     assert "x.tflite accepts 32 x 32 pixels only" in said and f"Wrote {tmp_path / 'b.png'}." in said
     assert images.read(tmp_path / "b.png").shape == (32, 32, 3)
@@ -484,13 +474,9 @@ def test_the_command_passes_the_label_on(
     monkeypatch.setattr(command, "load_for_photos", lambda path: labelled())
     images.write(tmp_path / "a.png", np.zeros((16, 16, 3), np.uint8))
     arguments = ["--model=x.keras", f"--input={tmp_path / 'a.png'}", f"--output={tmp_path / 'b.png'}"]
-    with pytest.raises(SystemExit) as status:
-        run(*arguments, "--label=hue=red")
-    assert not status.value.code
+    assert status(command, *arguments, "--label=hue=red") == 0
     assert (images.read(tmp_path / "b.png") == [128, 0, 0]).all()
-    with pytest.raises(SystemExit) as status:
-        run(*arguments, "--label=hue=rad")
-    assert status.value.code == 2
+    assert status(command, *arguments, "--label=hue=rad") == 2
     assert "kgan: hue is never 'rad': it is red or blue. Did you mean red?" in capsys.readouterr().err
 
 
@@ -504,9 +490,7 @@ def test_the_command_passes_the_label_on(
     ],
 )
 def test_the_command_s_errors_are_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as status:
-        run(*arguments)
-    assert status.value.code == 2
+    assert status(command, *arguments) == 2
     error = capsys.readouterr().err
     assert said in error and "Traceback" not in error
 
@@ -515,7 +499,7 @@ def test_the_command_says_names_that_are_no_utf_8_and_allows_large_pictures(tmp_
     """In a process of its own, whose standard output is strict about what it encodes."""
     photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     photo.write_bytes(images.encode(picture(40, 60)))
-    code = (
+    program = (
         "import sys, numpy as np\n"
         "from kgan import commands\n"
         "from kgan.commands import translate as command\n"
@@ -526,13 +510,13 @@ def test_the_command_says_names_that_are_no_utf_8_and_allows_large_pictures(tmp_
     )
     arguments = ["--model=m", f"--input={photo}", f"--output={tmp_path / 'out'}"]
     settings = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
-    for flag, status, said in (
+    for flag, code, said in (
         ("", 0, b"Wrote "),
         ("--max_megapixels=0.05", 2, b"has 60 x 40 pixels, and more than 0.05 megapixels"),
         ("--max_megapixels=0.06", 0, b"Wrote "),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments, *filter(None, [flag])], capture_output=True, env=settings
+            [sys.executable, "-c", program, *arguments, *filter(None, [flag])], capture_output=True, env=settings
         )
-        assert done.returncode == status and said in done.stdout + done.stderr, done
+        assert done.returncode == code and said in done.stdout + done.stderr, done
         assert b"Traceback" not in done.stderr

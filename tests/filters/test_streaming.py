@@ -190,8 +190,12 @@ def test_maps_on_the_disk_leave_nothing_behind(tmp_path: Path, monkeypatch: pyte
         compared(network, gradient(64, 96))
 
 
+@pytest.mark.slow
 def test_a_photo_and_a_sky_in_tiles_as_whole(photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The largest difference, with the weights of a real filter: one grey level, where a value lies between two."""
+    """The largest difference, with the weights of a real filter: one grey level, where a value lies between two.
+
+    That tiles equal the whole, tests above show for each kind of network with weights at random.
+    """
     network = loading.load_keras(included.find("onesided_resnet_selfie2anime"))
     for picture, most in ((photo[:240, 100:420], 1e-4), (gradient(240, 320), 1e-3)):
         assert compared(network, picture, core=100) < most

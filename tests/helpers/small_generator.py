@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,23 @@ LABELS = Labels((LabelSet("pictures", (Group("hair", ("black", "red", "blue")),)
 
 
 def written(folder: Path, labels: Labels | None = None) -> Path:
-    """generator.keras as a training leaves it: six layers, of which truncation touches four."""
+    """generator.keras as a training leaves it, with its card: six layers, of which truncation touches four."""
+    for name, data in _files(labels).items():
+        (folder / name).write_bytes(data)
+    return folder / "generator.keras"
+
+
+@functools.cache
+def _files(labels: Labels | None) -> dict[str, bytes]:
+    """Built once for all tests of a process."""
     system = SETTINGS.create(1, 0, labels)
     random = np.random.default_rng(0)
     for variable in [*system.ema_mapping.trainable_variables, *system.ema_synthesis.trainable_variables]:
         variable.assign(random.normal(size=variable.shape))
     system.truncation.mean.assign(random.normal(size=8))
-    path = folder / "generator.keras"
-    system.generators()["generator"].save(path)
-    Card(name="tiny", system="stylegan", kind="generator", image_size=16, size=(16, 16), labels=labels).write(path)
-    return path
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "generator.keras")
+        system.generators()["generator"].save(path)
+        about = Card(name="tiny", system="stylegan", kind="generator", image_size=16, size=(16, 16), labels=labels)
+        about.write(path)
+        return {each.name: each.read_bytes() for each in Path(folder).iterdir()}

@@ -8,12 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from helpers import official, pickles
+from helpers.commands import status
 
 import kgan
-from kgan import commands
 from kgan.commands import imports
 from kgan.commands.imports import labels_of
 from kgan.errors import UserError
@@ -28,11 +26,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 
 def run(*arguments: str) -> int:
-    """The exit status of the command, called in this process."""
-    with flagsaver.flagsaver(), pytest.raises(SystemExit) as status:
-        flags.FLAGS.unparse_flags()
-        commands.run(imports.main, ["kgan import", *arguments])
-    return int(status.value.code or 0)
+    return status(imports, *arguments)
 
 
 def picture(height: int, width: int) -> np.ndarray:

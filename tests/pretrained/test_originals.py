@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import subprocess
@@ -13,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 from helpers import pickles
+from helpers.commands import status
 
-from kgan import commands, files
+from kgan import files
 from kgan.commands import weights as command
 from kgan.errors import UserError
 from kgan.pretrained import originals, weights
@@ -55,15 +55,8 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> int:
-        with flagsaver.flagsaver():
-            flags.FLAGS.unparse_flags()
-            with pytest.raises(SystemExit) as status:
-                commands.run(command.main, ["kgan weights", *arguments])
-        return int(status.value.code or 0)
-
-    return run
+def run() -> Run:
+    return functools.partial(status, command)
 
 
 def test_the_command_downloads_converts_and_then_leaves_it(

@@ -190,7 +190,11 @@ def test_without_a_server_it_goes_on(context: BrowserContext) -> None:
         page = visit(context, address)  # once
         page.evaluate("""async (urls) => {
             const kept = async (url) => (await (await caches.open('kgan-1')).match(url)) !== undefined;
-            for (const url of urls) while (!await kept(url)) await new Promise((resume) => setTimeout(resume, 100));
+            const end = performance.now() + 60_000;
+            for (const url of urls) while (!await kept(url)) {
+                if (performance.now() > end) throw new Error(`${url} was not kept`);
+                await new Promise((resume) => setTimeout(resume, 100));
+            }
         }""", needed)  # fmt: skip
     page.reload()
     page.locator(".card").first.wait_for()

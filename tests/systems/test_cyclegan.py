@@ -264,20 +264,20 @@ def test_d_sees_the_fakes_from_before_the_generators_update(monkeypatch: pytest.
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
         {"adversarial": "wgan-gp"},
-        {"adversarial": "hinge", "upsampling": "resize"},
         {"adversarial": "gan", "generator": "unet", "depth": 3},
-        {"discriminator_layers": 0, "pool": 0},
         {"generator": "phone"},
+        pytest.param({"adversarial": "hinge", "upsampling": "resize"}, marks=pytest.mark.slow),
+        pytest.param({"discriminator_layers": 0, "pool": 0}, marks=pytest.mark.slow),
     ],
 )
 def test_eager_steps_lower_the_cycle(changes: dict[str, Any]) -> None:
+    """Fast for each kind of generator, and with a second gradient; tests above build the others and their losses."""
     system = Settings(**(TINY | changes), learning_rate=2e-3).create(steps=200, seed=0)
-    rows = [step(system, 0) for _ in range(6)]
+    rows = [step(system, 0) for _ in range(4)]
     assert all(np.isfinite(list(row.values())).all() for row in rows)
     assert rows[-1]["cycle_a"] + rows[-1]["cycle_b"] < rows[0]["cycle_a"] + rows[0]["cycle_b"]
-    assert int(system.step.value) == 6
+    assert int(system.step.value) == 4
 
 
 def test_the_pool_is_part_of_the_state() -> None:

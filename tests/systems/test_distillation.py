@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.steps import assert_resumes, train_eagerly
 from helpers.structure import assert_golden, structure
 from keras import ops
 
@@ -247,22 +248,16 @@ def test_a_resumed_run_ends_in_the_same_bytes(
     if name == "online":
         settings = Settings(**PLAIN, online=CYCLEGAN)
     config = Config("student", settings, data, SCHEDULE)
-    straight, resumed = train(config, tmp_path / "straight"), tmp_path / "resumed"
-    resumed.mkdir()
-    shutil.copy(straight / "checkpoint-00000002.npz", resumed)
-    train(config, resumed)
-    ends = [checkpoint.load(folder / "checkpoint-00000004.npz") for folder in (straight, resumed)]
-    assert ends[0][1]["sha256"] == ends[1][1]["sha256"]
-    assert (straight / "student.keras").read_bytes() == (resumed / "student.keras").read_bytes()
+    student = assert_resumes(config, tmp_path) / "student.keras"
     picture = np.zeros((20, 24, 3), np.uint8)
     label = {"label": "vendor=google"} if name == "labels" else {}
-    assert kgan.load(straight / "student.keras")(picture, **label).shape == picture.shape
+    assert kgan.load(student)(picture, **label).shape == picture.shape
 
 
 def test_another_teacher_is_refused(tmp_path: Path, negative: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The same file elsewhere is the same teacher; another one at the same place is not."""
     config = Config("student", Settings(**PLAIN, teacher=negative), Unlabelled(root="emoji:google"), SCHEDULE)
-    run = train(config, tmp_path / "run")
+    run = train_eagerly(config, tmp_path / "run")
     about, digest = cards.read(run / "student.keras"), cards.digest(Path(negative))[1]
     assert about is not None and about.batch_norm == "moving" and about.system == "distillation"
     assert about.training["config"]["system"]["teacher_sha256"] == digest

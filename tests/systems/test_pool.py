@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 from keras import ops
 
@@ -34,10 +36,16 @@ def test_an_image_can_leave_within_the_batch_that_brought_it() -> None:
 
 def test_half_of_what_comes_out_is_older() -> None:
     pool = ImagePool(50, (1, 1, 1), "pool")
+    owner = SimpleNamespace(state=lambda: {variable.path: variable for variable in pool.variables})
+
+    def exchanged(batches: engine.Batches) -> engine.Terms:
+        draws = engine.uniform(0, batches[0]["number"][0], "pool", (1, 2))
+        return {"image": pool.exchange(batches[0]["image"], draws)}
+
+    compiled = engine.Compiled(owner, exchanged)
 
     def step(number: int, image: int) -> float:
-        draws = engine.uniform(0, number, "pool", (1, 2))
-        return ops.convert_to_numpy(pool.exchange(ops.convert_to_tensor(images(image)), draws)).item()
+        return engine.to_host(compiled(({"number": np.array([number]), "image": images(image)},)))["image"].item()
 
     for i in range(50):
         step(i, -i - 1)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.steps import train_eagerly
 from helpers.structure import assert_golden, structure
 from keras import ops
 from PIL import Image
@@ -322,7 +323,7 @@ def test_the_sample_sheet_shows_every_domain() -> None:
 def test_a_run_leaves_a_filter_whose_card_names_the_labels(tmp_path: Path) -> None:
     data = Labelled(root="emoji:google:twitter", label_dropout=0.5)
     schedule = Training(steps=1, batch_size=2, samples=2, precision="float32", tensorboard=False)
-    train(Config("stargan", Settings(**TINY), data, schedule), tmp_path)
+    train_eagerly(Config("stargan", Settings(**TINY), data, schedule), tmp_path)
     picture_filter = kgan.load(tmp_path / "generator.keras")
     vendors = Group("vendor", ("google", "twitter"))
     assert picture_filter.card.labels == Labels((LabelSet("pictures", (vendors,)),), optional=True)

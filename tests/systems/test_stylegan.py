@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from helpers.steps import Eager
 from helpers.structure import Structure, assert_golden, structure
 from keras import ops
 
@@ -380,7 +381,7 @@ def trained() -> Iterator[tuple[StyleGAN, dict[int, list[np.ndarray]]]]:
     for stage in SMALL.stages(4):
         system.step.assign(stage.first_step)
         system.enter(stage, anew=True)
-        step = engine.Compiled(system, system.train_step)
+        step = Eager(system, system.train_step)
         state = system.state()
         seen[stage.image_size] = [dict(zip(state, engine.read(list(state.values())), strict=True))]  # type: ignore
         for _ in range(3):

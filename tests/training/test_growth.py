@@ -9,11 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.steps import train_eagerly
 
 from kgan import engine
 from kgan.data import Labelled, Unlabelled
@@ -50,14 +52,14 @@ def config(**changes: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(config(), tmp_path_factory.mktemp("growth") / "straight")
+    return train_eagerly(config(), tmp_path_factory.mktemp("growth") / "straight")
 
 
-def resumed(run: Path, step: int, folder: Path) -> Path:
+def resumed(run: Path, step: int, folder: Path, by: Callable[[Config, Path], Path] = train_eagerly) -> Path:
     """Where a checkpoint of `run` goes on to the end."""
     folder.mkdir()
     shutil.copy(run / f"checkpoint-{step:08d}.npz", folder)
-    return train(config(save_every=STEPS), folder)
+    return by(config(save_every=STEPS), folder)
 
 
 def arrays(run: Path, step: int = STEPS) -> dict[str, np.ndarray]:
@@ -127,8 +129,8 @@ def test_growth_on_jax(straight: Path, tmp_path: Path) -> None:
 def on_jax(begun: Path, folder: Path) -> None:
     """What `test_growth_on_jax` runs in a process of its own."""
     straight = train(config(save_every=6, sample_every=100), folder / "straight")
-    resumed(straight, 6, folder / "resumed")
-    resumed(begun, 6, folder / "from_tensorflow")
+    resumed(straight, 6, folder / "resumed", train)
+    resumed(begun, 6, folder / "from_tensorflow", train)
 
 
 def test_each_level_sees_each_picture_once_an_epoch() -> None:

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import tiny
+from helpers.steps import Stub, train_eagerly
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -99,11 +100,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def straight(home: Path) -> Path:
     """A run of eight steps that nothing disturbed."""
-    run(home / "straight")
-    return home / "straight"
+    return train(tiny.get_config(), home / "straight")
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=NEEDS_JAX)])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=[NEEDS_JAX, pytest.mark.slow])])
 def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: str) -> None:
     """Killed at a moment of no one's choosing, with work since the last checkpoint lost, then started again."""
     if backend == "jax":
@@ -121,16 +121,24 @@ def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: s
     process.send_signal(signal.SIGKILL)
     process.wait()
     (workdir / ".unfinished-0123abcd-checkpoint-00000004.npz").write_bytes(b"half of it")
-    run(workdir, backend=backend, cache=home / "cache")
+    if backend == "jax":
+        run(workdir, backend="jax", cache=home / "cache")
+    else:
+        train(tiny.get_config(), workdir)
     assert_bit_equal(workdir, straight)
     assert not list(workdir.glob(".unfinished*"))
     steps = [json.loads(line)["step"] for line in (workdir / "log.jsonl").read_text().splitlines()]
     assert steps == [2, 4, 6, 8]  # nothing twice, nothing missing
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_save_and_leave(home: Path, number: int) -> None:
-    workdir = home / f"signal_{number}"
+def assert_stopped(workdir: Path, output: str) -> None:
+    (saved,) = checkpoint.paths(workdir)
+    step = checkpoint.load(saved)[1]["step"]
+    assert f"Stopped after step {step} and saved" in output and "goes on from there" in output
+
+
+def test_a_signal_makes_the_command_save_and_leave(home: Path) -> None:
+    workdir = home / "stopped"
     flags = ("--config.training.steps=100000", "--config.training.save_every=100000")
     process = subprocess.Popen(
         command(workdir, *flags),
@@ -140,19 +148,34 @@ def test_signals_save_and_leave(home: Path, number: int) -> None:
         text=True,
     )
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 200
         while not (workdir / "log.jsonl").is_file():
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=120)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 128 + number, errors[-2000:]
-    saved = checkpoint.paths(workdir)
-    assert len(saved) == 1
-    step = checkpoint.load(saved[0])[1]["step"]
-    assert f"Stopped after step {step} and saved" in output and "goes on from there" in output
+    assert process.returncode == 128 + signal.SIGTERM, errors[-2000:]
+    assert_stopped(workdir, output)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_save_and_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    class Signalled(Noting):
+        def __call__(self, *several: Any) -> dict[str, Any]:
+            signal.raise_signal(number)
+            return super().__call__(*several)
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(engine, "Compiled", Signalled)
+    with pytest.raises(SystemExit) as stopped:
+        train(tiny.changed(save_every=100_000), tmp_path)
+    assert stopped.value.code == 128 + number
+    assert_stopped(tmp_path, capsys.readouterr().out)
+    assert signal.getsignal(number) == before
 
 
 def test_what_a_run_leaves(straight: Path) -> None:
@@ -199,48 +222,43 @@ def test_the_filter_holds_the_averaged_weights_in_float32(straight: Path) -> Non
     assert about == card.checked(straight / "generator_ab.keras") and len(about.sha256) == 1
 
 
-def test_a_finished_run_started_again_says_so_and_changes_nothing(straight: Path, home: Path) -> None:
+def test_a_finished_run_started_again_says_so_and_changes_nothing(
+    straight: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = shutil.copytree(straight, home / "again")
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    assert "has finished 8 steps" in run(copy)
+    train(tiny.get_config(), copy)
+    assert "has finished 8 steps" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
-def test_more_steps_and_other_intervals_are_no_other_run(straight: Path, home: Path) -> None:
+def test_more_steps_and_other_intervals_are_no_other_run(
+    straight: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = shutil.copytree(straight, home / "longer")
-    output = run(copy, "--config.training.steps=9", "--config.training.log_every=1", "--config.training.save_every=3")
-    assert "going on after step 8" in output
+    train_eagerly(tiny.changed(steps=9, log_every=1, save_every=3), copy)
+    assert "going on after step 8" in capsys.readouterr().out
     assert final(copy)[1]["step"] == 9
 
 
-@NEEDS_JAX
-@pytest.mark.parametrize(
-    "first, second", [("tensorflow", "jax"), pytest.param("jax", "tensorflow", marks=pytest.mark.slow)]
-)
-def test_a_checkpoint_of_one_engine_continues_on_the_other(home: Path, straight: Path, first: str, second: str) -> None:
-    source = straight if first == "tensorflow" else home / "straight_jax"
-    if not source.exists():
-        run(source, backend="jax", cache=home / "cache")
-    copy = shutil.copytree(source, home / f"{first}_to_{second}")
-    flags = ("--config.training.steps=10", "--config.training.log_every=1")
-    assert "going on after step 8" in run(copy, *flags, backend=second, cache=home / "cache")
-    same = shutil.copytree(source, home / f"{first}_to_{first}")
-    run(same, *flags, backend=first, cache=home / "cache")
-    rows, others = (
-        [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()] for folder in (copy, same)
-    )
-    assert [row["step"] for row in rows] == [2, 4, 6, 8, 9, 10]
-    # Step 9 begins from equal weights. Only D's pools are drawn from otherwise by each backend.
+def losses(workdir: Path) -> dict[int, dict[str, float]]:
+    """By step, as they were logged."""
+    return {row["step"]: row for row in map(json.loads, (workdir / "log.jsonl").read_text().splitlines())}
+
+
+def assert_losses_equal(one: dict[str, float], other: dict[str, float]) -> None:
+    """Of a step from equal weights. Only D's pools are drawn from otherwise by each backend."""
     for name in ("cycle_a", "cycle_b", "identity_a", "identity_b", "adversarial_ab", "adversarial_ba"):
-        assert rows[-2][name] == pytest.approx(others[-2][name], rel=1e-3)
+        assert one[name] == pytest.approx(other[name], rel=1e-3)
 
 
 @NEEDS_JAX
-def test_jax_trains_where_tensorflow_cannot_be_imported(home: Path) -> None:
-    workdir = home / "no_tensorflow"
+def test_a_checkpoint_of_tensorflow_continues_on_jax_without_tensorflow(home: Path, straight: Path) -> None:
+    on_jax, same = (shutil.copytree(straight, home / name) for name in ("on_jax", "same"))
+    train_eagerly(tiny.changed(steps=9, log_every=1), same)
+    arguments = command(on_jax, "--config.training.steps=9", "--config.training.log_every=1")[4:]
     code = (
-        "import runpy, sys; sys.modules['tensorflow'] = None; "
-        f"sys.argv = ['train', '--config={CONFIG}', '--workdir={workdir}', '--config.training.steps=2']; "
+        f"import runpy, sys; sys.modules['tensorflow'] = None; sys.argv = ['train', *{arguments}]; "
         "runpy.run_module('kgan.commands.train', run_name='__main__', alter_sys=True)"
     )
     done = subprocess.run(
@@ -251,10 +269,26 @@ def test_jax_trains_where_tensorflow_cannot_be_imported(home: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    events = EventAccumulator(str(workdir / "tensorboard"))
+    assert "going on after step 8" in done.stdout
+    assert list(losses(on_jax)) == [2, 4, 6, 8, 9]
+    assert_losses_equal(losses(on_jax)[9], losses(same)[9])
+    events = EventAccumulator(str(on_jax / "tensorboard"))
     events.Reload()
-    assert [event.step for event in events.Scalars("cycle_a")] == [2]
-    assert (workdir / "generator_ab.keras").is_file()
+    assert [event.step for event in events.Scalars("cycle_a")] == [2, 4, 6, 8, 9]
+    assert card.read(on_jax / "generator_ab.keras").training["steps"] == 9  # type: ignore[union-attr]
+    assert card.checked(on_jax / "generator_ab.keras")
+
+
+@pytest.mark.slow
+@NEEDS_JAX
+def test_a_checkpoint_of_jax_continues_on_tensorflow(home: Path) -> None:
+    if not (home / "straight_jax").exists():
+        run(home / "straight_jax", backend="jax", cache=home / "cache")
+    copy, same = (shutil.copytree(home / "straight_jax", home / f"jax_{name}") for name in ("copy", "same"))
+    flags = ("--config.training.steps=9", "--config.training.log_every=1")
+    assert "going on after step 8" in run(copy, *flags)
+    run(same, *flags, backend="jax", cache=home / "cache")
+    assert_losses_equal(losses(copy)[9], losses(same)[9])
 
 
 # --- refusals: in this process, before any step is traced ---------------------------------------------------------
@@ -302,33 +336,41 @@ def test_the_checkpoint_before_a_damaged_one_goes_on_to_the_same_bytes(
         assert (copy / name).read_bytes() == (straight / name).read_bytes()
 
 
-def test_what_a_finished_run_owes_is_made(straight: Path, home: Path) -> None:
+def test_what_a_finished_run_owes_is_made(straight: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Killed after its last checkpoint: filters of an earlier step, cut short or missing; cards and sheet likewise."""
+
+    def started_again() -> str:
+        train(tiny.get_config(), copy)
+        return capsys.readouterr().out
+
     copy = shutil.copytree(straight, home / "owing")
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and "tfevents" not in path.name}
     (copy / "generator_ab.keras").unlink()
     (copy / "generator_ba.json").write_text('{"training": {"steps": 6}}')
     (copy / "samples/step-00000008.png").unlink()
-    output = run(copy)
+    output = started_again()
     assert "has finished 8 steps" in output
     assert "Wrote what was missing after step 8: generator_ab.keras, generator_ba.keras, step-00000008.png." in output
     assert {path: path.read_bytes() for path in before} == before
     (copy / "generator_ba.keras").write_bytes(before[copy / "generator_ba.keras"][:-100])
-    assert "after step 8: generator_ba.keras." in run(copy)
+    assert "after step 8: generator_ba.keras." in started_again()
     assert {path: path.read_bytes() for path in before} == before
     # Killed between the card and its file: the card is of step 8, and the file, a whole one, is of a step before.
     shutil.copy(copy / "generator_ab.keras", copy / "generator_ba.keras")
     card = json.loads((copy / "generator_ba.json").read_text())
     card["sha256"].append(hashlib.sha256(before[copy / "generator_ab.keras"]).hexdigest())
     (copy / "generator_ba.json").write_text(json.dumps(card))
-    assert "after step 8: generator_ba.keras." in run(copy)
+    assert "after step 8: generator_ba.keras." in started_again()
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_run_that_goes_on_first_writes_the_filters_of_its_checkpoint(straight: Path, home: Path) -> None:
+def test_a_run_that_goes_on_first_writes_the_filters_of_its_checkpoint(
+    straight: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     copy = shutil.copytree(straight, home / "behind")
     (copy / "generator_ab.json").write_text('{"training": {"steps": 6}}')
-    output = run(copy, "--config.training.steps=9", "--config.system.learning_rate=1e-5")
+    train_eagerly(tiny.changed(steps=9).replace("system", learning_rate=1e-5), copy)
+    output = capsys.readouterr().out
     assert "Wrote what was missing after step 8: generator_ab.keras." in output
     assert "From step 8 on system.learning_rate was 0.0002 and is 1e-05; training.steps was 8 and is 9." in output
     assert "The learning rate goes on at " in output and ", where it was " in output and " at step 8." in output
@@ -427,12 +469,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
 ) -> None:
     """A stubbed step whose third loss is bad, through the real loop."""
 
-    class Bad:
-        def __init__(self, system: Any, *_: Any) -> None:
-            self.calls = 0
-
-        def cost(self, *_: Any) -> engine.Cost:
-            return engine.Cost(1.0, 1.0, 1.0)
+    class Bad(Stub):
+        calls = 0
 
         def __call__(self, _: Any) -> dict[str, Any]:
             self.calls += 1
@@ -447,12 +485,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
 def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its loss came before it and was sound: the weights are looked at before they replace good ones."""
 
-    class Bad:
-        def __init__(self, system: Any, *_: Any) -> None:
-            self.system, self.calls = system, 0
-
-        def cost(self, *_: Any) -> engine.Cost:
-            return engine.Cost(1.0, 1.0, 1.0)
+    class Bad(Stub):
+        calls = 0
 
         def __call__(self, _: Any) -> dict[str, Any]:
             self.calls += 1
@@ -466,18 +500,12 @@ def test_an_update_that_is_no_number_is_not_saved(tmp_path: Path, monkeypatch: p
     assert [path.name for path in checkpoint.paths(tmp_path)] == ["checkpoint-00000002.npz"]
 
 
-class Noting:
-    """In a compiled step's place: notes how many steps each call takes."""
-
-    def __init__(self, system: Any, *_: Any) -> None:
-        self.calls = calls
-
-    def cost(self, *several: Any) -> engine.Cost:
-        return engine.Cost(1.0, 1.0, 1.0)
+class Noting(Stub):
+    """Notes how many steps each call takes."""
 
     def __call__(self, *several: Any) -> dict[str, Any]:
         calls.append(len(several))
-        return {"cycle_a": np.float32(1) if len(several) == 1 else np.arange(len(several), dtype=np.float32)}
+        return super().__call__(*several)
 
 
 calls: list[int] = []

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import tiny
+from helpers.steps import Stub
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import kgan
@@ -119,14 +120,8 @@ AB = {2: 9.0, 4: 7.0, 6: 8.0, 8: 7.0, 10: 6.5, 12: 6.5}
 BA = {2: 1.0, 4: 2.0, 6: 0.5, 8: 0.25, 10: 3.0, 12: 3.0}
 
 
-class Numbered:
+class Numbered(Stub):
     """A step that makes the first weights of the averaged generators the number of the step."""
-
-    def __init__(self, system: Any, *_: Any) -> None:
-        self.system = system
-
-    def cost(self, *_: Any) -> engine.Cost:
-        return engine.Cost(1.0, 1.0, 1.0)
 
     def __call__(self, _: Any) -> dict[str, Any]:
         self.system.step.assign_add(1)
@@ -276,20 +271,31 @@ def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], senten
         train(tiny.changed(**changes), tmp_path / "run")
 
 
-def test_with_inception_itself_and_the_saved_filter(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def check_the_log(workdir: Path) -> None:
     """What the log says of a filter is what its file makes of the test pictures."""
+    config = tiny.changed(steps=1, evaluate_every=1, evaluate_count=5)
+    train(config, workdir)
+    test = config.data.open(32, 1, 1, seed=0).validation(5)
+    filtered = kgan.load(workdir / "best_generator_ab.keras")
+    sets = [[filtered(images.to_uint8(picture)) for picture in test["a"]], list(map(images.to_uint8, test["b"]))]
+    network = inception.load(weights.folder())
+    fake, real = (np.concatenate(list(inception.features(network, pictures))) for pictures in sets)
+    assert rows(workdir, "kid_generator_ab")[1] == pytest.approx(100 * kid.distance(fake, real), rel=1e-3)
+    reached = validation.measures_of(workdir, "generator_ab")
+    assert reached and reached["kid"] == rows(workdir, "kid_generator_ab")[1] and reached["pictures"] == 5
+
+
+@pytest.mark.usefixtures("colours")
+def test_the_log_is_of_the_saved_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "present", lambda name: True)
+    monkeypatch.setattr(engine, "Compiled", Numbered)
+    check_the_log(tmp_path)
+
+
+@pytest.mark.slow
+def test_with_inception_itself(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (shared / "weights" / inception.NAME).is_file():
         pytest.skip(f"needs {inception.NAME} in {shared / 'weights'}")
     monkeypatch.setenv(weights.VARIABLE, str(shared / "weights"))
     monkeypatch.setattr(engine, "Compiled", Numbered)
-    config = tiny.changed(steps=1, evaluate_every=1, evaluate_count=5)
-    train(config, tmp_path)
-    test = config.data.open(32, 1, 1, seed=0).validation(5)
-    filtered = kgan.load(tmp_path / "best_generator_ab.keras")
-    sets = [[filtered(images.to_uint8(picture)) for picture in test["a"]], list(map(images.to_uint8, test["b"]))]
-    fake, real = (next(inception.features(inception.load(shared / "weights"), pictures)) for pictures in sets)
-    assert rows(tmp_path, "kid_generator_ab")[1] == pytest.approx(100 * kid.distance(fake, real), rel=1e-3)
-    reached = validation.measures_of(tmp_path, "generator_ab")
-    assert reached and reached["kid"] == rows(tmp_path, "kid_generator_ab")[1] and reached["pictures"] == 5
+    check_the_log(tmp_path)
