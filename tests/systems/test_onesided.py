@@ -16,7 +16,8 @@ from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.filters import card
 from kgan.pretrained import projection
-from kgan.systems.onesided import Settings, build_discriminator, build_generator, build_patch_discriminator
+from kgan.systems import projected
+from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator
 from kgan.systems.system import Stage
 from kgan.training import Config, Training, checkpoint
 from kgan.training.run import train
@@ -57,7 +58,7 @@ def test_golden_structure() -> None:
     built = {
         "generator": structure(lambda: build_generator(Settings())),
         "ResNet generator": structure(lambda: build_generator(Settings(generator="resnet", filters=24))),
-        "discriminator": structure(lambda: build_discriminator(Settings(scales=(0, 1, 2, 3)))),
+        "discriminator": structure(lambda: projected.build_discriminator(projected.ALL)),
         "patch discriminator": structure(lambda: build_patch_discriminator(Settings())),
     }
     # 6x6, 3x3 down, eight 3x3 at 64, 3x3 after the doubling, each with a gamma and a beta; 3x3 to 2 x 2 colours.
