@@ -28,7 +28,7 @@ Result = tuple[list[dict[str, float]], dict[str, np.ndarray], dict[str, np.ndarr
 FAST = ("ugatit", "cyclegan", "pix2pix", "stylegan")
 SLOW = (
     *("ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "cyclegan_augment", "onesided", "onesided_batch"),
-    *("distillation", "distillation_instance", "pix2pix_colorize", "stargan", "stylegan_wgan-gp"),
+    *("distillation", "distillation_instance", "pix2pix_colorize", "stargan", "stylegan_wgan-gp", "stylegan_features"),
 )
 # Biases before a normalization have no gradient but rounding noise, which Adam turns into steps of any size.
 HIDDEN = {

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from helpers.structure import assert_golden, structure
@@ -15,7 +14,6 @@ from keras import ops
 from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.filters import card
-from kgan.pretrained import projection
 from kgan.systems import projected
 from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator
 from kgan.systems.system import Stage
@@ -31,19 +29,6 @@ TINY: dict[str, Any] = {
     "patch_filters": 2,
     "patch_layers": (2, 3),
 }
-
-
-@pytest.fixture
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the projection's place: the mean colour of cells, as "taps", and repeated to the width of the "maps"."""
-
-    def load() -> keras.Model:
-        picture = keras.Input((None, None, 3), dtype="float32")
-        taps = [keras.layers.AveragePooling2D(2 ** (2 + i), dtype="float32")(picture) for i in range(4)]
-        maps = [ops.tile(tap[..., :1], (1, 1, 1, width)) for tap, width in zip(taps, projection.WIDTHS, strict=True)]
-        return keras.Model(picture, {"maps": maps, "taps": taps})
-
-    monkeypatch.setattr(projection, "load", load)
 
 
 def pictures(batch: int = 2, seed: int = 0, size: int = 32) -> Any:

@@ -248,6 +248,7 @@ def test_what_is_not_known_costs_nothing_and_teaches_nothing() -> None:
         assert np.abs(slope[0]).min() > 0.01 and not np.asarray(slope[1]).any()
 
 
+@pytest.mark.usefixtures("coarse")
 def test_feature_terms_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """F says 3 of a picture whose first pixel is above -1 and -0.5 of others, by one scale; by another 0.25 of all."""
     system = by_hand(0.001, feature_weight=0.5)
