@@ -25,6 +25,7 @@ from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32
 from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free
+from kgan.systems import projected
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, average, named, together
 from kgan.types import Batch, Tensor
@@ -132,26 +133,6 @@ def build_generator(settings: Settings, seed: int = 0, name: str = "generator_ab
     return students.build(settings, 0, seed, name)
 
 
-def build_discriminator(settings: Settings, seed: int = 0, name: str = "discriminator_b") -> keras.Model:
-    """A small patch discriminator on each of the projection's maps that `scales` names.
-
-    Inputs: {"map0": [B, h, w, 32], "map1": ...}; outputs: {"0": [B, h', w', 1], "1": ...}, logits, 4 x 4 of 128 px.
-    """
-    initial, inputs, logits = Initial(seed), {}, {}
-    for scale in settings.scales:
-        part = f"map{scale}"
-        x = inputs[part] = keras.Input((None, None, projection.WIDTHS[scale]), name=part)
-        for i in range(1, 4 - scale):
-            filters = min(2 * x.shape[-1], 256)
-            x = conv(x, filters, 4, name=f"{part}_conv{i}", initial=initial, strides=2, pad=1, spectral=True)
-            x = keras.layers.LeakyReLU(0.2, name=f"{part}_conv{i}_lrelu")(x)
-        if scale == 3:  # of 4 x 4 already
-            x = conv(x, 256, 3, name=f"{part}_conv1", initial=initial, pad=1, spectral=True)
-            x = keras.layers.LeakyReLU(0.2, name=f"{part}_conv1_lrelu")(x)
-        logits[str(scale)] = conv(x, 1, 3, name=f"{part}_logits", initial=initial, pad=1, spectral=True)
-    return keras.Model(inputs, logits, name=name)
-
-
 def build_patch_discriminator(settings: Settings, seed: int = 0, name: str = "patch_discriminator_b") -> keras.Model:
     """Patches of pixels: [B, H, W, 3] to logits [B, h, w, 1] of each head, by its number of strided layers."""
     initial = Initial(seed)
@@ -210,7 +191,10 @@ class OneSided(Adversarial):
         if settings.ema:
             self.ema_generator_ab = generator("ema_generator_ab")
         self._project = projection.load()  # fixed: no part of the state
-        self.discriminator_b = named("discriminator_b", lambda: build_discriminator(settings, 2 * seed + 1))
+        self.discriminator_b = named(
+            "discriminator_b",
+            lambda: projected.build_discriminator(settings.scales, 2 * seed + 1, "discriminator_b"),
+        )
         if settings.patch_weight:
             self.patch_discriminator_b = named(
                 "patch_discriminator_b", lambda: build_patch_discriminator(settings, 2 * seed + 1)
@@ -270,16 +254,12 @@ class OneSided(Adversarial):
         return {"to_b": to_b["image"], "same_b": same_b["image"]}
 
     def features(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """The projection's maps and Lite0's own of [B, H, W, 3] in [-1, 1], small pictures enlarged."""
-        image = at_least_float32(image)
-        if image.shape[1] < projection.SMALLEST:
-            size = (projection.SMALLEST, projection.SMALLEST)
-            image = ops.image.resize(image, size, interpolation="bilinear")
-        return self._project(image, training=False)
+        """The projection's maps and Lite0's own of [B, H, W, 3] in [-1, 1]."""
+        return projected.features(self._project, image)
 
     def judge(self, maps: list[Tensor]) -> dict[str, Tensor]:
         """Logits of the projection's maps, by scale."""
-        return self.discriminator_b({f"map{scale}": maps[scale] for scale in self.settings.scales}, training=True)
+        return projected.judge(self.discriminator_b, self.settings.scales, maps)
 
     def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> tuple[engine.Terms, list[Tensor]]:
         """Tell reals from fakes, by every scale and every patch head; also the taps of the fakes.
@@ -288,9 +268,7 @@ class OneSided(Adversarial):
         """
         real, fake = self.shown(real_b, "real_b"), self.shown(ops.cast(fake_b, real_b.dtype), "fake_b")
         features = self.features(ops.concatenate([real, fake]))
-        logits, terms = self.judge(features["maps"]), {}
-        for scale, each in logits.items():
-            terms[f"discriminator_{scale}"] = HINGE.discriminator(*ops.split(each, 2))
+        terms = projected.discriminator_terms(self.judge(features["maps"]))
         if self.settings.patch_weight:
             of_real, of_fake = together(self.patch_discriminator_b, real, fake)
             for head in of_real:

@@ -36,12 +36,15 @@ from kgan.layers.resampling import nearest_double
 from kgan.losses import NON_SATURATING, WASSERSTEIN, between, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
 from kgan.precision import variable_dtype
+from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free
+from kgan.systems import projected
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, named
 from kgan.types import Batch, Tensor
 
 OBJECTIVES = {"r1": NON_SATURATING, "wgan-gp": WASSERSTEIN}
+FEATURES_FROM = 32  # pixels a side of the first level whose pictures show a trained network anything
 
 
 @dataclasses.dataclass
@@ -57,6 +60,7 @@ class Settings:
       penalty_weight: R1's gamma, which is halved as usual, or WGAN-GP's lambda; drift: on D(real)^2, WGAN-GP only.
       penalty_at: the penalties' gradient is meant in the picture enlarged to "full" size, as in the official code: at
         level r R1 weighs (r / image_size)^2. "level": in the picture of the level.
+      feature_weight: of a second discriminator, which sees a trained network's maps from 32 px on; 0 for none.
       minibatch_group: images whose differences D is told; minibatch_groups: see `kgan.layers.MinibatchDeviation`.
       mixing: how often the style changes to that of another z at a random layer; mixing_per: one draw for all images
         of a batch, as in the official code, or for each.
@@ -83,6 +87,7 @@ class Settings:
     penalty_weight: float = 10.0
     drift: float = 0.001
     penalty_at: str = choice("full", "level")
+    feature_weight: float = 0.0
     minibatch_group: int = 4
     minibatch_groups: str = choice("neighbours", "strided")
     mixing: float = 0.9
@@ -119,7 +124,7 @@ class Settings:
                 f"channels, got {self.filters}."
             )
         checks.within(0, 1, "mixing", "w_mean_decay")
-        checks.not_negative("stable_kimg", "fade_kimg", "ema_kimg")
+        checks.not_negative("feature_weight", "stable_kimg", "fade_kimg", "ema_kimg")
         if self.mapping_rate <= 0:
             raise UserError(f"system.mapping_rate must be positive, got {self.mapping_rate}.")
         for name in ("batches", "learning_rates"):
@@ -343,6 +348,12 @@ class StyleGAN(Adversarial):
         self.mapping = named("mapping", lambda: build_mapping(settings, label_width, 3 * seed))
         self.synthesis = named("synthesis", lambda: build_synthesis(settings, 3 * seed + 1))
         self.discriminator = named("discriminator", lambda: build_discriminator(settings, label_width, 3 * seed + 2))
+        if settings.feature_weight:
+            self._project = projection.load()  # fixed: no part of the state
+            self.feature_discriminator = named(
+                "feature_discriminator",
+                lambda: projected.build_discriminator(projected.ALL, 3 * seed + 2, "feature_discriminator"),
+            )
         if settings.ema_kimg:
             self.ema_mapping = named("ema_mapping", lambda: build_mapping(settings, label_width, 3 * seed))
             self.ema_synthesis = named("ema_synthesis", lambda: build_synthesis(settings, 3 * seed + 1))
@@ -361,7 +372,8 @@ class StyleGAN(Adversarial):
         return [*self.mapping.trainable_variables, *self.synthesis.trainable_variables]
 
     def discriminator_variables(self) -> list[keras.Variable]:
-        return list(self.discriminator.trainable_variables)
+        features = self.feature_discriminator.trainable_variables if self.settings.feature_weight else []
+        return [*self.discriminator.trainable_variables, *features]
 
     # --- growth ---
 
@@ -464,11 +476,22 @@ class StyleGAN(Adversarial):
         inputs = {f"image{self.stage.image_size}": image}
         return self._discriminator(inputs if labels is None else {**inputs, "label": labels}, training=True)
 
+    @property
+    def sees_features(self) -> bool:
+        """Whether the second discriminator judges the level's pictures."""
+        return self.settings.feature_weight > 0 and self.stage.image_size >= FEATURES_FROM
+
+    def judge_features(self, image: Tensor) -> dict[str, Tensor]:
+        """What the discriminator that sees features says of the level's pictures: logits, by scale."""
+        maps = projected.features(self._project, image)["maps"]
+        return projected.judge(self.feature_discriminator, projected.ALL, maps)
+
     def discriminator_losses(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> engine.Terms:
         """Tell reals from fakes, with a slope that is small at reals (R1), or 1 between both (WGAN-GP).
 
         R1: -log sigmoid(D(real)) - log(1 - sigmoid(D(fake))) + gamma / 2 |gradient of D at reals|^2.
         WGAN-GP: D(fake) - D(real) + lambda (|gradient of D between them| - 1)^2 + drift D(real)^2.
+        Beside either, where there is an F that sees features: max(0, 1 - F(real)) + max(0, 1 + F(fake)).
         """
         settings = self.settings
         of_real, of_fake = self.judge(real, labels), self.judge(fake, labels)
@@ -484,12 +507,18 @@ class StyleGAN(Adversarial):
             slope = gradient_penalty(lambda x: self.judge(x, labels), points, scale=shrink)
             terms["penalty"] = settings.penalty_weight * slope
             terms["penalty_drift"] = settings.drift * ops.mean(of_real * of_real)
+        if self.sees_features:
+            both = ops.concatenate([real, ops.cast(fake, real.dtype)])
+            terms |= projected.discriminator_terms(self.judge_features(both))
         return terms
 
     def generator_losses(self, count: int, labels: Tensor | None = None) -> tuple[engine.Terms, Tensor]:
-        """Fool D, by -log sigmoid(D(fake)) or by -D(fake); and the w of the fakes."""
+        """Fool D, by -log sigmoid(D(fake)) or by -D(fake), and F, which sees features; and the w of the fakes."""
         fake, w = self.fakes("generator", count, labels)
-        return {"generator": self.objective.generator(self.judge(fake, labels))}, w
+        terms = {"generator": self.objective.generator(self.judge(fake, labels))}
+        if self.sees_features:
+            terms |= projected.generator_terms(self.judge_features(fake), self.settings.feature_weight)
+        return terms, w
 
     def _follow(self, w: Tensor) -> None:
         """The average w moves towards this batch's."""

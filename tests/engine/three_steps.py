@@ -152,9 +152,9 @@ def a_stargan() -> Case:
     return Case(settings, batch, dict.fromkeys(("penalty0", "penalty1"), (BATCH, 1, 1, 1)), labels)
 
 
-def a_stylegan(adversarial: str) -> Case:
-    """At the second of its levels, whose alpha goes from 0 to 0.4; strided groups would differ between devices."""
-    size, width, layers = 8, 6, 4
+def a_stylegan(adversarial: str, size: int = 8, **changes: Any) -> Case:
+    """At its last level, whose alpha goes from 0 to 0.4; strided groups would differ between devices."""
+    width, layers = 6, stylegan.layers_at(size)
     settings = stylegan.Settings(
         image_size=size,
         latent_size=width,
@@ -165,16 +165,17 @@ def a_stylegan(adversarial: str) -> Case:
         fused_from=8 if adversarial == "r1" else 16,
         adversarial=adversarial,
         minibatch_group=2,
-        start_size=4,
+        start_size=size // 2,
         stable_kimg=0.0,
         fade_kimg=0.005,
         repeats=1,
         ema_kimg=0.01,
+        **changes,
     )
     draws: dict[str, tuple[int, ...]] = {"penalty": (BATCH, 1, 1, 1)}
     for side in ("discriminator", "generator"):
         draws |= {f"{side}_z": (BATCH, width), f"{side}_other_z": (BATCH, width), f"{side}_mixing": (BATCH, 2)}
-        draws |= {f"{side}_noise{i}": (BATCH, 4 + 4 * (i // 2), 4 + 4 * (i // 2), 1) for i in range(layers)}
+        draws |= {f"{side}_noise{i}": (BATCH, 4 << i // 2, 4 << i // 2, 1) for i in range(layers)}
     return Case(settings, lambda random: {"image": random.uniform(-1, 1, (BATCH, size, size, 3))}, draws, spread=1.0)
 
 
@@ -195,6 +196,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "stargan": a_stargan,
     "stylegan": lambda: a_stylegan("r1"),
     "stylegan_wgan-gp": lambda: a_stylegan("wgan-gp"),
+    "stylegan_features": lambda: a_stylegan("r1", size=32, feature_weight=1.0),
 }
 
 

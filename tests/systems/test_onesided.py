@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from helpers.steps import assert_resumes
@@ -15,8 +14,8 @@ from keras import ops
 from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.filters import card
-from kgan.pretrained import projection
-from kgan.systems.onesided import Settings, build_discriminator, build_generator, build_patch_discriminator
+from kgan.systems import projected
+from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator
 from kgan.systems.system import Stage
 from kgan.training import Config, Training, checkpoint
 
@@ -31,19 +30,6 @@ TINY: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the projection's place: the mean colour of cells, as "taps", and repeated to the width of the "maps"."""
-
-    def load() -> keras.Model:
-        picture = keras.Input((None, None, 3), dtype="float32")
-        taps = [keras.layers.AveragePooling2D(2 ** (2 + i), dtype="float32")(picture) for i in range(4)]
-        maps = [ops.tile(tap[..., :1], (1, 1, 1, width)) for tap, width in zip(taps, projection.WIDTHS, strict=True)]
-        return keras.Model(picture, {"maps": maps, "taps": taps})
-
-    monkeypatch.setattr(projection, "load", load)
-
-
 def pictures(batch: int = 2, seed: int = 0, size: int = 32) -> Any:
     return ops.convert_to_tensor(np.random.default_rng(seed).uniform(-1, 1, (batch, size, size, 3)).astype("float32"))
 
@@ -56,7 +42,7 @@ def test_golden_structure() -> None:
     built = {
         "generator": structure(lambda: build_generator(Settings())),
         "ResNet generator": structure(lambda: build_generator(Settings(generator="resnet", filters=24))),
-        "discriminator": structure(lambda: build_discriminator(Settings(scales=(0, 1, 2, 3)))),
+        "discriminator": structure(lambda: projected.build_discriminator(projected.ALL)),
         "patch discriminator": structure(lambda: build_patch_discriminator(Settings())),
     }
     # 6x6, 3x3 down, eight 3x3 at 64, 3x3 after the doubling, each with a gamma and a beta; 3x3 to 2 x 2 colours.

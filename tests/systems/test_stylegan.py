@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from keras import ops
 
 from kgan import engine
 from kgan.configs import stylegan_ffhq
+from kgan.data import Unlabelled
 from kgan.errors import UserError
 from kgan.layers import Truncation
 from kgan.losses import gradient_penalty, r1_penalty
+from kgan.systems import stylegan
 from kgan.systems.stylegan import (
     Settings,
     StyleGAN,
@@ -32,6 +35,8 @@ from kgan.systems.stylegan import (
     level,
 )
 from kgan.systems.system import Stage
+from kgan.training import Config, Training, checkpoint
+from kgan.training.run import train
 
 TINY: dict[str, Any] = {"image_size": 16, "latent_size": 8, "mapping_layers": 2, "filters": 32, "filters_most": 8}
 SMALL = Settings(
@@ -322,6 +327,47 @@ def test_generator_loss_by_hand(monkeypatch: pytest.MonkeyPatch, system: StyleGA
     assert w.shape == (4, 8)
 
 
+@pytest.mark.usefixtures("coarse")
+def test_feature_terms_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one scale F says 3 of reals, which are 0.5, and -0.5 of fakes, by another 0.25 of all it sees."""
+    monkeypatch.setattr(stylegan, "FEATURES_FROM", 16)
+    system = dataclasses.replace(SMALL, feature_weight=0.5).create(1, 0)
+
+    def judge(image: Any) -> dict[str, Any]:
+        real = ops.cast(image[:, :1, :1, :1] == 0.5, "float32")
+        return {"0": 3.5 * real - 0.5, "1": 0 * real + 0.25}
+
+    monkeypatch.setattr(system, "judge_features", judge)
+    real, fake = ops.full((4, 16, 16, 3), 0.5), ops.zeros((4, 16, 16, 3))
+    terms = system.discriminator_losses(real, fake)
+    assert set(terms) == {"discriminator", "penalty", "discriminator_0", "discriminator_1"}
+    assert float(terms["discriminator_0"]) == pytest.approx(0 + 0.5)  # max(0, 1 - 3) + max(0, 1 - 0.5)
+    assert float(terms["discriminator_1"]) == pytest.approx(0.75 + 1.25)
+    terms, _ = system.generator_losses(4)
+    assert float(terms["adversarial_0"]) == pytest.approx(-0.5 * -0.5)
+    assert float(terms["adversarial_1"]) == pytest.approx(-0.5 * 0.25)
+    system.enter(Stage(0, 0, 8, 4))
+    assert set(system.generator_losses(4)[0]) == {"generator"}  # too small to show anything
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_step_teaches_the_discriminator_of_features_from_its_first_level_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stylegan, "FEATURES_FROM", 8)
+    system = dataclasses.replace(SMALL, feature_weight=1.0).create(1, 0)
+    assert {path.partition("/")[0] for path in system.state()} - {
+        path.partition("/")[0] for path in SMALL.create(1, 0).state()
+    } == {"feature_discriminator"}
+    for stage, sees in zip(SMALL.stages(4)[:2], (False, True), strict=True):
+        system.step.assign(stage.first_step)
+        system.enter(stage, anew=True)
+        before = [array(v) for v in system.feature_discriminator.trainable_variables]
+        terms = system.train_step(({"image": pictures(stage.batch_size, stage.image_size)},))
+        assert ("discriminator_3" in terms and "adversarial_3" in terms) == sees
+        assert all(np.isfinite(float(value)) for value in terms.values())
+        after = [array(v) for v in system.feature_discriminator.trainable_variables]
+        assert any((x != y).any() for x, y in zip(before, after, strict=True)) == sees
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 def test_reals_fade_too(system: StyleGAN, alpha: float) -> None:
     real = np.zeros((1, 2, 2, 3), "float32")
@@ -446,6 +492,22 @@ def test_before_its_first_step_a_level_shows_the_one_below() -> None:
     np.testing.assert_array_equal(array(system.generate(system.latents([0]), 1.0)), array(enlarged(below, 2)))
 
 
+@pytest.mark.usefixtures("coarse")
+def test_a_resumed_run_with_features_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stylegan, "FEATURES_FROM", 8)
+    schedule = Training(steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False)
+    settings = dataclasses.replace(SMALL, image_size=8, start_size=8, feature_weight=1.0, ema_kimg=0.0)
+    config = Config("features", settings, Unlabelled(root="emoji:google"), schedule)
+    straight, resumed = train(config, tmp_path / "straight"), tmp_path / "resumed"
+    resumed.mkdir()
+    shutil.copy(straight / "checkpoint-00000002.npz", resumed)
+    train(config, resumed)
+    ends = [checkpoint.load(folder / "checkpoint-00000004.npz") for folder in (straight, resumed)]
+    assert ends[0][1]["sha256"] == ends[1][1]["sha256"]
+    parts = {path.partition("/")[0] for path in ends[0][0]}
+    assert "feature_discriminator" in parts and not any("project" in part for part in parts)
+
+
 # --- what a user is given ----------------------------------------------------------------------------------------
 
 
@@ -504,6 +566,7 @@ def test_state_holds_every_variable_once(system: StyleGAN) -> None:
         ({"image_size": 48}, "image_size must be a power of two from 4 on, got 48"),
         ({"start_size": 32}, r"start_size \(32\) is above system.image_size \(16\)"),
         ({"filters": 4}, "filters must be at least 8"),
+        ({"feature_weight": -1.0}, "feature_weight must not be negative"),
         ({"mixing": 1.5}, "mixing must lie between 0 and 1"),
         ({"fade_kimg": -1.0}, "fade_kimg must not be negative"),
         ({"batches": ()}, "batches must hold positive numbers"),
