@@ -22,7 +22,7 @@ from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.losses import HINGE, LSGAN, l1
 from kgan.optimizers import LinearDecay, adam
-from kgan.precision import at_least_float32
+from kgan.precision import at_least_float32, variable_dtype
 from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free
 from kgan.systems import projected
@@ -59,13 +59,13 @@ class Settings:
     """
 
     image_size: int = 128
-    grow_at: tuple[int, ...] = (2_400,)
+    grow_at: tuple[int, ...] = (2_200,)
     generator: str = choice("phone", "resnet")
     filters: int = 32
     residual_blocks: int = 4
     norm: str = choice("instance", "batch")
-    scales: tuple[int, ...] = (0, 1, 2)
-    scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    scales: tuple[int, ...] = (0, 1, 2, 3)
+    scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 0.25)
     content_taps: tuple[int, ...] = (0, 1, 2, 3)
     content_weight: float = 3.0
     content_decay: float = 0.98
@@ -155,7 +155,7 @@ class Means(keras.layers.Layer):
     """
 
     def __init__(self, widths: Sequence[int], decay: float, name: str) -> None:
-        super().__init__(name=name)
+        super().__init__(dtype=variable_dtype(), name=name)  # also in mixed precision
         self.decay = decay
         self.means = [
             self.add_weight((width,), "zeros", trainable=False, name=f"{i}") for i, width in enumerate(widths)
@@ -166,11 +166,11 @@ class Means(keras.layers.Layer):
         """Move towards the means of a batch's taps, [B, h, w, C]."""
         for mean, tap in zip(self.means, taps, strict=True):
             now = ops.mean(engine.gather(ops.mean(tap, axis=(1, 2))), axis=0)
-            mean.assign(self.decay * mean + (1 - self.decay) * ops.cast(now, mean.dtype))
+            mean.assign(self.decay * mean + (1 - self.decay) * now)
 
     def call(self, taps: list[Tensor]) -> list[Tensor]:
         """How taps differ from the means, each of length 1 at each place."""
-        return [unit(tap - ops.cast(mean, tap.dtype)) for tap, mean in zip(taps, self.means, strict=True)]
+        return [unit(tap - mean) for tap, mean in zip(taps, self.means, strict=True)]
 
 
 class OneSided(Adversarial):
