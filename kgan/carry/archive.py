@@ -131,6 +131,7 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     """
     from kgan.filters import card, included
     from kgan.pretrained import inception, weights
+    from kgan.training.resume import generator_files
 
     if name := getattr(config.system, "teacher", ""):
         (folder / "teacher").mkdir()
@@ -148,13 +149,11 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     if not new or not config.training.init_from:
         return config
     (folder / "init_from").mkdir()
-    generators = sorted(Path(config.training.init_from).glob("[!.]*.keras"))
-    generators = [path for path in generators if not path.name.startswith("best_")]
-    if not generators:
-        raise UserError(f"training.init_from={config.training.init_from}: there is no generator in that folder.")
-    for path in generators:
+    generators = generator_files(config.training.init_from)
+    for path in generators.values():
         shutil.copyfile(path, folder / "init_from" / path.name)
-    return config.replace("training", init_from="init_from")
+    one = generators.get("")
+    return config.replace("training", init_from=f"init_from/{one.name}" if one else "init_from")
 
 
 def _readme(config: Config, folder: Path, archive: str) -> str:

@@ -36,7 +36,8 @@ class Training:
       evaluate_count: test pictures at most that are measured.
       keep: checkpoints that stay.
       tensorboard: also write event files.
-      init_from: a folder whose generators (.keras) start a new run.
+      init_from: what a new run's generators begin as: another run's folder; or, where there is one generator, its
+        .keras file or the name of a model that comes with kgan.
     """
 
     steps: int = free(1_000_000)

@@ -15,6 +15,7 @@ from kgan import __version__, files
 from kgan.data import Data, Reader
 from kgan.errors import UserError
 from kgan.filters import card as cards
+from kgan.filters import included
 from kgan.layers import legacy
 from kgan.settings import at_home, fields, free_paths
 from kgan.systems.system import System
@@ -151,27 +152,57 @@ def flat(settings: Any, path: str = "") -> dict[str, Any]:
     return {name: value for each in children for name, value in flat(each[1], each[0]).items()}
 
 
-def init_from(system: System, folder: Path) -> None:
-    """Give the system's generators, and their averages, the weights of the .keras files of another run.
+def generator_files(init_from: str) -> dict[str, Path]:
+    """The .keras files that training.init_from names: in a run's folder by generator, else one file with the name "".
+
+    Raises:
+      UserError: there is no such folder, file or included filter, or no generator in the folder.
+    """
+    path = included.find(at_home(init_from))
+    if path.is_file():
+        return {"": path}
+    if not path.is_dir():
+        raise UserError(
+            f"training.init_from={init_from} is no folder of a run, no .keras file, and no model that comes with kgan "
+            f"({', '.join(included.names())})."
+        )
+    found = {file.stem: file for file in sorted(path.glob("[!.]*.keras")) if not file.name.startswith("best_")}
+    if not found:
+        raise UserError(f"training.init_from={init_from}: there is no generator in that folder.")
+    return found
+
+
+def init_from(system: System, source: str) -> None:
+    """Give the system's generators, and their averages, weights that were trained before.
+
+    Args:
+      source: a run's folder with the .keras file of each generator. For a system of one generator also such a file, or
+        the name of a model that comes with kgan.
 
     Raises:
       UserError: a file is missing or of another shape; the system grows, and has no generator to begin with.
     """
-    for name in system.generators():
-        path = Path(at_home(str(folder))) / f"{name}.keras"
-        if not path.is_file():
-            raise UserError(f"training.init_from={folder}: there is no {path.name} in that folder.")
+    files_by_name, names = generator_files(source), list(system.generators())
+    if "" in files_by_name and len(names) > 1:
+        raise UserError(
+            f"training.init_from={source} is one generator, and {type(system).__name__} has {len(names)}: give a "
+            f"folder with {' and '.join(f'{name}.keras' for name in names)}."
+        )
+    for name in names:
+        path = files_by_name.get("") or files_by_name.get(name)
+        if path is None:
+            raise UserError(f"training.init_from={source}: there is no {name}.keras in that folder.")
         network = getattr(system, name, None)
         if network is None:
-            raise UserError(f"training.init_from={folder}: {type(system).__name__} grows from nothing, leave it empty.")
+            raise UserError(f"training.init_from={source}: {type(system).__name__} grows from nothing, leave it empty.")
         try:
             cards.checked(path)
             trained = legacy.load_model(path)
         except UserError as error:
-            raise UserError(f"training.init_from={folder}: {error}") from error
+            raise UserError(f"training.init_from={source}: {error}") from error
         except Exception as error:  # Keras raises nearly anything on a damaged file
             raise UserError(
-                f"training.init_from={folder}: {path.name} is damaged ({type(error).__name__}). Take another run's "
+                f"training.init_from={source}: {path.name} is damaged ({type(error).__name__}). Take another run's "
                 "generators, or have that run write them again: its own command does, once the file is removed."
             ) from error
         weights = trained.get_weights()

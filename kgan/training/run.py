@@ -33,7 +33,7 @@ from kgan.training.config import check as check_config
 from kgan.training.forecast import parameters, summary
 from kgan.training.logs import Log
 from kgan.training.resume import as_begun, describe, init_from, last_rate, restore
-from kgan.training.validation import Measures, Validation, best_of, better, measures_of, sentence
+from kgan.training.validation import LEGEND, Measures, Validation, best_of, better, measures_of, sentence
 from kgan.training.window import Window, open_window
 from kgan.types import Batch, Tensor
 
@@ -44,7 +44,7 @@ def train(config: Config, workdir: str | Path) -> Path:
     What the first step begins with:
       1. Where `workdir` holds checkpoints, the newest: weights, optimizers, averages, pool and step. It is refused
          where it is damaged, of other pictures, or of other settings, but for those that are `free`.
-      2. Else, where training.init_from names a folder, the generators in it; all else is new.
+      2. Else, where training.init_from names generators, their weights; all else is new.
       3. Else weights drawn from training.seed.
     Every batch and every draw depends on the seed and the number of its step alone, so that a run that was killed and
     started again ends in the same bytes as one that was not. Of a killed run the steps after the checkpoint are lost,
@@ -75,7 +75,7 @@ def train(config: Config, workdir: str | Path) -> Path:
                 return workdir
         else:
             if training.init_from and start == 0:
-                init_from(system, Path(training.init_from))
+                init_from(system, training.init_from)
             files.write_json(workdir / "config.json", about["config"])
             print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
             print(parameters(system), flush=True)
@@ -210,6 +210,8 @@ class _Run:
         """Step after step, with what is due after each; ends with a checkpoint."""
         training, done = self.config.training, self.start
         deadline = time.monotonic() + 60 * (training.minutes or math.inf)
+        if self.validation and any(source for source, _ in self.system.judged().values()):
+            tqdm.write(LEGEND)
         if done == 0:
             self.sample(done)
         pace = 1.0 if sys.stderr.isatty() else 30.0  # seconds: a file has no need of a bar every second
@@ -330,7 +332,7 @@ class _Run:
             values = {f"{k}_{name}": measures[k] for name, measures in results.items() for k in keys if k in measures}
             self.log.scalars(done, values)
             for name, measures in results.items():
-                tqdm.write(f"  step {done:,}, {name}: {sentence(measures)}")
+                tqdm.write(f"  step {done:,}, {name}: {sentence(measures, self.best[name])}")
                 if better(measures, self.best[name]):
                     self.best[name] = measures
                     self.write(best_of(self.workdir, name), name, done, measures)

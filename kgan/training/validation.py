@@ -108,12 +108,22 @@ class Validation:
         return inception.load(self._weights)
 
 
-def sentence(measures: Measures) -> str:
-    """The measures as one line says them."""
-    if "match" not in measures:
-        return f"KID x 100 {measures['kid']:.2f}"
-    unchanged, match = measures["kid_unchanged"], measures["match"]
-    return f"KID x 100 {measures['kid']:.2f} (of the inputs {unchanged:.2f}), match {match:.2f}"
+LEGEND = (
+    "  KID: how far the outputs are from what they should look like; it should fall below that of the inputs. Match: the "
+    "share of outputs that are nearest to their own input; 1 where nothing is changed, 0 where all are alike."
+)
+
+
+def sentence(now: Measures, best: Measures | None) -> str:
+    """The measures as one line says them, with how they compare: `best` are those of the best generator before."""
+    text = f"KID x 100 {now['kid']:.2f}"
+    if "match" in now:
+        text += f" (of the inputs {now['kid_unchanged']:.2f}), match {now['match']:.2f}"
+        if now["kid"] >= now["kid_unchanged"]:
+            text += ", no nearer than the inputs"
+    if best is None or not alike(now, best):
+        return text
+    return f"{text}, the best so far" if better(now, best) else f"{text}, the best was {best['kid']:.2f}"
 
 
 def best_of(folder: Path, name: str) -> Path:
@@ -135,6 +145,10 @@ def measures_of(folder: Path, name: str) -> Measures | None:
 
 
 def better(now: Measures, before: Measures | None) -> bool:
-    """Whether the KID fell; other pictures or sizes give figures that do not compare, and the later one is the best."""
-    alike = before is not None and all(before.get(key) == now[key] for key in ("pictures", "image_size"))
-    return before is None or not alike or now["kid"] < before["kid"]
+    """Whether the KID fell; where it does not compare with that of before, the later one is the best."""
+    return before is None or not alike(now, before) or now["kid"] < before["kid"]
+
+
+def alike(now: Measures, before: Measures) -> bool:
+    """Whether both are of as many pictures of one size: otherwise their figures do not compare."""
+    return all(before.get(key) == now[key] for key in ("pictures", "image_size"))

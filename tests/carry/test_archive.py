@@ -26,6 +26,7 @@ from kgan.carry.copies import WAYS, Copies, Way, weight
 from kgan.commands import pack as command
 from kgan.data import Data, Labelled, Labelling, Paired, Unlabelled, Unpaired
 from kgan.errors import UserError
+from kgan.filters import included
 from kgan.pictures import images
 from kgan.pretrained import weights
 from kgan.systems import cyclegan, distillation, ugatit
@@ -398,6 +399,13 @@ def test_what_else_a_training_reads(unpaired: Path, tmp_path: Path, monkeypatch:
     config.training.init_from = str(unpaired)
     with pytest.raises(UserError, match="there is no generator in that folder"):
         archive.pack(config, tmp_path / "x.tar")
+    config.training.init_from = "onesided_selfie2anime"
+    archive.pack(config, tmp_path / "y.tar")
+    top = unpacked(tmp_path / "y.tar", tmp_path / "another")
+    assert packed_config(top).training.init_from == "init_from/onesided_selfie2anime.keras"
+    assert (top / "init_from/onesided_selfie2anime.keras").read_bytes() == included.find(
+        "onesided_selfie2anime"
+    ).read_bytes()
 
 
 def test_a_students_teacher_travels(unpaired: Path, tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kgan import engine, files, precision
+from kgan.configs import onesided
 from kgan.errors import UserError
-from kgan.filters import card
+from kgan.filters import card, included
 from kgan.pictures import emoji
 from kgan.training import checkpoint
 from kgan.training.forecast import duration, summary
@@ -445,7 +446,7 @@ def test_init_from_a_damaged_generator(straight: Path, tmp_path: Path, damage: s
     data[60_000] ^= 8  # in the weights
     path.write_bytes({"cut": data[:5000], "flip": data, "empty": b"", "text": b"x" * 100}[damage])
     with pytest.raises(UserError, match=r"generator_ab\.keras"):
-        init_from(system, tmp_path)
+        init_from(system, str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -454,7 +455,11 @@ def test_init_from_a_damaged_generator(straight: Path, tmp_path: Path, damage: s
         ({"steps": 0}, "training.steps must be at least 1, got 0"),
         ({"batch_size": 3, "devices": 2}, "training.batch_size (3) must be a multiple of training.devices (2)"),
         ({"precision": "float8"}, "training.precision is one of"),
-        ({"init_from": "nowhere"}, "there is no generator_ab.keras in that folder"),
+        ({"init_from": "nowhere"}, "init_from=nowhere is no folder of a run, no .keras file, and no model that comes"),
+        (
+            {"init_from": "onesided_selfie2anime"},
+            "is one generator, and CycleGAN has 2: give a folder with generator_ab",
+        ),
     ],
 )
 def test_settings_that_cannot_be(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
@@ -549,7 +554,7 @@ def test_the_dtype_policy_is_given_back(tmp_path: Path) -> None:
 def test_init_from_starts_from_given_generators(straight: Path) -> None:
     system = tiny.get_config().system.create(steps=1, seed=3)
     arrays, _ = final(straight)
-    init_from(system, straight)
+    init_from(system, str(straight))
     paths = [path for path in system.state() if path.startswith(("generator_ab/", "ema_generator_ab/"))]
     assert len(paths) == 2 * len(system.generator_ab.variables)
     for path in paths:
@@ -557,10 +562,32 @@ def test_init_from_starts_from_given_generators(straight: Path) -> None:
         np.testing.assert_array_equal(np.asarray(system.state()[path]), averaged, err_msg=path)
 
 
+def test_init_from_needs_every_generator(straight: Path, tmp_path: Path) -> None:
+    shutil.copy(straight / "generator_ab.keras", tmp_path)
+    system = tiny.get_config().system.create(steps=1, seed=3)
+    with pytest.raises(UserError, match=r"there is no generator_ba\.keras in that folder"):
+        init_from(system, str(tmp_path))
+
+
+def test_init_from_an_included_filter() -> None:
+    """Its weights lie in 16 bits; the generator and its average begin with what they decode to."""
+    config = onesided.get_config()
+    system = config.system.create(steps=1, seed=3)
+    init_from(system, "onesided_selfie2anime")
+    path = included.find("onesided_selfie2anime")
+    photo = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype("float32")
+    drawn = keras.saving.load_model(path, compile=False)(photo)["image"]
+    for network in (system.generator_ab, system.ema_generator_ab):
+        np.testing.assert_array_equal(network(photo, training=False)["image"], drawn)
+    other = config.replace("system", filters=16).system.create(steps=1, seed=3)
+    with pytest.raises(UserError, match=r"onesided_selfie2anime\.keras does not fit this system"):
+        init_from(other, str(path))
+
+
 def test_init_from_generators_of_another_width(straight: Path) -> None:
     system = tiny.get_config().replace("system", filters=4).system.create(steps=1, seed=0)
     with pytest.raises(UserError, match=r"generator_ab\.keras does not fit this system: \d+ arrays differ"):
-        init_from(system, straight)
+        init_from(system, str(straight))
 
 
 def test_fit_runs_the_same_step() -> None:
