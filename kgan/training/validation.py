@@ -109,8 +109,8 @@ class Validation:
 
 
 LEGEND = (
-    "  KID: how far the outputs are from what they should look like; it should fall below that of the inputs. Match: the "
-    "share of outputs that are nearest to their own input; 1 where nothing is changed, 0 where all are alike."
+    "  KID: how far the outputs are from what they should look like; it should fall below that of the inputs. Match: "
+    "the share of outputs that are nearest to their own input; 1 where nothing is changed, 0 where all are alike."
 )
 
 
