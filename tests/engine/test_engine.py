@@ -89,9 +89,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engines")
 
 
-@pytest.mark.parametrize("case", ["cyclegan", "pix2pix", pytest.param("stylegan", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("case", ["pix2pix", *(pytest.param(case, marks=pytest.mark.slow) for case in FAST[::2])])
 def test_two_replicas_equal_one_device(folder: Path, case: str) -> None:
-    """Groups and second gradients are shared alike under JAX, which the next test has."""
+    """A pool, groups and second gradients are shared alike under JAX, which the next test has."""
     assert_equal(folder, case, ("tensorflow", 2), ("tensorflow", 1))
 
 
