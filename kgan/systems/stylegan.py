@@ -541,6 +541,14 @@ class StyleGAN(Adversarial):
         """The generator at the level reached, averaged where there is an average."""
         return {"generator": self._generator}
 
+    def beginnings(self, name: str) -> list[keras.Model]:
+        """The generators of the first level, the averaged one too."""
+        pairs = [(self.mapping, self.synthesis)]
+        if self.settings.ema_kimg:
+            pairs.append((self.ema_mapping, self.ema_synthesis))
+        size = self.settings.start_size
+        return [build_generator(mapping, self.truncation, level(synthesis, size)) for mapping, synthesis in pairs]
+
     def generate(self, z: Tensor, psi: float, labels: Tensor | None = None) -> Tensor:
         """z [B, Z] to pictures [B, r, r, 3] with fixed noise."""
         inputs = {tensor.name: None for tensor in self._generator.inputs}

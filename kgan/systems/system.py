@@ -157,6 +157,11 @@ class System(keras.Model):
         """The generators as a user wants them, by file name: the averaged ones where there are."""
         raise NotImplementedError
 
+    def beginnings(self, name: str) -> list[keras.Model]:
+        """The networks that may begin with the weights of a trained generator `name`: it and its average."""
+        averaged = getattr(self, f"ema_{name}", None)
+        return [getattr(self, name), *([] if averaged is None else [averaged])]
+
     def judged(self) -> dict[str, tuple[str, str]]:
         """For measures during the training, of each generator: the stream of test pictures that it translates, "" of
         one that draws from noise, and the stream that what it draws should look like.

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from kgan import __version__, files
@@ -180,7 +181,7 @@ def init_from(system: System, source: str) -> None:
         the name of a model that comes with kgan.
 
     Raises:
-      UserError: a file is missing or of another shape; the system grows, and has no generator to begin with.
+      UserError: a file is missing, damaged or of another shape.
     """
     files_by_name, names = generator_files(source), list(system.generators())
     if "" in files_by_name and len(names) > 1:
@@ -192,9 +193,6 @@ def init_from(system: System, source: str) -> None:
         path = files_by_name.get("") or files_by_name.get(name)
         if path is None:
             raise UserError(f"training.init_from={source}: there is no {name}.keras in that folder.")
-        network = getattr(system, name, None)
-        if network is None:
-            raise UserError(f"training.init_from={source}: {type(system).__name__} grows from nothing, leave it empty.")
         try:
             cards.checked(path)
             trained = legacy.load_model(path)
@@ -206,13 +204,17 @@ def init_from(system: System, source: str) -> None:
                 "generators, or have that run write them again: its own command does, once the file is removed."
             ) from error
         weights = trained.get_weights()
-        shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
         arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(trained.weights, weights, strict=True))}
-        checkpoint.check_fit(arrays, shapes, str(path))
-        network.set_weights(weights)
-        averaged = getattr(system, f"ema_{name}", None)
-        if averaged is not None:
-            averaged.set_weights(weights)
+        for network in system.beginnings(name):
+            drawn, wanted = (keras.tree.flatten(each.output)[0].shape[1] for each in (trained, network))
+            if drawn and wanted and drawn != wanted:
+                raise UserError(
+                    f"training.init_from={source}: {path.name} draws pictures of {drawn} px, and the training would "
+                    f"begin with {wanted}. Begin with {drawn}: by system.image_size, or system.start_size of StyleGAN."
+                )
+            shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
+            checkpoint.check_fit(arrays, shapes, str(path))
+            network.set_weights(weights)
 
 
 def adopt(system: System, path: Path, arrays: dict[str, np.ndarray], about: dict[str, Any], config: Config) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from helpers.steps import train_eagerly
@@ -24,6 +25,7 @@ from kgan.filters import card, generators
 from kgan.systems.stylegan import Settings
 from kgan.training import Config, Training, checkpoint
 from kgan.training.config import open_data, stages
+from kgan.training.resume import init_from
 from kgan.training.run import train
 from kgan.training.window import open_window
 
@@ -156,6 +158,20 @@ def test_a_window_ends_with_its_stage_or_with_the_training(monkeypatch: pytest.M
         assert open_window(changed, system, stage, reader, start) == (stage, reader, "compiled", start, until)
 
 
-def test_growth_begins_from_nothing(straight: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="StyleGAN grows from nothing"):
+def test_init_from_begins_growth_at_the_size_of_the_generator(straight: Path, tmp_path: Path) -> None:
+    """All that it consists of, in the averaged generator too, so that step 0 draws what it draws."""
+    with pytest.raises(UserError, match="draws pictures of 16 px, and the training would begin with 8"):
         train(config(init_from=str(straight)), tmp_path / "run")
+    trained = keras.saving.load_model(straight / "generator.keras", compile=False)
+    labels = open_data(config(), stages(config())[0]).labels
+    for ema_kimg in (0.0, SETTINGS.ema_kimg):
+        system = dataclasses.replace(SETTINGS, start_size=16, ema_kimg=ema_kimg).create(STEPS, 3, labels)
+        init_from(system, str(straight))
+        generator = system.generators()["generator"]
+        inputs = {tensor.name: None for tensor in generator.inputs}
+        inputs |= {
+            "z": system.latents(range(2)),
+            "psi": np.full((2, 1), 0.5, "float32"),
+            "label": np.eye(2, labels.classes),
+        }
+        np.testing.assert_array_equal(generator(inputs)["image"], trained(inputs)["image"])
