@@ -1,6 +1,7 @@
 """A short second training of a One-sided filter, a quarter of an hour: nearer to the target, or to another style.
 
-    kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine --workdir=runs/better
+    kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
+        --workdir=runs/better
 
 begins with the filter of a run of `onesided`, and goes on with new discriminators and lower rates. Without init_from
 it begins with the face filter that comes with kgan, for portraits in a style of your own: `mine` holds trainA
