@@ -34,8 +34,8 @@ else:
 
 __all__ = [
     *("BACKEND", "Batches", "Compiled", "Cost", "Forward", "Losses", "Terms", "apply", "convolution_rate"),
-    *("device_name", "exactly", "forward", "gather", "gradients", "gradients_through", "injected", "input_gradients"),
-    *("normal", "own_share", "read", "scope", "slowdown", "steps_per_call", "to_host"),
+    *("device_name", "exactly", "fast_precision", "forward", "gather", "gradients", "gradients_through", "injected"),
+    *("input_gradients", "normal", "own_share", "read", "scope", "slowdown", "steps_per_call", "to_host"),
     *("uniform", "versions"),
 ]
 
@@ -231,6 +231,11 @@ def exactly() -> None:
 def steps_per_call() -> int:
     """How many steps a call should take: on an accelerator enough of them for the host to prepare the next ones."""
     return 1 if device_name() == "cpu" else 10
+
+
+def fast_precision() -> str:
+    """The dtype policy that trains fast here: "mixed_bfloat16" where the device computes in bfloat16, else "float32"."""
+    return "mixed_bfloat16" if device_name() != "cpu" or slowdown("bfloat16") < 0.9 else "float32"
 
 
 def convolution_rate(seconds: float = 0.5) -> float:

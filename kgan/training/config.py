@@ -24,7 +24,8 @@ class Training:
       steps: train_steps in all; a resumed run may be given more or fewer.
       batch_size: pictures of each domain in a batch, over all devices.
       seed: of starting weights, order, augmentation and draws.
-      precision: compute dtype; weights, statistics and losses stay in float32.
+      precision: compute dtype; weights, statistics and losses stay in float32. "auto" is mixed_bfloat16 on accelerators
+        and on processors with instructions for it, else float32; a run stays with what it began with.
       devices: how many of the machine's devices share each batch.
       minutes: of a sitting, from its first step on, after which it stops as if told to, its checkpoint saved; 0 for no
         limit.
@@ -43,7 +44,7 @@ class Training:
     steps: int = free(1_000_000)
     batch_size: int = 1
     seed: int = 0
-    precision: str = choice("mixed_bfloat16", "float32", "mixed_float16")
+    precision: str = choice("auto", "mixed_bfloat16", "float32", "mixed_float16")
     devices: int = free(1)
     minutes: float = free(0.0)
     steps_per_call: int = free(0)

@@ -72,12 +72,16 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
 def as_begun(config: Config, before: dict[str, Any]) -> Config:
     """The settings of a run that goes on: those that are newer than it stay what it computed by before, which is said.
 
+    So does its precision, where the settings leave it to kgan.
+
     Args:
       before: what its checkpoint says; {} where there is none.
     """
     if not before or "imported" in before:
         return config
     was, is_ = flat(before["config"]), flat(config.to_json())
+    if config.training.precision == "auto":
+        config = config.replace("training", precision=was["training.precision"])
     for path, field in fields(config):
         older = field.metadata.get("was")
         if older is not None and was.get(path, older) == older and is_[path] == field.default:

@@ -60,33 +60,42 @@ def train(config: Config, workdir: str | Path) -> Path:
     workdir, training = Path(workdir), config.training
     validation = _validation(training)
     files.make_folder(workdir)
-    with files.locked(workdir) as check, policy(training.precision), engine.scope(training.devices):
+    with files.locked(workdir) as check, engine.scope(training.devices):
         config = as_begun(config, checkpoint.newest_about(workdir))
-        reader = open_data(config, stages(config)[0])
-        print(*reader.summary(), sep="\n", flush=True)
-        system = config.system.create(training.steps, training.seed, reader.labels)
-        about = describe(config, reader)
-        start, news = restore(system, workdir, config, about)
-        files.sweep(workdir)
-        debts = owed(workdir, system, config, start) if start else []
-        if start >= training.steps:
-            print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
-            if not debts:
-                return workdir
-        else:
-            if training.init_from and start == 0:
-                init_from(system, training.init_from)
-            files.write_json(workdir / "config.json", about["config"])
-            print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
-            print(parameters(system), flush=True)
-        run = _Run(config, workdir, system, about, validation, reader, start, check)
-        run.settle(debts)
-        if start < training.steps:
-            if news:
-                print(f"From step {start} on {'; '.join(news)}.")
-                print(f"The learning rate goes on at {run.rate(start):.3g}{last_rate(workdir)}.")
-            run.loop()
+        if config.training.precision == "auto":
+            config = config.replace("training", precision=engine.fast_precision())
+        with policy(config.training.precision):
+            _go_on(config, workdir, validation, check)
     return workdir
+
+
+def _go_on(config: Config, workdir: Path, validation: Validation | None, check: Callable[[], None]) -> None:
+    """Train as `train` does, within its lock, devices and precision."""
+    training = config.training
+    reader = open_data(config, stages(config)[0])
+    print(*reader.summary(), sep="\n", flush=True)
+    system = config.system.create(training.steps, training.seed, reader.labels)
+    about = describe(config, reader)
+    start, news = restore(system, workdir, config, about)
+    files.sweep(workdir)
+    debts = owed(workdir, system, config, start) if start else []
+    if start >= training.steps:
+        print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
+        if not debts:
+            return
+    else:
+        if training.init_from and start == 0:
+            init_from(system, training.init_from)
+        files.write_json(workdir / "config.json", about["config"])
+        print(f"{config.name}: {workdir}, {'from the beginning' if start == 0 else f'going on after step {start}'}")
+        print(parameters(system), flush=True)
+    run = _Run(config, workdir, system, about, validation, reader, start, check)
+    run.settle(debts)
+    if start < training.steps:
+        if news:
+            print(f"From step {start} on {'; '.join(news)}.")
+            print(f"The learning rate goes on at {run.rate(start):.3g}{last_rate(workdir)}.")
+        run.loop()
 
 
 def _validation(training: Training) -> Validation | None:

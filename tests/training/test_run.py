@@ -544,6 +544,24 @@ def test_two_processes_in_one_folder(tmp_path: Path) -> None:
         train(tiny.get_config(), tmp_path)
 
 
+def test_a_run_keeps_the_precision_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is left to kgan, what is fast on the device at hand decides once."""
+    monkeypatch.setattr(engine, "fast_precision", lambda: "mixed_bfloat16")
+    train_eagerly(tiny.changed(steps=1, precision="auto"), tmp_path)
+    monkeypatch.setattr(engine, "fast_precision", lambda: "float32")
+    train_eagerly(tiny.changed(steps=2, precision="auto"), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["training"]["precision"] == "mixed_bfloat16"
+    train_eagerly(tiny.changed(steps=1, precision="auto"), tmp_path / "another")
+    assert json.loads((tmp_path / "another/config.json").read_text())["training"]["precision"] == "float32"
+
+
+@pytest.mark.parametrize(("device", "times", "fast"), [("cpu", 9.0, 0), ("cpu", 0.5, 1), ("NVIDIA H100", 1.1, 1)])
+def test_what_is_fast_decides(device: str, times: float, fast: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "slowdown", lambda dtype: times)
+    monkeypatch.setattr(engine, "device_name", lambda: device)
+    assert engine.fast_precision() == ("float32", "mixed_bfloat16")[fast]
+
+
 def test_the_dtype_policy_is_given_back(tmp_path: Path) -> None:
     before = keras.config.dtype_policy()
     with pytest.raises(UserError):
