@@ -234,7 +234,7 @@ def steps_per_call() -> int:
 
 
 def fast_precision() -> str:
-    """The dtype policy that trains fast here: "mixed_bfloat16" where the device computes in bfloat16, else "float32"."""
+    """The dtype policy that trains fast here: "mixed_bfloat16" on a device that computes in it, else "float32"."""
     return "mixed_bfloat16" if device_name() != "cpu" or slowdown("bfloat16") < 0.9 else "float32"
 
 
