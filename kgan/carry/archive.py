@@ -67,7 +67,9 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
         folder = Path(temporary, re.sub(r"[^\w-]+", "_", config.name) or "run")
         _add_kgan(folder)
         step = _add_run(config, reader, Path(workdir), folder) if workdir else None
-        config = _add_weights(config, folder, new=step is None)
+        config = _add_weights(config, folder)
+        if step is None:
+            config = _add_generators(config, reader.labels, folder)
         if copies.train:
             config = config.replace("data", root="data")
         (folder / "config.py").write_text(source(config), encoding="utf-8")
@@ -124,14 +126,13 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
     return int(about["step"])
 
 
-def _add_weights(config: Config, folder: Path, new: bool) -> Config:
+def _add_weights(config: Config, folder: Path) -> Config:
     """Put the trained networks that a training reads into `folder`; returns settings that name where they are.
 
-    Those are Inception where it measures, a student's teacher, and for a new run the filters that it begins with.
+    Those are Inception where it measures, and a student's teacher.
     """
     from kgan.filters import card, included
     from kgan.pretrained import inception, weights
-    from kgan.training.resume import generator_files
 
     if name := getattr(config.system, "teacher", ""):
         (folder / "teacher").mkdir()
@@ -146,12 +147,26 @@ def _add_weights(config: Config, folder: Path, new: bool) -> Config:
     elif config.training.evaluate_every:
         (folder / "weights").mkdir()
         shutil.copyfile(weights.find(inception.NAME, inception.SHA256), folder / "weights" / inception.NAME)
-    if not new or not config.training.init_from:
+    return config
+
+
+def _add_generators(config: Config, labels: Labels | None, folder: Path) -> Config:
+    """Put the generators that a new run begins with into `folder`; returns settings that name where they are.
+
+    Raises:
+      UserError: the run could not begin with them.
+    """
+    from kgan.training.resume import generator_files, init_from
+
+    if not config.training.init_from:
         return config
-    (folder / "init_from").mkdir()
+    system = config.system.create(config.training.steps, config.training.seed, labels)
+    init_from(system, config.training.init_from)
     generators = generator_files(config.training.init_from)
-    for path in generators.values():
-        shutil.copyfile(path, folder / "init_from" / path.name)
+    (folder / "init_from").mkdir()
+    for name, path in generators.items():
+        if not name or name in system.generators():
+            shutil.copyfile(path, folder / "init_from" / path.name)
     one = generators.get("")
     return config.replace("training", init_from=f"init_from/{one.name}" if one else "init_from")
 

@@ -83,6 +83,9 @@ def gradients_of_both(
 
 
 def input_gradients(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    if not _active:  # outside a step there is no state that could change
+        return jax.grad(lambda x: ops.sum(at_least_float32(function(x))))(x)
+
     def summed(x: Tensor) -> tuple[Tensor, list[Tensor]]:
         with _scope(()) as changes:
             total = ops.sum(at_least_float32(function(x)))

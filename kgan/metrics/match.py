@@ -17,6 +17,8 @@ BLOCK = 1024  # outputs that are compared with all inputs at a time
 def ranks(outputs: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     """The place of each output's own input among all inputs, the nearest first: int [n], 1 at best and n at worst.
 
+    An output that does not differ from the mean of all has the last place: where all are alike, none shows its input.
+
     Args:
       outputs, inputs: features [n, d], of which rows of equal number belong together.
 
@@ -31,7 +33,7 @@ def ranks(outputs: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         cosines = x[start : start + BLOCK] @ y.T  # [b, n]
         own = np.take_along_axis(cosines, np.arange(start, start + len(cosines))[:, None], axis=1)
         places.append(1 + (cosines > own).sum(axis=1))
-    return np.concatenate(places)
+    return np.where(x.any(axis=1), np.concatenate(places), len(x))
 
 
 def _directions(features: np.ndarray) -> np.ndarray:

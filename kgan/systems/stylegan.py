@@ -542,7 +542,7 @@ class StyleGAN(Adversarial):
         return {"generator": self._generator}
 
     def beginnings(self, name: str) -> list[keras.Model]:
-        """The generators of the first level, the averaged one too."""
+        """The generators of the first level, the averaged one too; a level that had not faded in yet begins whole."""
         pairs = [(self.mapping, self.synthesis)]
         if self.settings.ema_kimg:
             pairs.append((self.ema_mapping, self.ema_synthesis))

@@ -72,7 +72,7 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
 def as_begun(config: Config, before: dict[str, Any]) -> Config:
     """The settings of a run that goes on: those that are newer than it stay what it computed by before, which is said.
 
-    So does its precision, where the settings leave it to kgan.
+    So does the precision, where the settings leave it to kgan.
 
     Args:
       before: what its checkpoint says; {} where there is none.
@@ -81,7 +81,7 @@ def as_begun(config: Config, before: dict[str, Any]) -> Config:
         return config
     was, is_ = flat(before["config"]), flat(config.to_json())
     if config.training.precision == "auto":
-        config = config.replace("training", precision=was["training.precision"])
+        config = config.replace("training", precision=was.get("training.precision", "mixed_bfloat16"))
     for path, field in fields(config):
         older = field.metadata.get("was")
         if older is not None and was.get(path, older) == older and is_[path] == field.default:
@@ -161,7 +161,7 @@ def generator_files(init_from: str) -> dict[str, Path]:
     """The .keras files that training.init_from names: in a run's folder by generator, else one file with the name "".
 
     Raises:
-      UserError: there is no such folder, file or included filter, or no generator in the folder.
+      UserError: there is no such folder, file or model that comes with kgan, or no generator in the folder.
     """
     path = included.find(at_home(init_from))
     if path.is_file():
@@ -173,7 +173,10 @@ def generator_files(init_from: str) -> dict[str, Path]:
         )
     found = {file.stem: file for file in sorted(path.glob("[!.]*.keras")) if not file.name.startswith("best_")}
     if not found:
-        raise UserError(f"training.init_from={init_from}: there is no generator in that folder.")
+        raise UserError(
+            f"training.init_from={init_from}: there is no generator in that folder, but for best_*.keras, which are "
+            "taken where the file itself is named."
+        )
     return found
 
 
@@ -203,22 +206,34 @@ def init_from(system: System, source: str) -> None:
         except UserError as error:
             raise UserError(f"training.init_from={source}: {error}") from error
         except Exception as error:  # Keras raises nearly anything on a damaged file
+            remedy = "Take another"
+            if not files_by_name.get(""):
+                remedy += ", or have its run write it again: that run's own command does, once the file is removed"
             raise UserError(
-                f"training.init_from={source}: {path.name} is damaged ({type(error).__name__}). Take another run's "
-                "generators, or have that run write them again: its own command does, once the file is removed."
+                f"training.init_from={source}: {path.name} is damaged ({type(error).__name__}). {remedy}."
             ) from error
         weights = trained.get_weights()
         arrays = {f"{i} {v.name}": w for i, (v, w) in enumerate(zip(trained.weights, weights, strict=True))}
         for network in system.beginnings(name):
-            drawn, wanted = (keras.tree.flatten(each.output)[0].shape[1] for each in (trained, network))
+            drawn, wanted = _pixels(trained), _pixels(network)
             if drawn and wanted and drawn != wanted:
+                size = "start_size" if hasattr(system.settings, "start_size") else "image_size"
                 raise UserError(
                     f"training.init_from={source}: {path.name} draws pictures of {drawn} px, and the training would "
-                    f"begin with {wanted}. Begin with {drawn}: by system.image_size, or system.start_size of StyleGAN."
+                    f"begin with {wanted}: set --config.system.{size}={drawn}."
                 )
             shapes = {f"{i} {v.name}": tuple(v.shape) for i, v in enumerate(network.weights)}
-            checkpoint.check_fit(arrays, shapes, str(path))
+            checkpoint.check_fit(arrays, shapes, f"training.init_from={source}: {path.name}")
             network.set_weights(weights)
+
+
+def _pixels(model: keras.Model) -> int | None:
+    """The height of the pictures that a generator draws; None where it is free, or where it draws none."""
+    try:
+        shape = model.output["image"].shape
+    except (AttributeError, KeyError, TypeError, IndexError):  # no functional model, or one of another kind
+        return None
+    return shape[1] if len(shape) == 4 else None
 
 
 def adopt(system: System, path: Path, arrays: dict[str, np.ndarray], about: dict[str, Any], config: Config) -> int:

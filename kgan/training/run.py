@@ -64,6 +64,8 @@ def train(config: Config, workdir: str | Path) -> Path:
         config = as_begun(config, checkpoint.newest_about(workdir))
         if config.training.precision == "auto":
             config = config.replace("training", precision=engine.fast_precision())
+        if training.precision == "auto":
+            print(f"{config.name}: training.precision is {config.training.precision}.")
         with policy(config.training.precision):
             _go_on(config, workdir, validation, check)
     return workdir

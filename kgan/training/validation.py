@@ -110,7 +110,7 @@ class Validation:
 
 LEGEND = (
     "  KID: how far the outputs are from what they should look like; it should fall below that of the inputs. Match: "
-    "the share of outputs that are nearest to their own input; 1 where nothing is changed, 0 where all are alike."
+    "the share of outputs that are nearest to their own input; 1 where nothing changes, near 0 where it is forgotten."
 )
 
 
@@ -123,7 +123,7 @@ def sentence(now: Measures, best: Measures | None) -> str:
             text += ", no nearer than the inputs"
     if best is None or not alike(now, best):
         return text
-    return f"{text}, the best so far" if better(now, best) else f"{text}, the best was {best['kid']:.2f}"
+    return f"{text}; the best so far" if better(now, best) else f"{text}; the best was {best['kid']:.2f}"
 
 
 def best_of(folder: Path, name: str) -> Path:

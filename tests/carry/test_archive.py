@@ -24,6 +24,7 @@ import kgan.configs
 from kgan.carry import MB, archive, pieces
 from kgan.carry.copies import WAYS, Copies, Way, weight
 from kgan.commands import pack as command
+from kgan.configs import onesided_finetune
 from kgan.data import Data, Labelled, Labelling, Paired, Unlabelled, Unpaired
 from kgan.errors import UserError
 from kgan.filters import included
@@ -317,7 +318,16 @@ def test_settings_of_classes_that_are_not_ours_are_refused() -> None:
 
 
 def experiment(data: Data) -> Any:
-    schedule = Training(steps=4, batch_size=2, save_every=2, sample_every=4, log_every=1, samples=1, tensorboard=False)
+    schedule = Training(
+        steps=4,
+        batch_size=2,
+        save_every=2,
+        sample_every=4,
+        log_every=1,
+        samples=1,
+        tensorboard=False,
+        precision="float32",
+    )
     return Config("tiny one", cyclegan.Settings(**SMALL, pool=2, ema=0.9), data, schedule)
 
 
@@ -386,26 +396,42 @@ def test_what_else_a_training_reads(unpaired: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "inception.npz").write_bytes(b"weights")
     monkeypatch.setattr(weights, "present", lambda name: True)
     monkeypatch.setattr(weights, "find", lambda name, sha256: tmp_path / "inception.npz")
-    for name in ("generator_ab", "generator_ba", "best_generator_ab"):
-        (tmp_path / f"{name}.keras").write_bytes(name.encode())
     config = experiment(Unpaired(root=str(unpaired)))
-    config.training.evaluate_every, config.training.init_from = 2, str(tmp_path)
+    config.training.evaluate_every = 2
     archive.pack(config, tmp_path / "x.tar")
     top = unpacked(tmp_path / "x.tar", tmp_path / "there")
     assert (top / "weights/fid_inception_2015.npz").read_bytes() == b"weights"
     assert "    KGAN_WEIGHTS=weights KERAS_BACKEND=jax python -m kgan train" in (top / "README.txt").read_text()
-    assert names(top / "init_from") == {"generator_ab.keras", "generator_ba.keras"}
-    assert packed_config(top).training.init_from == "init_from"
-    config.training.init_from = str(unpaired)
+
+
+def test_the_generators_that_a_new_run_begins_with_travel(unpaired: Path, tmp_path: Path) -> None:
+    """Those that it asks for and no more; and where it could not begin with them, it is told now."""
+    config, run = experiment(Unpaired(root=str(unpaired))), tmp_path / "run"
+    run.mkdir()
+    config.training.init_from = str(run)
     with pytest.raises(UserError, match="there is no generator in that folder"):
         archive.pack(config, tmp_path / "x.tar")
+    for name, generator in config.system.create(1, 0).generators().items():
+        generator.save(run / f"{name}.keras")
+    shutil.copy(run / "generator_ab.keras", run / "best_generator_ab.keras")
+    shutil.copy(run / "generator_ab.keras", run / "another.keras")
+    archive.pack(config, tmp_path / "x.tar")
+    top = unpacked(tmp_path / "x.tar", tmp_path / "there")
+    assert names(top / "init_from") == {"generator_ab.keras", "generator_ba.keras"}
+    assert packed_config(top).training.init_from == "init_from"
     config.training.init_from = "onesided_selfie2anime"
-    archive.pack(config, tmp_path / "y.tar")
-    top = unpacked(tmp_path / "y.tar", tmp_path / "another")
+    with pytest.raises(UserError, match="is one generator, and CycleGAN has 2"):
+        archive.pack(config, tmp_path / "x.tar")
+
+
+def test_an_included_filter_that_a_new_run_begins_with_travels(unpaired: Path, tmp_path: Path) -> None:
+    config = onesided_finetune.get_config().replace("data", root=str(unpaired))
+    config = config.replace("training", evaluate_every=0)
+    archive.pack(config, tmp_path / "x.tar")
+    top = unpacked(tmp_path / "x.tar", tmp_path / "there")
     assert packed_config(top).training.init_from == "init_from/onesided_selfie2anime.keras"
-    assert (top / "init_from/onesided_selfie2anime.keras").read_bytes() == included.find(
-        "onesided_selfie2anime"
-    ).read_bytes()
+    packed = top / "init_from/onesided_selfie2anime.keras"
+    assert packed.read_bytes() == included.find("onesided_selfie2anime").read_bytes()
 
 
 def test_a_students_teacher_travels(unpaired: Path, tmp_path: Path) -> None:

@@ -23,6 +23,11 @@ def test_one_output_for_everybody_matches_as_chance_has_it() -> None:
     assert np.mean(ranks == 1) < 0.03 and 80 < np.median(ranks) < 120
 
 
+def test_equal_outputs_match_nothing() -> None:
+    inputs = np.random.default_rng(0).normal(size=(5, 8))
+    assert match.ranks(np.ones((5, 8)), inputs).tolist() == [5] * 5
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(1)
     inputs = random.normal(size=(10, 4))

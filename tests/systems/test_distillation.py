@@ -226,7 +226,9 @@ def test_a_teacher_that_learns_along_makes_pictures_of_pictures() -> None:
 
 # --- in the loop -------------------------------------------------------------------------------------------------
 
-SCHEDULE = Training(steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False)
+SCHEDULE = Training(
+    steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False, precision="float32"
+)
 CHANNELS: dict[str, Any] = {"channel_weight": 1.0, "channel_layers": ("block1_add=bent",)}
 
 

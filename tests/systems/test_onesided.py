@@ -15,7 +15,7 @@ from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.filters import card
 from kgan.systems import projected
-from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator
+from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator, calm, edges
 from kgan.systems.system import Stage
 from kgan.training import Config, Training, checkpoint
 
@@ -105,6 +105,23 @@ def test_mean_colours_are_those_of_cells() -> None:
 
 
 @pytest.mark.usefixtures("coarse")
+def test_edges_by_hand() -> None:
+    image = np.zeros((1, 3, 3, 3), "float32")
+    image[0, 1, 1] = (0.5, 1.0, 0.0)  # 0.5 on the average, below one pixel, right of another, and before two
+    np.testing.assert_allclose(ops.convert_to_numpy(edges(image))[0, ..., 0], [[0, 0.5], [0.5, 1.0]])
+
+
+def test_calm_is_what_has_no_edge_near() -> None:
+    image = np.zeros((1, 16, 16, 3), "float32")
+    image[:, :, 8:] = 1.0
+    weight = ops.convert_to_numpy(calm(image))[0, ..., 0]
+    np.testing.assert_allclose(weight[:, 4:11], np.exp(-10 / 3), rtol=1e-5)  # blurred, 1 rises in columns 6, 7 and 8
+    np.testing.assert_array_equal(weight[:, :4], 1)
+    np.testing.assert_array_equal(weight[:, 11:], 1)
+    noise = np.random.default_rng(0).normal(0, 0.01, (1, 16, 16, 3)).astype("float32")
+    assert ops.convert_to_numpy(calm(noise)).min() > 0.7  # noise is no edge
+
+
 def test_terms_by_hand() -> None:
     """D says 3 of whatever it sees with one scale and 0.5 with another; patches are said to be -1 everywhere."""
     settings = Settings(**TINY, scales=(0, 2), scale_weights=(1.0, 1.0, 0.25, 1.0), identity_weight=5.0)
@@ -143,7 +160,7 @@ def test_terms_by_hand() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"augment": True},
+        {"augment": True, "line_weight": 1.0},
         {"generator": "resnet", "patch_weight": 0.0, "colour_weight": 0.0},
         pytest.param({"identity_weight": 0.5, "norm": "batch", "scales": (3,)}, marks=pytest.mark.slow),
     ],
@@ -163,7 +180,16 @@ def test_eager_steps_keep_the_content_better(changes: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("coarse")
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    schedule = Training(steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False)
+    schedule = Training(
+        steps=4,
+        batch_size=2,
+        save_every=2,
+        sample_every=4,
+        log_every=2,
+        samples=1,
+        tensorboard=False,
+        precision="mixed_bfloat16",
+    )
     settings = Settings(**TINY | {"image_size": 64, "grow_at": (3,)})
     config = Config("onesided", settings, Unpaired(root="emoji:fluent3d:google"), schedule)
     resumed = assert_resumes(config, tmp_path)

@@ -493,7 +493,16 @@ def test_before_its_first_step_a_level_shows_the_one_below() -> None:
 @pytest.mark.usefixtures("coarse")
 def test_a_resumed_run_with_features_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stylegan, "FEATURES_FROM", 8)
-    schedule = Training(steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False)
+    schedule = Training(
+        steps=4,
+        batch_size=2,
+        save_every=2,
+        sample_every=4,
+        log_every=2,
+        samples=1,
+        tensorboard=False,
+        precision="float32",
+    )
     settings = dataclasses.replace(SMALL, image_size=8, start_size=8, feature_weight=1.0, ema_kimg=0.0)
     config = Config("features", settings, Unlabelled(root="emoji:google"), schedule)
     arrays, _ = checkpoint.load(assert_resumes(config, tmp_path) / "checkpoint-00000004.npz")

@@ -23,6 +23,7 @@ from kgan.data import Labelled, Unlabelled
 from kgan.errors import UserError
 from kgan.filters import card, generators
 from kgan.systems.stylegan import Settings
+from kgan.systems.system import Stage
 from kgan.training import Config, Training, checkpoint
 from kgan.training.config import open_data, stages
 from kgan.training.resume import init_from
@@ -48,6 +49,7 @@ def config(**changes: Any) -> Config:
     schedule = Training(
         steps=STEPS, batch_size=4, save_every=2, sample_every=STEPS, log_every=1, samples=2, keep=20, tensorboard=False
     )
+    schedule = dataclasses.replace(schedule, precision="float32")
     labelled = Labelled(root="emoji:google:twitter", enlarge=1.0)
     return Config("growing", SETTINGS, labelled, dataclasses.replace(schedule, **changes))
 
@@ -167,6 +169,7 @@ def test_init_from_begins_growth_at_the_size_of_the_generator(straight: Path, tm
     for ema_kimg in (0.0, SETTINGS.ema_kimg):
         system = dataclasses.replace(SETTINGS, start_size=16, ema_kimg=ema_kimg).create(STEPS, 3, labels)
         init_from(system, str(straight))
+        system.enter(Stage(0, 0, 16, 4), anew=True)  # as the training does before its first step
         generator = system.generators()["generator"]
         inputs = {tensor.name: None for tensor in generator.inputs}
         inputs |= {

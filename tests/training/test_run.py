@@ -555,11 +555,31 @@ def test_a_run_keeps_the_precision_that_it_began_with(tmp_path: Path, monkeypatc
     assert json.loads((tmp_path / "another/config.json").read_text())["training"]["precision"] == "float32"
 
 
-@pytest.mark.parametrize(("device", "times", "fast"), [("cpu", 9.0, 0), ("cpu", 0.5, 1), ("NVIDIA H100", 1.1, 1)])
-def test_what_is_fast_decides(device: str, times: float, fast: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("backend", "device", "times", "fast"),
+    [
+        ("tensorflow", "cpu", 9.0, False),
+        ("tensorflow", "cpu", 0.5, True),
+        ("jax", "cpu", 0.5, False),  # XLA's bfloat16 is float32 there
+        ("jax", "NVIDIA H100", 1.1, True),
+        ("tensorflow", "Tesla P100", 5.0, False),
+    ],
+)
+def test_what_is_fast_decides(
+    backend: str, device: str, times: float, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BACKEND", backend)
     monkeypatch.setattr(engine, "slowdown", lambda dtype: times)
     monkeypatch.setattr(engine, "device_name", lambda: device)
-    assert engine.fast_precision() == ("float32", "mixed_bfloat16")[fast]
+    assert engine.fast_precision() == ("mixed_bfloat16" if fast else "float32")
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_slowdown_is_measured_outside_a_step(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip("JAX is not installed: pip install kgan[jax]")
+    code = "from kgan import engine; assert 0.01 < engine.slowdown('bfloat16') < 1000"
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "KERAS_BACKEND": backend}, check=True)
 
 
 def test_the_dtype_policy_is_given_back(tmp_path: Path) -> None:
@@ -600,6 +620,16 @@ def test_init_from_an_included_filter() -> None:
     other = config.replace("system", filters=16).system.create(steps=1, seed=3)
     with pytest.raises(UserError, match=r"onesided_selfie2anime\.keras does not fit this system"):
         init_from(other, str(path))
+
+
+def test_init_from_what_is_no_generator(tmp_path: Path) -> None:
+    for model in (
+        keras.Sequential([keras.layers.Dense(2)]),
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
+    ):
+        model.save(tmp_path / "x.keras")
+        with pytest.raises(UserError, match=r"init_from=.*x\.keras does not fit this system: \d+ arrays differ"):
+            init_from(onesided.get_config().system.create(steps=1, seed=0), str(tmp_path / "x.keras"))
 
 
 def test_init_from_generators_of_another_width(straight: Path) -> None:

@@ -306,10 +306,10 @@ def test_a_line_says_how_the_measures_compare() -> None:
     first, worse = {"kid": 15.283, "match": 0.09, **of}, {"kid": 25.0, "match": 0.5, **of}
     line = "KID x 100 15.28 (of the inputs 23.18), match 0.09"
     assert validation.sentence(first, None) == line
-    assert validation.sentence(first, worse) == f"{line}, the best so far"
+    assert validation.sentence(first, worse) == f"{line}; the best so far"
     assert validation.sentence(first, {**first, "image_size": 128}) == line
     assert validation.sentence(worse, first) == (
-        "KID x 100 25.00 (of the inputs 23.18), match 0.50, no nearer than the inputs, the best was 15.28"
+        "KID x 100 25.00 (of the inputs 23.18), match 0.50, no nearer than the inputs; the best was 15.28"
     )
     noise = {"kid": 3.0, "pictures": 9, "image_size": 8}
-    assert validation.sentence(noise, {**noise, "kid": 4.0}) == "KID x 100 3.00, the best so far"
+    assert validation.sentence(noise, {**noise, "kid": 4.0}) == "KID x 100 3.00; the best so far"
