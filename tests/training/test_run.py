@@ -623,13 +623,9 @@ def test_init_from_an_included_filter() -> None:
 
 
 def test_init_from_what_is_no_generator(tmp_path: Path) -> None:
-    for model in (
-        keras.Sequential([keras.layers.Dense(2)]),
-        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
-    ):
-        model.save(tmp_path / "x.keras")
-        with pytest.raises(UserError, match=r"init_from=.*x\.keras does not fit this system: \d+ arrays differ"):
-            init_from(onesided.get_config().system.create(steps=1, seed=0), str(tmp_path / "x.keras"))
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "x.keras")
+    with pytest.raises(UserError, match=r"init_from=.*x\.keras does not fit this system: \d+ arrays differ"):
+        init_from(onesided.get_config().system.create(steps=1, seed=0), str(tmp_path / "x.keras"))
 
 
 def test_init_from_generators_of_another_width(straight: Path) -> None:
