@@ -24,7 +24,7 @@ def get_config() -> Config:
         training=Training(
             steps=2_500,
             batch_size=8,
-            precision="float32",  # most CPUs take ten times as long for bfloat16
+            precision="float32",  # in which its figures were measured
             log_every=50,
             sample_every=500,
             save_every=500,
