@@ -7,6 +7,9 @@ of `onesided` goes on in the same way, with new discriminators and lower rates:
 
     kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
         --config.data.subject=none --workdir=runs/better
+
+Where drawings get lines that their photographs do not have: --config.system.line_weight=40
+--config.system.content_weight=3.5 --config.system.learning_rate=2e-4.
 """
 
 from kgan.configs import onesided

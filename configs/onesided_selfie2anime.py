@@ -1,4 +1,4 @@
-"""Selfies to anime at 128 px, with the recipe of `onesided` for the data set of U-GAT-IT, and no lines on calm skin.
+"""Selfies to anime at 128 px, with the recipe of `onesided` for the data set of U-GAT-IT.
 
 kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/anime
 """
@@ -8,6 +8,6 @@ from kgan.training import Config
 
 
 def get_config() -> Config:
-    config = onesided.get_config().replace("data", subject="face").replace("system", line_weight=40.0)
+    config = onesided.get_config().replace("data", subject="face")
     config.name = "onesided_selfie2anime"
     return config
