@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
@@ -251,6 +252,7 @@ def convolution_rate(seconds: float = 0.5) -> float:
     return cost.convolution_rate(backend.compiled, seconds)
 
 
+@cache
 def slowdown(dtype: str) -> float:
     """How many times as long this device takes for the gradient of a convolution in `dtype` as in float32.
 

@@ -20,7 +20,7 @@ from kgan import engine, students
 from kgan.blocks import Initial, conv
 from kgan.errors import UserError
 from kgan.labels import Labels
-from kgan.losses import HINGE, LSGAN, l1
+from kgan.losses import LSGAN, l1
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32, variable_dtype
 from kgan.pretrained import projection
@@ -290,10 +290,7 @@ class OneSided(Adversarial):
         settings, fake_b = self.settings, fakes["to_b"]
         fake = self.shown(fake_b, "adversarial")
         features = self.features(fake)
-        terms = {
-            f"adversarial_{scale}": settings.scale_weights[int(scale)] * HINGE.generator(logits)
-            for scale, logits in self.judge(features["maps"]).items()
-        }
+        terms = projected.generator_terms(self.judge(features["maps"]), settings.scale_weights)
         if settings.patch_weight:
             for head, logits in self.patch_discriminator_b(fake, training=True).items():
                 terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)

@@ -517,7 +517,8 @@ class StyleGAN(Adversarial):
         fake, w = self.fakes("generator", count, labels)
         terms = {"generator": self.objective.generator(self.judge(fake, labels))}
         if self.sees_features:
-            terms |= projected.generator_terms(self.judge_features(fake), self.settings.feature_weight)
+            weights = [self.settings.feature_weight] * len(projected.ALL)
+            terms |= projected.generator_terms(self.judge_features(fake), weights)
         return terms, w
 
     def _follow(self, w: Tensor) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.commands import status
-from helpers.steps import train_eagerly
+from helpers.steps import schedule, train_eagerly
 from PIL import Image
 
 import kgan.configs
@@ -318,17 +318,7 @@ def test_settings_of_classes_that_are_not_ours_are_refused() -> None:
 
 
 def experiment(data: Data) -> Any:
-    schedule = Training(
-        steps=4,
-        batch_size=2,
-        save_every=2,
-        sample_every=4,
-        log_every=1,
-        samples=1,
-        tensorboard=False,
-        precision="float32",
-    )
-    return Config("tiny one", cyclegan.Settings(**SMALL, pool=2, ema=0.9), data, schedule)
+    return Config("tiny one", cyclegan.Settings(**SMALL, pool=2, ema=0.9), data, schedule(log_every=1))
 
 
 def pack_size(folder: Path) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from keras import ops
 
 from kgan import engine
-from kgan.training import Config, checkpoint
+from kgan.training import Config, Training, checkpoint
 from kgan.training.run import train
 from kgan.types import Batch, Tensor
 
@@ -49,6 +50,12 @@ def train_eagerly(config: Config, workdir: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "Compiled", Eager)
         return train(config, workdir)
+
+
+def schedule(**changes: Any) -> Training:
+    """Four steps with a checkpoint after two, in float32 on any device."""
+    short = Training(steps=4, batch_size=2, log_every=2, save_every=2, sample_every=4, samples=1, tensorboard=False)
+    return dataclasses.replace(short, **{"precision": "float32", **changes})
 
 
 def assert_resumes(config: Config, folder: Path) -> Path:

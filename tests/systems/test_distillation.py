@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers.steps import assert_resumes, train_eagerly
+from helpers.steps import assert_resumes, schedule, train_eagerly
 from helpers.structure import assert_golden, structure
 from keras import ops
 
@@ -27,7 +27,7 @@ from kgan.students import build
 from kgan.systems import cyclegan, onesided, stargan, stylegan
 from kgan.systems.distillation import Distillation, Settings
 from kgan.systems.system import Stage
-from kgan.training import Config, Training, checkpoint
+from kgan.training import Config, checkpoint
 from kgan.training.run import train
 
 TINY: dict[str, Any] = {"image_size": 16, "filters": 2, "residual_blocks": 1}
@@ -226,9 +226,7 @@ def test_a_teacher_that_learns_along_makes_pictures_of_pictures() -> None:
 
 # --- in the loop -------------------------------------------------------------------------------------------------
 
-SCHEDULE = Training(
-    steps=4, batch_size=2, save_every=2, sample_every=4, log_every=2, samples=1, tensorboard=False, precision="float32"
-)
+SCHEDULE = schedule()
 CHANNELS: dict[str, Any] = {"channel_weight": 1.0, "channel_layers": ("block1_add=bent",)}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.steps import assert_resumes
+from helpers.steps import assert_resumes, schedule
 from helpers.structure import assert_golden, structure
 from keras import ops
 
@@ -17,7 +17,7 @@ from kgan.filters import card
 from kgan.systems import projected
 from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator, calm, edges
 from kgan.systems.system import Stage
-from kgan.training import Config, Training, checkpoint
+from kgan.training import Config, checkpoint
 
 TINY: dict[str, Any] = {
     "image_size": 32,
@@ -180,18 +180,8 @@ def test_eager_steps_keep_the_content_better(changes: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("coarse")
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    schedule = Training(
-        steps=4,
-        batch_size=2,
-        save_every=2,
-        sample_every=4,
-        log_every=2,
-        samples=1,
-        tensorboard=False,
-        precision="mixed_bfloat16",
-    )
     settings = Settings(**TINY | {"image_size": 64, "grow_at": (3,)})
-    config = Config("onesided", settings, Unpaired(root="emoji:fluent3d:google"), schedule)
+    config = Config("onesided", settings, Unpaired(root="emoji:fluent3d:google"), schedule(precision="mixed_bfloat16"))
     resumed = assert_resumes(config, tmp_path)
     about = card.read(resumed / "generator_ab.keras")
     assert about is not None and about.image_size == 64 and about.training["steps"] == 4

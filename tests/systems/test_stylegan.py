@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers.steps import Eager, assert_resumes
+from helpers.steps import Eager, assert_resumes, schedule
 from helpers.structure import Structure, assert_golden, structure
 from keras import ops
 
@@ -34,7 +34,7 @@ from kgan.systems.stylegan import (
     level,
 )
 from kgan.systems.system import Stage
-from kgan.training import Config, Training, checkpoint
+from kgan.training import Config, checkpoint
 
 TINY: dict[str, Any] = {"image_size": 16, "latent_size": 8, "mapping_layers": 2, "filters": 32, "filters_most": 8}
 SMALL = Settings(
@@ -493,18 +493,8 @@ def test_before_its_first_step_a_level_shows_the_one_below() -> None:
 @pytest.mark.usefixtures("coarse")
 def test_a_resumed_run_with_features_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stylegan, "FEATURES_FROM", 8)
-    schedule = Training(
-        steps=4,
-        batch_size=2,
-        save_every=2,
-        sample_every=4,
-        log_every=2,
-        samples=1,
-        tensorboard=False,
-        precision="float32",
-    )
     settings = dataclasses.replace(SMALL, image_size=8, start_size=8, feature_weight=1.0, ema_kimg=0.0)
-    config = Config("features", settings, Unlabelled(root="emoji:google"), schedule)
+    config = Config("features", settings, Unlabelled(root="emoji:google"), schedule())
     arrays, _ = checkpoint.load(assert_resumes(config, tmp_path) / "checkpoint-00000004.npz")
     parts = {path.partition("/")[0] for path in arrays}
     assert "feature_discriminator" in parts and not any("project" in part for part in parts)

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers.steps import train_eagerly
+from helpers.steps import schedule, train_eagerly
 
 from kgan import engine
 from kgan.data import Labelled, Unlabelled
@@ -24,7 +24,7 @@ from kgan.errors import UserError
 from kgan.filters import card, generators
 from kgan.systems.stylegan import Settings
 from kgan.systems.system import Stage
-from kgan.training import Config, Training, checkpoint
+from kgan.training import Config, checkpoint
 from kgan.training.config import open_data, stages
 from kgan.training.resume import init_from
 from kgan.training.run import train
@@ -46,12 +46,9 @@ STEPS = 10  # 8 px in batches of 8 to step 4; at 16 px in batches of 4 a fade of
 
 
 def config(**changes: Any) -> Config:
-    schedule = Training(
-        steps=STEPS, batch_size=4, save_every=2, sample_every=STEPS, log_every=1, samples=2, keep=20, tensorboard=False
-    )
-    schedule = dataclasses.replace(schedule, precision="float32")
+    growing = schedule(steps=STEPS, batch_size=4, sample_every=STEPS, log_every=1, samples=2, keep=20)
     labelled = Labelled(root="emoji:google:twitter", enlarge=1.0)
-    return Config("growing", SETTINGS, labelled, dataclasses.replace(schedule, **changes))
+    return Config("growing", SETTINGS, labelled, dataclasses.replace(growing, **changes))
 
 
 @pytest.fixture(scope="module")

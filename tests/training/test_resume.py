@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import tiny
-from helpers.steps import assert_resumes
+from helpers.steps import assert_resumes, schedule
 
 from kgan.data import Data, Labelled, Labelling, Paired, Unpaired
 from kgan.errors import UserError
 from kgan.settings import expanded, fields, free_paths
 from kgan.systems import pix2pix, stargan, ugatit
-from kgan.training import Config, Training, checkpoint
+from kgan.training import Config, checkpoint
 from kgan.training.resume import FREE, LATER, as_begun, complete, describe, differences, refuse_another_run, restore
 from kgan.training.run import train
 
@@ -44,12 +44,9 @@ EXPERIMENTS: dict[str, tuple[Any, Data]] = {
 
 @pytest.mark.parametrize("name", [pytest.param("ugatit", marks=pytest.mark.slow), "stargan", "pix2pix"])
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, name: str) -> None:
-    schedule = Training(
-        **{"steps": 2, "batch_size": 2, "save_every": 1, "sample_every": 2, "log_every": 1, "samples": 1},
-        precision="mixed_bfloat16" if name == "stargan" else "float32",
-        tensorboard=False,
-    )
-    assert_resumes(Config(name, *EXPERIMENTS[name], schedule), tmp_path)
+    precision = "mixed_bfloat16" if name == "stargan" else "float32"
+    training = schedule(steps=2, save_every=1, sample_every=2, log_every=1, precision=precision)
+    assert_resumes(Config(name, *EXPERIMENTS[name], training), tmp_path)
 
 
 @pytest.mark.slow
