@@ -105,20 +105,23 @@ def _add_kgan(folder: Path) -> None:
 
 def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int:
     """Put the newest checkpoint of `workdir` and its log into folder/run; returns the checkpoint's step."""
-    from kgan.training.resume import as_begun, complete, describe, refuse_another_run
+    from kgan.training.resume import as_begun, complete, describe, refuse_another_run, refuse_other_networks
 
     contents = checkpoint.newest_whole(workdir)
     if contents is None:
         raise UserError(f"{workdir} holds no checkpoint: name a run's folder, or leave out --workdir to begin anew.")
     newest, _, about = contents
-    refuse_another_run(
-        workdir,
-        complete(about, config),
-        describe(as_begun(config, about), reader),
-        settings="Give the old settings to go on, or leave out --workdir to begin anew.",
-        pictures=f"{config.data.root} should hold the same files: name their folder as --config.data.root, which is "
-        "the folder data of an archive where the run began with one.",
-    )
+    if "imported" in about:
+        refuse_other_networks(newest, about, config)
+    else:
+        refuse_another_run(
+            workdir,
+            complete(about, config),
+            describe(as_begun(config, about), reader),
+            settings="Give the old settings to go on, or leave out --workdir to begin anew.",
+            pictures=f"{config.data.root} should hold the same files: name their folder as --config.data.root, which "
+            "is the folder data of an archive where the run began with one.",
+        )
     (folder / "run").mkdir()
     for path in (newest, workdir / "log.jsonl"):
         if path.is_file():
@@ -162,13 +165,10 @@ def _add_generators(config: Config, labels: Labels | None, folder: Path) -> Conf
         return config
     system = config.system.create(config.training.steps, config.training.seed, labels)
     init_from(system, config.training.init_from)
-    generators = generator_files(config.training.init_from)
     (folder / "init_from").mkdir()
-    for name, path in generators.items():
-        if not name or name in system.generators():
-            shutil.copyfile(path, folder / "init_from" / path.name)
-    one = generators.get("")
-    return config.replace("training", init_from=f"init_from/{one.name}" if one else "init_from")
+    for name, path in generator_files(config.training.init_from, list(system.generators())).items():
+        shutil.copyfile(path, folder / "init_from" / f"{name}.keras")
+    return config.replace("training", init_from="init_from")
 
 
 def _readme(config: Config, folder: Path, archive: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,27 +157,35 @@ def flat(settings: Any, path: str = "") -> dict[str, Any]:
     return {name: value for each in children for name, value in flat(each[1], each[0]).items()}
 
 
-def generator_files(init_from: str) -> dict[str, Path]:
-    """The .keras files that training.init_from names: in a run's folder by generator, else one file with the name "".
+def generator_files(init_from: str, names: Sequence[str]) -> dict[str, Path]:
+    """The .keras file of each generator of `names` that training.init_from names.
 
     Raises:
-      UserError: there is no such folder, file or model that comes with kgan, or no generator in the folder.
+      UserError: there is no such folder, file or model that comes with kgan; a single file for several generators; a
+        folder that lacks one.
     """
     path = included.find(at_home(init_from))
     if path.is_file():
-        return {"": path}
+        if len(names) > 1:
+            raise UserError(
+                f"training.init_from={init_from} is one generator, and {len(names)} are to begin: give a folder with "
+                f"{' and '.join(f'{name}.keras' for name in names)}."
+            )
+        return dict.fromkeys(names, path)
     if not path.is_dir():
         raise UserError(
             f"training.init_from={init_from} is no folder of a run, no .keras file, and no model that comes with kgan "
             f"({', '.join(included.names())})."
         )
-    found = {file.stem: file for file in sorted(path.glob("[!.]*.keras")) if not file.name.startswith("best_")}
-    if not found:
+    found = {file.stem: file for file in path.glob("[!.]*.keras")}
+    if not any(not name.startswith("best_") for name in found):
         raise UserError(
             f"training.init_from={init_from}: there is no generator in that folder, but for best_*.keras, which are "
             "taken where the file itself is named."
         )
-    return found
+    if missing := next((name for name in names if name not in found), None):
+        raise UserError(f"training.init_from={init_from}: there is no {missing}.keras in that folder.")
+    return {name: found[name] for name in names}
 
 
 def init_from(system: System, source: str) -> None:
@@ -190,16 +198,7 @@ def init_from(system: System, source: str) -> None:
     Raises:
       UserError: a file is missing, damaged or of another shape.
     """
-    files_by_name, names = generator_files(source), list(system.generators())
-    if "" in files_by_name and len(names) > 1:
-        raise UserError(
-            f"training.init_from={source} is one generator, and {type(system).__name__} has {len(names)}: give a "
-            f"folder with {' and '.join(f'{name}.keras' for name in names)}."
-        )
-    for name in names:
-        path = files_by_name.get("") or files_by_name.get(name)
-        if path is None:
-            raise UserError(f"training.init_from={source}: there is no {name}.keras in that folder.")
+    for name, path in generator_files(source, list(system.generators())).items():
         try:
             cards.checked(path)
             trained = legacy.load_model(path)
@@ -207,7 +206,7 @@ def init_from(system: System, source: str) -> None:
             raise UserError(f"training.init_from={source}: {error}") from error
         except Exception as error:  # Keras raises nearly anything on a damaged file
             remedy = "Take another"
-            if not files_by_name.get(""):
+            if Path(at_home(source)).is_dir():
                 remedy += ", or have its run write it again: that run's own command does, once the file is removed"
             raise UserError(
                 f"training.init_from={source}: {path.name} is damaged ({type(error).__name__}). {remedy}."
@@ -236,6 +235,17 @@ def _pixels(model: keras.Model) -> int | None:
     return shape[1] if len(shape) == 4 else None
 
 
+def refuse_other_networks(path: Path, about: dict[str, Any], config: Config) -> None:
+    """A `UserError` unless the settings are of the networks that `kgan import --workdir` wrote to `path`."""
+    kind, trained = about["imported"]["system"], type(config.system).__module__.rpartition(".")[2]
+    if kind != trained:
+        raise UserError(
+            f"{path} holds networks of {kind}, and {config.name} trains {trained}: give a config of {kind}."
+        )
+    if changes := differences(about["config"], config.to_json(), ()):
+        raise UserError(f"{path} was imported from other networks: {'; '.join(changes)}. Give the imported settings.")
+
+
 def adopt(system: System, path: Path, arrays: dict[str, np.ndarray], about: dict[str, Any], config: Config) -> int:
     """Give the system what `kgan import --workdir` wrote: networks, and Adam's averages where there were some.
 
@@ -247,13 +257,7 @@ def adopt(system: System, path: Path, arrays: dict[str, np.ndarray], about: dict
     Raises:
       UserError: the checkpoint is of another system, or its networks have other sizes.
     """
-    kind, trained = about["imported"]["system"], type(config.system).__module__.rpartition(".")[2]
-    if kind != trained:
-        raise UserError(
-            f"{path} holds networks of {kind}, and {config.name} trains {trained}: give a config of {kind}."
-        )
-    if changes := differences(about["config"], config.to_json(), ()):
-        raise UserError(f"{path} was imported from other networks: {'; '.join(changes)}. Give the imported settings.")
+    refuse_other_networks(path, about, config)
     variables, networks = system.state(), system.networks()
     wanted = {name for name in variables if name.partition("/")[0] in networks and not LATER.fullmatch(name)}
     wanted |= arrays.keys() & variables.keys()

@@ -410,7 +410,7 @@ def test_the_generators_that_a_new_run_begins_with_travel(unpaired: Path, tmp_pa
     assert names(top / "init_from") == {"generator_ab.keras", "generator_ba.keras"}
     assert packed_config(top).training.init_from == "init_from"
     config.training.init_from = "onesided_selfie2anime"
-    with pytest.raises(UserError, match="is one generator, and CycleGAN has 2"):
+    with pytest.raises(UserError, match="is one generator, and 2 are to begin"):
         archive.pack(config, tmp_path / "x.tar")
 
 
@@ -419,9 +419,28 @@ def test_an_included_filter_that_a_new_run_begins_with_travels(unpaired: Path, t
     config = config.replace("training", evaluate_every=0)
     archive.pack(config, tmp_path / "x.tar")
     top = unpacked(tmp_path / "x.tar", tmp_path / "there")
-    assert packed_config(top).training.init_from == "init_from/onesided_selfie2anime.keras"
-    packed = top / "init_from/onesided_selfie2anime.keras"
+    assert packed_config(top).training.init_from == "init_from"
+    packed = top / "init_from/generator_ab.keras"
     assert packed.read_bytes() == included.find("onesided_selfie2anime").read_bytes()
+
+
+def test_imported_networks_travel(unpaired: Path, tmp_path: Path) -> None:
+    """They say of which settings they are, and of no others: all else is the training's own."""
+    config = experiment(Unpaired(root=str(unpaired)))
+    about = {
+        "kgan": "0",
+        "config": {"system": {"filters": config.system.filters}},
+        "imported": {"from": "200_net", "code": "CycleGAN", "system": "cyclegan"},
+    }
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    checkpoint.save(workdir, 0, {"step": np.array(0, np.int32)}, about, keep=0)
+    archive.pack(config, tmp_path / "x.tar", workdir=workdir)
+    top = unpacked(tmp_path / "x.tar", tmp_path / "there")
+    packed, here = (checkpoint.newest(each) for each in (top / "run", workdir))
+    assert packed is not None and here is not None and packed.read_bytes() == here.read_bytes()
+    with pytest.raises(UserError, match=r"imported from other networks: system\.filters was 2 and is 4"):
+        archive.pack(config.replace("system", filters=4), tmp_path / "x.tar", workdir=workdir)
 
 
 def test_a_students_teacher_travels(unpaired: Path, tmp_path: Path) -> None:

@@ -458,7 +458,7 @@ def test_init_from_a_damaged_generator(straight: Path, tmp_path: Path, damage: s
         ({"init_from": "nowhere"}, "init_from=nowhere is no folder of a run, no .keras file, and no model that comes"),
         (
             {"init_from": "onesided_selfie2anime"},
-            "is one generator, and CycleGAN has 2: give a folder with generator_ab",
+            "is one generator, and 2 are to begin: give a folder with generator_ab",
         ),
     ],
 )
