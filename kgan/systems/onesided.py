@@ -50,8 +50,8 @@ class Settings:
         picture do from those of other pictures, and how much it matters.
       content_decay: of the moving means that tell what the maps of all pictures and of all drawings have in common.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
-      line_weight: of edges drawn where the picture has none near, so that skin gets no cracks; 0 where what is learned
-        has more texture than the pictures, as photographs of label maps do.
+      line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
+        where what is learned has more texture than the pictures, as photographs of label maps do.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
@@ -297,7 +297,7 @@ class OneSided(Adversarial):
         terms["content"] = settings.content_weight * self.content(features["taps"], taps_a)
         if settings.colour_weight:
             terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.cells(real_a))
-        if settings.line_weight:
+        if settings.line_weight and fake_b.shape[1] == settings.image_size:
             terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a))
         if settings.identity_weight:
             terms["identity_b"] = settings.identity_weight * l1(fakes["same_b"], real_b)

@@ -157,6 +157,16 @@ def test_terms_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("coarse")
+def test_lines_weigh_from_the_last_size_on() -> None:
+    system = Settings(**TINY | {"image_size": 64, "grow_at": (3,), "line_weight": 40.0}).create(10, 0)
+    for size in (32, 64):
+        real, drawn = pictures(size=size) / 100, pictures(seed=1, size=size)
+        terms = system.generator_losses({"to_b": drawn}, real, system.features(real)["taps"], drawn)
+        assert ("lines" in terms) == (size == 64)
+    assert float(terms["lines"]) == pytest.approx(40 * float(ops.mean(edges(drawn) * calm(real))))
+
+
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize(
     "changes",
     [
