@@ -101,19 +101,38 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def straight(home: Path) -> Path:
     """A run of eight steps that nothing disturbed."""
-    return train(tiny.get_config(), home / "straight")
+    return train_eagerly(tiny.get_config(), home / "straight")
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=[NEEDS_JAX, pytest.mark.slow])])
+EAGERLY = """
+import runpy, sys
+from helpers.steps import Eager
+from kgan import engine
+engine.Compiled = Eager
+sys.argv = ["kgan", *sys.argv[1:]]
+runpy.run_module("kgan", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "eager",
+        pytest.param("tensorflow", marks=pytest.mark.slow),
+        pytest.param("jax", marks=[NEEDS_JAX, pytest.mark.slow]),
+    ],
+)
 def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: str) -> None:
     """Killed at a moment of no one's choosing, with work since the last checkpoint lost, then started again."""
-    if backend == "jax":
-        straight = home / "straight_jax"
-        run(straight, backend="jax", cache=home / "cache")
-    workdir = home / f"killed_{backend}"
-    process = subprocess.Popen(
-        command(workdir), env=environment(backend, home / "cache"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    workdir, arguments = home / f"killed_{backend}", command(home / f"killed_{backend}")
+    variables = environment("tensorflow" if backend == "eager" else backend, home / "cache")
+    if backend == "eager":
+        arguments[1:3] = ["-c", EAGERLY]
+        variables["PYTHONPATH"] = str(CONFIG.parents[1])
+    else:
+        straight = home / f"straight_{backend}"
+        run(straight, backend=backend, cache=home / "cache")
+    process = subprocess.Popen(arguments, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
     while not checkpoint.paths(workdir):
         assert process.poll() is None and time.monotonic() < deadline
@@ -122,10 +141,10 @@ def test_resume_after_kill_9_is_bit_equal(home: Path, straight: Path, backend: s
     process.send_signal(signal.SIGKILL)
     process.wait()
     (workdir / ".unfinished-0123abcd-checkpoint-00000004.npz").write_bytes(b"half of it")
-    if backend == "jax":
-        run(workdir, backend="jax", cache=home / "cache")
+    if backend == "eager":
+        train_eagerly(tiny.get_config(), workdir)
     else:
-        train(tiny.get_config(), workdir)
+        run(workdir, backend=backend, cache=home / "cache")
     assert_bit_equal(workdir, straight)
     assert not list(workdir.glob(".unfinished*"))
     steps = [json.loads(line)["step"] for line in (workdir / "log.jsonl").read_text().splitlines()]
@@ -327,7 +346,7 @@ def test_the_checkpoint_before_a_damaged_one_goes_on_to_the_same_bytes(
     newest.write_bytes(newest.read_bytes()[:-100])
     with (copy / "log.jsonl").open("ab") as file:
         file.write(b"\xff\xfe\n[[[\n")
-    train(tiny.get_config(), copy)
+    train_eagerly(tiny.get_config(), copy)
     said = capsys.readouterr().out
     assert "checkpoint-00000006.npz takes its place: steps after 6 are lost." in said
     assert "2 lines of" in said and "going on after step 6" in said
@@ -643,6 +662,7 @@ def test_fit_runs_the_same_step() -> None:
     random = np.random.default_rng(0)
     batch = {name: random.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32) for name in "ab"}
     fitted, stepped = (tiny.get_config().system.create(steps=10, seed=0) for _ in range(2))
+    fitted.run_eagerly = True  # two steps take less time than their graph
     history = fitted.fit(tf.data.Dataset.from_tensors((batch,)).repeat(), steps_per_epoch=2, verbose=0).history
     for _ in range(2):
         terms = stepped.train_step((batch,))
