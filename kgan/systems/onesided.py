@@ -12,6 +12,7 @@ EfficientNet-Lite0, which comes with kgan.
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -229,18 +230,18 @@ class OneSided(Adversarial):
         """The discriminators' update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
-        taps_a = self.features(self.shown(real_a, "adversarial"))["taps"]  # by the same draws as the fake that G shows
+        seen_b, seen_a = self.seen(real_b, "real_b"), self.seen(real_a, "fake_b")  # a by the draws of what it becomes
         fakes = self.draw_once(lambda: self.draw(real_a, real_b))
-        discriminator_terms, taps_fake_b = self.minimize(
+        discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
-            lambda: self.discriminator_losses(real_b, fakes.value["to_b"]),
+            lambda: (self.discriminator_losses(seen_b, fakes.value), ()),
         )
-        self.means_a.follow(taps_a)
-        self.means_fake_b.follow(taps_fake_b)
+        self.means_a.follow(seen_a["taps"])
+        self.means_fake_b.follow(fakes.value["taps"])
         generator_terms = self.minimize_through(
             self.generator_optimizer,
-            lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
+            lambda fakes: self.generator_losses(fakes, real_a, seen_a["taps"], real_b),
             fakes,
         )
 
@@ -249,37 +250,41 @@ class OneSided(Adversarial):
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
-    def draw(self, real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
-        """What becomes of pictures of a and, where they should stay, of those of b."""
-        if not self.settings.identity_weight:
-            return {"to_b": self.generator_ab(real_a, training=True)["image"]}
-        to_b, same_b = together(self.generator_ab, real_a, real_b)
-        return {"to_b": to_b["image"], "same_b": same_b["image"]}
+    def draw(self, real_a: Tensor, real_b: Tensor) -> dict[str, Any]:
+        """What becomes of pictures of a, "to_b", and what is `seen` of it; where b should stay, also "same_b"."""
+        if self.settings.identity_weight:
+            to_b, same_b = together(self.generator_ab, real_a, real_b)
+            fakes = {"to_b": to_b["image"], "same_b": same_b["image"]}
+        else:
+            fakes = {"to_b": self.generator_ab(real_a, training=True)["image"]}
+        return fakes | self.seen(fakes["to_b"], "fake_b")
 
-    def features(self, image: Tensor) -> dict[str, list[Tensor]]:
-        """The projection's maps and Lite0's own of [B, H, W, 3] in [-1, 1]."""
-        return projected.features(self._project, image)
+    def seen(self, image: Tensor, name: str) -> dict[str, Any]:
+        """What discriminators see of [B, H, W, 3] in [-1, 1]: it as it is "shown", the projection's "maps" and Lite0's
+        own, "taps"."""
+        shown = self.shown(image, name)
+        return {"shown": shown} | projected.features(self._project, shown)
 
     def judge(self, maps: list[Tensor]) -> dict[str, Tensor]:
         """Logits of the projection's maps, by scale."""
         return projected.judge(self.discriminator_b, self.settings.scales, maps)
 
-    def discriminator_losses(self, real_b: Tensor, fake_b: Tensor) -> tuple[engine.Terms, list[Tensor]]:
-        """Tell reals from fakes, by every scale and every patch head; also the taps of the fakes.
+    def discriminator_losses(self, real_b: dict[str, Any], fake_b: dict[str, Any]) -> engine.Terms:
+        """Tell reals from fakes, of which this is what is `seen`, by every scale and every patch head.
 
         By scale: max(0, 1 - D(b)) + max(0, 1 + D(fake_b)); in patches of pixels: (D(b) - 1)^2 + D(fake_b)^2.
         """
-        real, fake = self.shown(real_b, "real_b"), self.shown(ops.cast(fake_b, real_b.dtype), "fake_b")
-        features = self.features(ops.concatenate([real, fake]))
-        terms = projected.discriminator_terms(self.judge(features["maps"]))
+        maps = [ops.concatenate(pair) for pair in zip(real_b["maps"], fake_b["maps"], strict=True)]
+        terms = projected.discriminator_terms(self.judge(maps))
         if self.settings.patch_weight:
-            of_real, of_fake = together(self.patch_discriminator_b, real, fake)
+            real, fake = real_b["shown"], fake_b["shown"]
+            of_real, of_fake = together(self.patch_discriminator_b, real, ops.cast(fake, real.dtype))
             for head in of_real:
                 terms[f"patch_discriminator_{head}"] = LSGAN.discriminator(of_real[head], of_fake[head])
-        return terms, [ops.split(tap, 2)[1] for tap in features["taps"]]
+        return terms
 
     def generator_losses(
-        self, fakes: dict[str, Tensor], real_a: Tensor, taps_a: list[Tensor], real_b: Tensor
+        self, fakes: dict[str, Any], real_a: Tensor, taps_a: list[Tensor], real_b: Tensor
     ) -> engine.Terms:
         """Fool every discriminator, keep content and colours of a, draw no line of its own, and leave b alone.
 
@@ -288,13 +293,11 @@ class OneSided(Adversarial):
         + line_weight edges(fake_b) calm(a) + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
-        fake = self.shown(fake_b, "adversarial")
-        features = self.features(fake)
-        terms = projected.generator_terms(self.judge(features["maps"]), settings.scale_weights)
+        terms = projected.generator_terms(self.judge(fakes["maps"]), settings.scale_weights)
         if settings.patch_weight:
-            for head, logits in self.patch_discriminator_b(fake, training=True).items():
+            for head, logits in self.patch_discriminator_b(fakes["shown"], training=True).items():
                 terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)
-        terms["content"] = settings.content_weight * self.content(features["taps"], taps_a)
+        terms["content"] = settings.content_weight * self.content(fakes["taps"], taps_a)
         if settings.colour_weight:
             terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.cells(real_a))
         if settings.line_weight and fake_b.shape[1] == settings.image_size:

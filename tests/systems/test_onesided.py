@@ -137,16 +137,15 @@ def test_terms_by_hand() -> None:
         system, "patch_discriminator_b", lambda x, training: {"2": ops.full((x.shape[0], 3, 3, 1), -1.0)}
     )
     real_a, real_b = pictures(seed=1), pictures(seed=2)
-    terms, taps = system.discriminator_losses(real_b, real_a)
-    assert [tap.shape[0] for tap in taps] == [2] * 4  # of the fakes alone
-    assert np.array_equal(taps[0], system.features(real_a)["taps"][0])
-    assert floats(terms) == {
+    seen = system.seen(real_a, "fake_b")
+    assert seen["shown"] is real_a and [tap.shape[0] for tap in seen["taps"]] == [2] * 4
+    assert floats(system.discriminator_losses(system.seen(real_b, "real_b"), seen)) == {
         "discriminator_0": pytest.approx(0 + 4),  # max(0, 1 - 3) + max(0, 1 + 3)
         "discriminator_2": pytest.approx(0.5 + 1.5),
         "patch_discriminator_2": pytest.approx(4 + 1),
     }
-    fakes = {"to_b": real_a, "same_b": real_b + 0.1}
-    assert floats(system.generator_losses(fakes, real_a, system.features(real_a)["taps"], real_b)) == {
+    fakes = {"to_b": real_a, "same_b": real_b + 0.1} | seen
+    assert floats(system.generator_losses(fakes, real_a, seen["taps"], real_b)) == {
         "adversarial_0": pytest.approx(-3),
         "adversarial_2": pytest.approx(-0.25 * 0.5),
         "patch_adversarial_2": pytest.approx(0.5 * 4),
@@ -161,7 +160,8 @@ def test_lines_weigh_from_the_last_size_on() -> None:
     system = Settings(**TINY | {"image_size": 64, "grow_at": (3,), "line_weight": 40.0}).create(10, 0)
     for size in (32, 64):
         real, drawn = pictures(size=size) / 100, pictures(seed=1, size=size)
-        terms = system.generator_losses({"to_b": drawn}, real, system.features(real)["taps"], drawn)
+        fakes = {"to_b": drawn} | system.seen(drawn, "fake_b")
+        terms = system.generator_losses(fakes, real, system.seen(real, "fake_b")["taps"], drawn)
         assert ("lines" in terms) == (size == 64)
     assert float(terms["lines"]) == pytest.approx(40 * float(ops.mean(edges(drawn) * calm(real))))
 
