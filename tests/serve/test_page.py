@@ -167,7 +167,7 @@ def test_browsers_without_webgpu_and_with_it(launch: Callable[..., Browser], ser
     """The graphics processor is SwiftShader, which is too slow to be preferred: for the test it is all the same."""
     options = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] if gpu else ["--disable-features=WebGPU"]
     started = launch(*options)
-    context = started.new_context(locale="en-US")
+    context = started.new_context(locale="en-US", service_workers="block")
     runtime = (pages.FOLDER / "runtime.js").read_text(encoding="utf-8")
     assert runtime.count("times[0] < times[1] && ") == 1
     patient = runtime.replace("times[0] < times[1] && ", "")
@@ -328,8 +328,13 @@ def test_it_speaks_english_and_korean(chromium: Browser, server: str) -> None:
     context.close()
 
 
-def test_a_generator_draws_without_a_photo(page: Page) -> None:
-    """The answer is the test's: the included generator takes 20 seconds to load."""
+def test_a_generator_draws_without_a_photo(chromium: Browser, server: str) -> None:
+    """The answer is the test's: the included generator takes 20 seconds to load.
+
+    What a service worker asks for, once there is one, goes past a route.
+    """
+    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
+    page = visit(context, server)
     asked: list[str] = []
 
     def answer(route: object) -> None:
@@ -344,6 +349,7 @@ def test_a_generator_draws_without_a_photo(page: Page) -> None:
     page.get_by_text("Another one").click()
     drawn(page)
     assert len(set(asked)) == 2 and all("psi=0.7" in url for url in asked)
+    context.close()
 
 
 def test_the_service_worker_keeps_every_file_of_the_page() -> None:

@@ -459,7 +459,8 @@ def test_pictures_that_vanish_lose_no_step(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
 def test_init_from_a_damaged_generator(straight: Path, tmp_path: Path, damage: str) -> None:
     system = tiny.get_config().system.create(steps=1, seed=3)
-    shutil.copy(straight / "generator_ab.keras", tmp_path)
+    for name in ("generator_ab", "generator_ba"):
+        shutil.copy(straight / f"{name}.keras", tmp_path)
     path = tmp_path / "generator_ab.keras"
     data = bytearray(path.read_bytes())
     data[60_000] ^= 8  # in the weights
