@@ -178,7 +178,7 @@ def generator_files(init_from: str, names: Sequence[str]) -> dict[str, Path]:
             f"({', '.join(included.names())})."
         )
     found = {file.stem: file for file in path.glob("[!.]*.keras")}
-    if not any(not name.startswith("best_") for name in found):
+    if all(name.startswith("best_") for name in found):
         raise UserError(
             f"training.init_from={init_from}: there is no generator in that folder, but for best_*.keras, which are "
             "taken where the file itself is named."
