@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before any test imports TensorFlow
 
 # Keras and TensorFlow make graphs of very many objects, and nearly all stay for a while: looking through them for
-# garbage as often as Python does by default takes a tenth of the time.
+# garbage as often as Python does by default takes up to a tenth of the time.
 gc.set_threshold(100_000)
 
 # In the background of a script SIGINT is ignored, and under nohup SIGHUP, in all processes that are started there. What

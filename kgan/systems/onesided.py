@@ -58,7 +58,7 @@ class Settings:
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
       learning_rate, discriminator_learning_rate: full for half of the training, then down to 0.
       ema: decay of the generator's moving average, 0 for none.
-      augment: the discriminators see reals and fakes through `kgan.augmentation`.
+      augment: the discriminators see reals and fakes through `kgan.augmentation`, and so does the content.
     """
 
     image_size: int = 128
