@@ -20,7 +20,7 @@ def complete(root: Path, labelling: Labelling, folder: Path, copies: dict[Path, 
       root: of the set, which holds files.
       labelling: where its labels stand.
       folder: where the copies lie as the pictures lie in `root`.
-      copies: by picture.
+      copies: by picture, those of other sets too.
 
     Raises:
       UserError: the table lies outside of `root`.
@@ -43,7 +43,8 @@ def complete(root: Path, labelling: Labelling, folder: Path, copies: dict[Path, 
         shutil.copyfile(root / table, folder / table)
         return
     rows_of = _csv_of if labelling.layout == "csv" else _celeba_of
-    named = {path: path.relative_to(folder / labelling.images).as_posix() for path in copies.values()}
+    place = folder / labelling.images
+    named = {path: path.relative_to(place).as_posix() for path in copies.values() if path.is_relative_to(place)}
     rows = rows_of(root / table, root / labelling.images, copies, train, test, named)
     (folder / table).write_text(rows, encoding="utf-8")
 

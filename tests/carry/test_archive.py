@@ -236,6 +236,19 @@ def test_labels_and_test_pictures_stay_what_they_are(tmp_path: Path, layout: str
         assert there["test"] == home["test"]
 
 
+def test_of_several_sets_each_keeps_its_own(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        labelled(tmp_path / "home" / folder, "csv")
+    sets = (Labelling(folder="one", groups=("one",)), Labelling(folder="two", groups=("letter",)))
+    data = Labelled(root=str(tmp_path / "home"), sets=sets)
+    copied(data, tmp_path / "data", needed(data, WAYS[-1], tmp_path / "trial") * 2 // 3)
+    for folder in ("one", "two"):
+        rows = (tmp_path / "data" / folder / "labels.csv").read_text().splitlines()[1:]
+        home = (tmp_path / "home" / folder / "labels.csv").read_text().replace(" ", "")
+        assert 20 < len(rows) < 45 and all(",".join(row.split(",")[:3]) in home for row in rows)
+        assert {row.split(",")[0] for row in rows} == names(tmp_path / "data" / folder / "images")
+
+
 def test_a_table_follows_new_names_and_keeps_its_split(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "c.png", "d.jpg"):
         draw(tmp_path / "home/images" / name)
