@@ -17,7 +17,9 @@ from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import EPSILON_PLACES, LinearDecay, adam
+from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free, since
+from kgan.systems import projected
 from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
@@ -34,6 +36,7 @@ class Settings:
       discriminator_filters, discriminator_layers: width of the first layer, and how many strided layers there are.
       n_critic: updates of D before one of G.
       classification_weight, reconstruction_weight, gradient_penalty_weight: lambda_cls, lambda_rec and lambda_gp.
+      feature_weight: of a second discriminator, which sees a trained network's maps; 0 for none, as official.
       ema: decay of the generator's moving average, 0 for none. Not in the official code.
 
       decay: "linear" to zero over the second half, as the paper says. The official code means that, and takes 1/100,000
@@ -52,6 +55,7 @@ class Settings:
     classification_weight: float = 1.0
     reconstruction_weight: float = 10.0
     gradient_penalty_weight: float = 10.0
+    feature_weight: float = 0.0
     learning_rate: float = free(1e-4)
     beta_1: float = 0.5
     beta_2: float = 0.999
@@ -66,6 +70,7 @@ class Settings:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
         checks.at_least(1, "filters", "residual_blocks", "discriminator_filters", "discriminator_layers", "n_critic")
+        checks.not_negative("feature_weight")
         checks.share("ema")
         shrinks = 2 ** max(2, self.discriminator_layers)
         if self.image_size < shrinks or self.image_size % shrinks:
@@ -151,6 +156,12 @@ class StarGAN(Adversarial):
 
         self.generator = generator("generator")
         self.discriminator = named("discriminator", lambda: build_discriminator(settings, labels.classes, 2 * seed + 1))
+        if settings.feature_weight:
+            self._project = projection.load()  # fixed: no part of the state
+            self.feature_discriminator = named(
+                "feature_discriminator",
+                lambda: projected.build_discriminator(projected.ALL, 2 * seed + 1, "feature_discriminator"),
+            )
         if settings.ema:
             self.ema_generator = generator("ema_generator")
 
@@ -171,7 +182,8 @@ class StarGAN(Adversarial):
         return self.generator.trainable_variables
 
     def discriminator_variables(self) -> list[keras.Variable]:
-        return self.discriminator.trainable_variables
+        features = self.feature_discriminator.trainable_variables if self.settings.feature_weight else []
+        return [*self.discriminator.trainable_variables, *features]
 
     def generators(self) -> dict[str, keras.Model]:
         """The generator as a user wants it: the averaged one where there is one."""
@@ -204,7 +216,8 @@ class StarGAN(Adversarial):
     def discriminator_losses(self, batch: Batch, fake: Tensor, n: int) -> engine.Terms:
         """Reals score above fakes, with slopes of 1 between them, and show their labels.
 
-        D(fake) - D(real) + gp (|gradient of D between them| - 1)^2 + cls H(label, D_cls(real)).
+        D(fake) - D(real) + gp (|gradient of D between them| - 1)^2 + cls H(label, D_cls(real))
+        + max(0, 1 - F(real)) + max(0, 1 + F(fake)) where there is an F that sees features.
 
         Args:
           n: which of the step's updates of D this is.
@@ -215,26 +228,39 @@ class StarGAN(Adversarial):
         points = between(fake, real, alpha)
         penalty = gradient_penalty(lambda x: self.discriminator(x, training=True)["logits"], points)
         classes = self._classify(of_real["class_logits"], batch["label"], batch["known"])
-        return {
+        terms = {
             "discriminator": WASSERSTEIN.discriminator(of_real["logits"], of_fake["logits"]),
             "discriminator_classes": settings.classification_weight * classes,
             "penalty": settings.gradient_penalty_weight * penalty,
         }
+        if settings.feature_weight:
+            both = ops.concatenate([real, ops.cast(fake, real.dtype)])
+            terms |= projected.discriminator_terms(self.judge_features(both))
+        return terms
 
     def generator_losses(self, batch: Batch) -> engine.Terms:
         """Look real, show the target's labels, and lead back to the picture when asked for its own.
 
-        -D(fake) + cls H(target, D_cls(fake)) + rec |G(fake, label) - real|, where fake = G(real, target).
+        -D(fake) - feature_weight F(fake) + cls H(target, D_cls(fake)) + rec |G(fake, label) - real|, where
+        fake = G(real, target).
         """
         settings, real = self.settings, batch["image"]
         fake = self._draw(real, batch["target"])
         of_fake = self.discriminator(fake, training=True)
         classes = self._classify(of_fake["class_logits"], batch["target"], batch["target_known"])
-        return {
+        terms = {
             "adversarial": WASSERSTEIN.generator(of_fake["logits"]),
             "classes": settings.classification_weight * classes,
             "reconstruction": settings.reconstruction_weight * l1(self._draw(fake, batch["label"]), real),
         }
+        if settings.feature_weight:
+            terms |= projected.generator_terms(self.judge_features(fake), (settings.feature_weight,) * 4)
+        return terms
+
+    def judge_features(self, image: Tensor) -> dict[str, Tensor]:
+        """What the discriminator that sees features says of pictures [B, H, W, 3]: logits, by scale."""
+        maps = projected.features(self._project, image)["maps"]
+        return projected.judge(self.feature_discriminator, projected.ALL, maps)
 
     def _draw(self, image: Tensor, label: Tensor) -> Tensor:
         return self.generator({"image": image, "label": label}, training=True)["image"]

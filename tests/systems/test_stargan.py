@@ -249,6 +249,25 @@ def test_what_is_not_known_costs_nothing_and_teaches_nothing() -> None:
         assert np.abs(slope[0]).min() > 0.01 and not np.asarray(slope[1]).any()
 
 
+@pytest.mark.usefixtures("coarse")
+def test_feature_terms_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F says 3 of a picture whose first pixel is above -1 and -0.5 of others, by one scale; by another 0.25 of all."""
+    system = by_hand(0.001, feature_weight=0.5)
+
+    def judge(image: Any) -> dict[str, Any]:
+        real = ops.cast(image[:, :1, :1, :1] > -1, "float32")
+        return {"0": 3.5 * real - 0.5, "1": 0 * real + 0.25}
+
+    monkeypatch.setattr(system, "judge_features", judge)
+    batch = two()
+    terms = system.discriminator_losses(batch, batch["image"] - 2.0, 0)
+    assert float(terms["discriminator_0"]) == pytest.approx(0 + 0.5)  # max(0, 1 - 3) + max(0, 1 - 0.5)
+    assert float(terms["discriminator_1"]) == pytest.approx(0.75 + 1.25)
+    terms = system.generator_losses(batch)
+    assert float(terms["adversarial_0"]) == pytest.approx(-0.5 * 3)
+    assert float(terms["adversarial_1"]) == pytest.approx(-0.5 * 0.25)
+
+
 # --- steps -------------------------------------------------------------------------------------------------------
 
 
