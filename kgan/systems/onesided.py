@@ -31,6 +31,8 @@ from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, average, named, together
 from kgan.types import Batch, Tensor
 
+TEMPERATURE = 0.1  # what cosines are divided by before they are compared
+
 
 @dataclasses.dataclass
 class Settings:
@@ -50,6 +52,8 @@ class Settings:
       content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
         picture do from those of other pictures, and how much it matters.
       content_decay: of the moving means that tell what the maps of all pictures and of all drawings have in common.
+      match_weight: of telling from a drawing as a whole which of a and the last match_count pictures it was made of, by
+        the same maps; 0 for not.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
@@ -58,7 +62,7 @@ class Settings:
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
       learning_rate, discriminator_learning_rate: full for half of the training, then down to 0.
       ema: decay of the generator's moving average, 0 for none.
-      augment: the discriminators see reals and fakes through `kgan.augmentation`, and so does the content.
+      augment: the discriminators see reals and fakes through `kgan.augmentation`.
     """
 
     image_size: int = 128
@@ -72,6 +76,8 @@ class Settings:
     content_taps: tuple[int, ...] = (0, 1, 2, 3)
     content_weight: float = 3.0
     content_decay: float = 0.98
+    match_weight: float = 0.0
+    match_count: int = 256
     colour_weight: float = 10.0
     colour_cells: int = 16
     line_weight: float = 0.0
@@ -90,8 +96,9 @@ class Settings:
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
-        checks.at_least(1, "filters", "residual_blocks", "colour_cells", "patch_filters")
-        checks.not_negative("content_weight", "colour_weight", "line_weight", "identity_weight", "patch_weight")
+        checks.at_least(1, "filters", "residual_blocks", "match_count", "colour_cells", "patch_filters")
+        checks.not_negative("content_weight", "match_weight", "colour_weight")
+        checks.not_negative("line_weight", "identity_weight", "patch_weight")
         checks.share("ema", "content_decay")
         for name in ("scales", "content_taps"):
             values = getattr(self, name)
@@ -177,6 +184,19 @@ class Means(keras.layers.Layer):
         return [unit(tap - mean) for tap, mean in zip(taps, self.means, strict=True)]
 
 
+class Recent(keras.layers.Layer):
+    """The last `count` rows of what it was shown, [count, width], the newest first; zeros until there are as many."""
+
+    def __init__(self, count: int, width: int, name: str) -> None:
+        super().__init__(dtype=variable_dtype(), name=name)
+        self.rows = self.add_weight((count, width), "zeros", trainable=False, name="rows")
+        self.built = True
+
+    def follow(self, rows: Tensor) -> None:
+        """Take up [B, width], and forget as many."""
+        self.rows.assign(ops.concatenate([engine.gather(rows), self.rows])[: self.rows.shape[0]])
+
+
 class OneSided(Adversarial):
     """A generator and its discriminators. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
 
@@ -207,6 +227,8 @@ class OneSided(Adversarial):
         widths = [tap.shape[-1] for tap in self._project.output["taps"]]
         self.means_a = named("means_a", lambda: Means(widths, settings.content_decay, "means_a"))
         self.means_fake_b = named("means_fake_b", lambda: Means(widths, settings.content_decay, "means_fake_b"))
+        if settings.match_weight:
+            self.recent_a = named("recent_a", lambda: Recent(settings.match_count, sum(widths), "recent_a"))
 
         half = max(1, steps // 2)
         self.rate = LinearDecay(settings.learning_rate, half, half)
@@ -230,20 +252,22 @@ class OneSided(Adversarial):
         """The discriminators' update, then the generator's, on the same fakes."""
         real_a, real_b = batches[0]["a"], batches[0]["b"]
 
-        seen_b, seen_a = self.seen(real_b, "real_b"), self.seen(real_a, "fake_b")  # a by the draws of what it becomes
+        seen_b, taps_a = self.seen(real_b, "real_b"), self.look(real_a)["taps"]
         fakes = self.draw_once(lambda: self.draw(real_a, real_b))
         discriminator_terms, _ = self.minimize(
             self.discriminator_optimizer,
             self.discriminator_variables(),
             lambda: (self.discriminator_losses(seen_b, fakes.value), ()),
         )
-        self.means_a.follow(seen_a["taps"])
+        self.means_a.follow(taps_a)
         self.means_fake_b.follow(fakes.value["taps"])
         generator_terms = self.minimize_through(
             self.generator_optimizer,
-            lambda fakes: self.generator_losses(fakes, real_a, seen_a["taps"], real_b),
+            lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
             fakes,
         )
+        if self.settings.match_weight:
+            self.recent_a.follow(signature(self.means_a, taps_a))
 
         if self.settings.ema:
             average(self.ema_generator_ab, self.generator_ab, self.settings.ema)
@@ -260,10 +284,16 @@ class OneSided(Adversarial):
         return fakes | self.seen(fakes["to_b"], "fake_b")
 
     def seen(self, image: Tensor, name: str) -> dict[str, Any]:
-        """What discriminators see of [B, H, W, 3] in [-1, 1]: it as it is "shown", the projection's "maps" and Lite0's
-        own, "taps"."""
+        """Of [B, H, W, 3] in [-1, 1] what discriminators see, it as it is "shown" and the projection's "maps" of that,
+        and what tells its content: Lite0's own "taps" of the picture as it is."""
         shown = self.shown(image, name)
-        return {"shown": shown} | projected.features(self._project, shown)
+        features = self.look(shown)
+        taps = self.look(image)["taps"] if self.settings.augment else features["taps"]
+        return {"shown": shown, "maps": features["maps"], "taps": taps}
+
+    def look(self, image: Tensor) -> dict[str, list[Tensor]]:
+        """The projection's "maps" and Lite0's own, "taps"."""
+        return projected.features(self._project, image)
 
     def judge(self, maps: list[Tensor]) -> dict[str, Tensor]:
         """Logits of the projection's maps, by scale."""
@@ -289,8 +319,8 @@ class OneSided(Adversarial):
         """Fool every discriminator, keep content and colours of a, draw no line of its own, and leave b alone.
 
         With G(a) = fake_b: - scale_weights D(fake_b) + patch_weight (D(fake_b) - 1)^2
-        + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + colour_weight |cells(fake_b) - cells(a)|
-        + line_weight edges(fake_b) calm(a) + identity_weight |G(b) - b|.
+        + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + match_weight match(fake_b, a)
+        + colour_weight |cells(fake_b) - cells(a)| + line_weight edges(fake_b) calm(a) + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
         terms = projected.generator_terms(self.judge(fakes["maps"]), settings.scale_weights)
@@ -298,6 +328,8 @@ class OneSided(Adversarial):
             for head, logits in self.patch_discriminator_b(fakes["shown"], training=True).items():
                 terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)
         terms["content"] = settings.content_weight * self.content(fakes["taps"], taps_a)
+        if settings.match_weight:
+            terms["match"] = settings.match_weight * self.match(fakes["taps"], taps_a)
         if settings.colour_weight:
             terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.cells(real_a))
         if settings.line_weight and fake_b.shape[1] == settings.image_size:
@@ -311,6 +343,18 @@ class OneSided(Adversarial):
         drawn, source = self.means_fake_b(taps_fake_b), self.means_a(taps_a)
         pairs = [(drawn[tap], source[tap]) for tap in self.settings.content_taps]
         return sum(ops.mean(ops.sum(ops.square(x - y), axis=-1)) for x, y in pairs)
+
+    def match(self, taps_fake_b: list[Tensor], taps_a: list[Tensor]) -> Tensor:
+        """- log of the probability that each drawing is matched to its own picture, among this batch's and recent ones.
+
+        InfoNCE (van den Oord et al. 2018, https://arxiv.org/abs/1807.03748) with a queue, as MoCo has it
+        (He et al. 2020, https://arxiv.org/abs/1911.05722).
+        """
+        drawn, source = signature(self.means_fake_b, taps_fake_b), signature(self.means_a, taps_a)
+        pictures = ops.concatenate([source, self.recent_a.rows])  # [B + match_count, C]
+        logits = ops.matmul(drawn, ops.transpose(pictures)) / TEMPERATURE
+        own = ops.sum(drawn * source, axis=-1) / TEMPERATURE
+        return ops.mean(ops.logsumexp(logits, axis=-1) - own)
 
     def cells(self, image: Tensor) -> Tensor:
         """Mean colours [B, colour_cells, colour_cells, 3]."""
@@ -332,6 +376,13 @@ class OneSided(Adversarial):
 def unit(x: Tensor) -> Tensor:
     """[B, h, w, C] of length 1 at each place."""
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + 1e-6)
+
+
+def signature(means: Means, taps: list[Tensor]) -> Tensor:
+    """How a picture as a whole differs from the mean of its kind, by its taps: [B, C of all], of length 1."""
+    whole = [ops.mean(tap, axis=(1, 2), keepdims=True) for tap in taps]
+    parts = ops.concatenate(means(whole), axis=-1)
+    return parts[:, 0, 0] / len(taps) ** 0.5
 
 
 def edges(image: Tensor) -> Tensor:

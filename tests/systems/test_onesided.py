@@ -15,7 +15,15 @@ from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.filters import card
 from kgan.systems import projected
-from kgan.systems.onesided import Settings, build_generator, build_patch_discriminator, calm, edges
+from kgan.systems.onesided import (
+    TEMPERATURE,
+    Settings,
+    build_generator,
+    build_patch_discriminator,
+    calm,
+    edges,
+    signature,
+)
 from kgan.systems.system import Stage
 from kgan.training import Config, checkpoint
 
@@ -94,6 +102,43 @@ def test_means_follow_places_and_pictures() -> None:
     assert ops.convert_to_numpy(system.means_a.means[0]).tolist() == [0, 0.75 * 0.5 + 0.25 * 2, 0]
 
 
+def flat(*channels: list[float]) -> list[Any]:
+    """Four taps of pictures that have these channels everywhere."""
+    return [np.float32(channels)[:, None, None] * np.ones((1, s, s, 1), "f") for s in (8, 4, 2, 1)]
+
+
+@pytest.mark.usefixtures("coarse")
+def test_match_by_hand() -> None:
+    """Pictures at right angles to each other, as is to all what is not there yet; then one that was there before."""
+    system = Settings(**TINY, match_weight=2.0, match_count=3).create(10, 0)
+    x, y, z = [1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0]
+    far, near = np.exp(0.0), np.exp(1 / TEMPERATURE)
+    found = np.log((near + far + 3 * far) / near)  # of the other one, and of three that are not there
+    assert float(system.match(flat(x, y), flat(x, y))) == pytest.approx(found, abs=2e-6)
+    assert float(system.match(flat(x, y), flat(y, x))) == pytest.approx(found + 1 / TEMPERATURE, abs=2e-5)
+    system.recent_a.follow(signature(system.means_a, flat(x, y)))
+    system.recent_a.follow(signature(system.means_a, flat(z, z)))
+    rows = ops.convert_to_numpy(system.recent_a.rows)
+    assert rows.shape == (3, 12)  # the last three, the newest first
+    np.testing.assert_allclose(rows, [[0, 0, 0.5] * 4, [0, 0, 0.5] * 4, [0.5, 0, 0] * 4], atol=1e-6)
+    # x is there from before too, as near as itself. What all drawings have in common says nothing.
+    for mean in system.means_fake_b.means:
+        mean.assign([0.0, 0.0, 5.0])
+    drawn = flat([7.0, 0.0, 5.0])
+    assert float(system.match(drawn, flat(x))) == pytest.approx(np.log((2 * near + 2 * far) / near), rel=1e-4)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_content_is_looked_for_in_the_picture_as_it_is() -> None:
+    """Augmented is only what the discriminators see."""
+    system, image = Settings(**TINY, augment=True).create(10, 0), pictures()
+    seen, plain = system.seen(image, "fake_b"), system.look(image)
+    assert np.abs(seen["shown"] - image).max() > 0.1
+    for tap, same, augmented in zip(plain["taps"], seen["taps"], system.look(seen["shown"])["taps"], strict=True):
+        np.testing.assert_array_equal(tap, same)
+        assert np.abs(ops.convert_to_numpy(augmented - tap)).max() > 0.01
+
+
 @pytest.mark.usefixtures("coarse")
 def test_mean_colours_are_those_of_cells() -> None:
     system = Settings(**TINY).create(10, 0)
@@ -161,7 +206,7 @@ def test_lines_weigh_from_the_last_size_on() -> None:
     for size in (32, 64):
         real, drawn = pictures(size=size) / 100, pictures(seed=1, size=size)
         fakes = {"to_b": drawn} | system.seen(drawn, "fake_b")
-        terms = system.generator_losses(fakes, real, system.seen(real, "fake_b")["taps"], drawn)
+        terms = system.generator_losses(fakes, real, system.look(real)["taps"], drawn)
         assert ("lines" in terms) == (size == 64)
     assert float(terms["lines"]) == pytest.approx(40 * float(ops.mean(edges(drawn) * calm(real))))
 
@@ -170,7 +215,7 @@ def test_lines_weigh_from_the_last_size_on() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"augment": True, "line_weight": 1.0},
+        {"augment": True, "line_weight": 1.0, "match_weight": 1.0, "match_count": 4},
         {"generator": "resnet", "patch_weight": 0.0, "colour_weight": 0.0},
         pytest.param({"identity_weight": 0.5, "norm": "batch", "scales": (3,)}, marks=pytest.mark.slow),
     ],
@@ -190,7 +235,7 @@ def test_eager_steps_keep_the_content_better(changes: dict[str, Any]) -> None:
 
 @pytest.mark.usefixtures("coarse")
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    settings = Settings(**TINY | {"image_size": 64, "grow_at": (3,)})
+    settings = Settings(**TINY | {"image_size": 64, "grow_at": (3,), "match_weight": 1.0})
     config = Config("onesided", settings, Unpaired(root="emoji:fluent3d:google"), schedule(precision="mixed_bfloat16"))
     resumed = assert_resumes(config, tmp_path)
     about = card.read(resumed / "generator_ab.keras")
@@ -198,7 +243,8 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     arrays, _ = checkpoint.load(resumed / "checkpoint-00000004.npz")
     parts = {path.partition("/")[0] for path in arrays}
     networks = {"generator_ab", "ema_generator_ab", "discriminator_b", "patch_discriminator_b"}  # not the projection
-    assert parts == networks | {"means_a", "means_fake_b", "generator_optimizer", "discriminator_optimizer", "step"}
+    seen = {"means_a", "means_fake_b", "recent_a"}
+    assert parts == networks | seen | {"generator_optimizer", "discriminator_optimizer", "step"}
 
 
 @pytest.mark.parametrize(
