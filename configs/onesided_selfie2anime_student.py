@@ -1,4 +1,4 @@
-"""Selfies to anime for a phone: a student of two residual blocks copies onesided_resnet_selfie2anime, at 128 px.
+"""Selfies to anime for a phone: a student of two residual blocks copies onesided_selfie2anime, at 128 px.
 
     kgan train --config=onesided_selfie2anime_student --config.data.root=selfie2anime --workdir=runs/student
     kgan export --model=runs/student/student.keras --output=exported --images=selfie2anime/testA
@@ -16,7 +16,7 @@ from kgan.training import Config
 
 def get_config() -> Config:
     config = student.get_config().replace("training", evaluate_every=500)
-    config = config.replace("system", teacher="onesided_resnet_selfie2anime")
+    config = config.replace("system", teacher="onesided_selfie2anime")
     config.name = "onesided_selfie2anime_student"
     config.data = Unpaired(subject="face")
     return config

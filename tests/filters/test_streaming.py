@@ -196,11 +196,11 @@ def test_a_photo_and_a_sky_in_tiles_as_whole(photo: np.ndarray, monkeypatch: pyt
 
     That tiles equal the whole, tests above show for each kind of network with weights at random.
     """
-    network = loading.load_keras(included.find("onesided_resnet_selfie2anime"))
+    network = loading.load_keras(included.find("onesided_selfie2anime"))
     for picture, most in ((photo[:240, 100:420], 1e-4), (gradient(240, 320), 1e-3)):
         assert compared(network, picture, core=100) < most
     monkeypatch.setattr(streaming, "WHOLE", 200 * 300)
-    streamed = kgan.load("onesided_resnet_selfie2anime")
+    streamed = kgan.load("onesided_selfie2anime")
     whole = loading.Filter(loading.keras_runner(network), Card(multiple=4))
     picture = np.concatenate([photo[:241, 100:300], gradient(241, 150)], 1)
     (result,) = photos.translate(streamed, picture, crop="none")  # type: ignore[arg-type]

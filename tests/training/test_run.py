@@ -24,7 +24,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kgan import engine, files, precision
-from kgan.configs import onesided
+from kgan.configs import onesided, onesided_finetune
 from kgan.errors import UserError
 from kgan.filters import card, included
 from kgan.pictures import emoji
@@ -629,7 +629,7 @@ def test_init_from_needs_every_generator(straight: Path, tmp_path: Path) -> None
 
 def test_init_from_an_included_filter() -> None:
     """Its weights lie in 16 bits; the generator and its average begin with what they decode to."""
-    config = onesided.get_config()
+    config = onesided_finetune.get_config()
     system = config.system.create(steps=1, seed=3)
     init_from(system, "onesided_selfie2anime")
     path = included.find("onesided_selfie2anime")
