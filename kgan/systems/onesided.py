@@ -1,12 +1,13 @@
 """One-sided: a filter within an hour or two of a laptop, by one generator and a discriminator that sees no pixels.
 
-Not a published system, but three published ideas. The discriminator judges the maps of a trained network, as
+Not a published system, but four published ideas. The discriminator judges the maps of a trained network, as
 Projected GANs do (Sauer et al. 2021, https://arxiv.org/abs/2111.01007): it need not learn to see, and a generator
 reaches in thousands of steps what takes CycleGAN hundreds of thousands. The same maps must agree between the picture
 and what is drawn of it, as in CartoonGAN (Chen, Lai and Liu, CVPR 2018), in place of CycleGAN's way back; each less the
-mean of its kind here, or a drawing would have to stay a photograph. And the pictures grow, as in ProGAN (Karras et al.
-2018, https://arxiv.org/abs/1710.10196): what is large is learned while steps are cheap. The trained network is
-EfficientNet-Lite0, which comes with kgan.
+mean of its kind here, or a drawing would have to stay a photograph. Where it is asked for, they must tell a drawing's
+own picture from others, as in CUT (Park et al. 2020, https://arxiv.org/abs/2007.15651), but for whole pictures. And the
+pictures grow, as in ProGAN (Karras et al. 2018, https://arxiv.org/abs/1710.10196): what is large is learned while steps
+are cheap. The trained network is EfficientNet-Lite0, which comes with kgan.
 """
 
 import dataclasses
@@ -52,8 +53,8 @@ class Settings:
       content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
         picture do from those of other pictures, and how much it matters.
       content_decay: of the moving means that tell what the maps of all pictures and of all drawings have in common.
-      match_weight: of telling from a drawing as a whole which of a and the last match_count pictures it was made of, by
-        the same maps; 0 for not.
+      match_weight: how much it matters that a drawing, its maps averaged over the picture, is nearer to its own picture
+        than to others of the batch and the last match_count ones; 0 for not at all.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
@@ -351,7 +352,7 @@ class OneSided(Adversarial):
         (He et al. 2020, https://arxiv.org/abs/1911.05722).
         """
         drawn, source = signature(self.means_fake_b, taps_fake_b), signature(self.means_a, taps_a)
-        pictures = ops.concatenate([source, self.recent_a.rows])  # [B + match_count, C]
+        pictures = ops.concatenate([engine.gather(source), self.recent_a.rows])  # [B + match_count, C]
         logits = ops.matmul(drawn, ops.transpose(pictures)) / TEMPERATURE
         own = ops.sum(drawn * source, axis=-1) / TEMPERATURE
         return ops.mean(ops.logsumexp(logits, axis=-1) - own)
