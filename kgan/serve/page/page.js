@@ -472,9 +472,9 @@ async function begin() {
     return fail(error);
   }
   if (!state.filters.length) return fail({key: 'noFilters'});
-  // First those that run here too, the largest pictures first, and of equals the smallest file.
+  // First those that run here too, the largest pictures first, and of equals the largest file: it draws best.
   state.filters.sort((a, b) =>
-    Boolean(b.model) - Boolean(a.model) || b.image_size - a.image_size || a.bytes - b.bytes);
+    Boolean(b.model) - Boolean(a.model) || b.image_size - a.image_size || b.bytes - a.bytes);
   const [first] = state.filters;
   state.filter = first;
   showFilters();
