@@ -5,7 +5,7 @@
 `mine` holds trainA (photographs of faces), trainB (some hundreds of pictures in that style), testA and testB. A filter
 of `onesided` goes on in the same way, with new discriminators and lower rates; its network is a narrower one:
 
-    kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \\
+    kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
         --config.system.filters=32 --config.system.residual_blocks=4 --config.data.subject=none --workdir=runs/better
 
 Where the person is lost raise system.match_weight, where drawings get lines that their photographs do not have

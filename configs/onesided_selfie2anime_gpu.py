@@ -3,10 +3,10 @@
     KERAS_BACKEND=jax kgan train --config=onesided_selfie2anime_gpu --config.data.root=selfie2anime --workdir=runs/anime
 
 Reached after 11,000 steps, four minutes and a half of an H100 that two other trainings shared: KID 8.5, FID 148.5,
-match .47, and clean drawings with large eyes. Two trainings of twenty minutes of one CPU core took it on to the filter
-that comes with kgan (docs/selfie2anime.md), each by
+match .47, and clean drawings with large eyes. Two trainings of twenty minutes of one CPU core, one after the other,
+took it on to the filter that comes with kgan; docs/selfie2anime.md has both commands, of this form:
 
-    kgan train --config=onesided_finetune --config.data.root=selfie2anime --workdir=runs/better \\
+    kgan train --config=onesided_finetune --config.data.root=selfie2anime --workdir=runs/better \
         --config.training.init_from=runs/anime
 
 On a laptop the same settings do less well than onesided_selfie2anime: in batches of 4 the discriminators win too soon.
