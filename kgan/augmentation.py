@@ -12,25 +12,32 @@ from kgan.types import Tensor
 DRAWS = 7  # for each picture
 
 
-def augment(x: Tensor, draws: Tensor) -> Tensor:
+def augment(x: Tensor, draws: Tensor, colours: bool = True) -> Tensor:
     """Other brightness, saturation and contrast, moved by up to an eighth, a square of half the side left out.
 
     Args:
       x: [B, H, W, C], about [-1, 1].
       draws: [B, DRAWS], in [0, 1).
+      colours: False keeps brightness, saturation and contrast: a discriminator that sees them changed in every picture
+        does not tell dull drawings from bright ones.
 
     Returns:
       The same shape. What is moved in from outside, and the square, are 0.
     """
+    if colours:
+        x = _recoloured(x, draws[:, :3])
+    return _cut_out(_moved(x, draws[:, 3:5]), draws[:, 5:7])
+
+
+def _recoloured(x: Tensor, draws: Tensor) -> Tensor:
     brightness, saturation, contrast = (
-        ops.cast(each, x.dtype)[:, :, None, None] for each in ops.split(draws[:, :3], 3, axis=1)
+        ops.cast(each, x.dtype)[:, :, None, None] for each in ops.split(draws, 3, axis=1)
     )  # [B, 1, 1, 1]
     x = x + (brightness - 0.5)
     grey = ops.mean(x, axis=-1, keepdims=True)
     x = grey + 2 * saturation * (x - grey)
     middle = ops.mean(x, axis=(1, 2, 3), keepdims=True)
-    x = middle + (0.5 + contrast) * (x - middle)
-    return _cut_out(_moved(x, draws[:, 3:5]), draws[:, 5:7])
+    return middle + (0.5 + contrast) * (x - middle)
 
 
 def _moved(x: Tensor, draws: Tensor) -> Tensor:

@@ -46,6 +46,13 @@ def test_colours_by_hand() -> None:
         np.testing.assert_allclose(shown(x, *draws, 0.5, 0.5, 0, 0)[-1, -1], expected, atol=1e-6)
 
 
+def test_colours_may_stay() -> None:
+    x, draws = ops.convert_to_tensor(picture()[None]), np.array([[0.9, 1.0, 0.0, 0.999, 0.5, 0, 0]], np.float32)
+    still = shown(picture(), *STILL[:3], *draws[0, 3:])
+    np.testing.assert_allclose(ops.convert_to_numpy(augment(x, draws, colours=False))[0], still, atol=1e-6)
+    assert np.abs(still - shown(picture(), *draws[0])).max() > 0.1
+
+
 def test_moved_by_an_eighth_at_most() -> None:
     x = picture()
     down = shown(x, 0.5, 0.5, 0.5, 0.999, 0.5, 0, 0)  # 2 of 16 pixels

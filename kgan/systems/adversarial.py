@@ -14,6 +14,7 @@ class Adversarial(System):
 
     # beginnings of the names of D's terms
     critic_terms: tuple[str, ...] = ("discriminator", "penalty", "l2_discriminators")
+    augments_colours = True
     discriminator_optimizer: keras.optimizers.Optimizer
 
     def ready(self, seed: int) -> None:
@@ -29,7 +30,7 @@ class Adversarial(System):
         """What a discriminator sees of an image: augmented by draws of its own where the settings say so."""
         if not self.settings.augment:
             return image
-        return augment(image, self.uniform(f"augment_{name}", (image.shape[0], DRAWS)))
+        return augment(image, self.uniform(f"augment_{name}", (image.shape[0], DRAWS)), self.augments_colours)
 
     def progress(self, terms: dict[str, float]) -> str:
         """What the progress bar says of a step: both sides' losses."""
