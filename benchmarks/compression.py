@@ -153,6 +153,8 @@ def twin(tf_keras: Any, weights: Weights, size: tuple[int, int]) -> Any:
         Add=tf_keras.layers.Add,
         NearestUpsampling2D=lambda name: tf_keras.layers.UpSampling2D(2, name=name),
         DepthToSpace2D=DepthToSpace,
+        AveragePooling2D=tf_keras.layers.AveragePooling2D,
+        Concatenate=tf_keras.layers.Concatenate,
         tanh=lambda x: tf_keras.layers.Activation("tanh", name="image_tanh")(x),
     )
     filters = weights["stem_conv"][0].shape[-1]

@@ -150,6 +150,8 @@ KERAS = types.SimpleNamespace(
     Add=keras.layers.Add,
     NearestUpsampling2D=NearestUpsampling2D,
     DepthToSpace2D=DepthToSpace2D,
+    AveragePooling2D=keras.layers.AveragePooling2D,
+    Concatenate=keras.layers.Concatenate,
     tanh=tanh,
 )
 
@@ -167,12 +169,15 @@ def phone(
 ) -> Tensor:
     """A network that phones run fast: [B, H, W, C] to [B, H, W, channels] in [-1, 1]; H and W multiples of 4.
 
-    Nothing but dense convolutions, and none at full size: a 6x6 one takes every second pixel, the residual blocks work
-    at a quarter of the size, and the last one draws 2x2 pixels at once. Depthwise convolutions have fewer parameters
-    and are slower in 8 bits; layers at full size cost most of what a ResNet costs.
+    Nothing but dense convolutions: a 6x6 one takes every second pixel, the residual blocks work at a quarter of the
+    size, and the last but one draws 2x2 pixels of a few channels at once. Of these and of the picture itself, whose
+    colours the norms forget, a small one at full size makes the result. Before it the mean of neighbours takes away
+    what alternates from pixel to pixel: the grid that strided discriminators teach and do not see (Sugawara et al.
+    2018, arXiv 1806.02658, blur subpixel convolutions so). Depthwise convolutions have fewer parameters and are slower
+    in 8 bits; wide layers at full size cost most of what a ResNet costs.
 
     Args:
-      filters: width at half the size; twice as wide at a quarter.
+      filters: width at half the size; twice as wide at a quarter, a quarter as wide at full size.
       blocks: residual blocks of two 3x3 convolutions.
       use_bias: of the convolutions that a norm follows.
       layers: classes by name, of Keras 3 or of tf_keras.
@@ -186,6 +191,7 @@ def phone(
         x = norm(layer(x), f"{name}_norm")
         return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
+    picture = x
     x = conv_norm(x, filters, 6, "stem", strides=2)  # [B, H/2, W/2, F]
     x = conv_norm(x, 2 * filters, 3, "down", strides=2)  # [B, H/4, W/4, 2 F]
     for i in range(1, blocks + 1):
@@ -193,5 +199,10 @@ def phone(
         x = layers.Add(name=f"block{i}_add")([x, conv_norm(y, 2 * filters, 3, f"block{i}_2", relu=False)])
     x = layers.NearestUpsampling2D(name="up")(x)
     x = conv_norm(x, filters, 3, "up")  # [B, H/2, W/2, F]
-    x = layers.Conv2D(4 * channels, 3, padding="same", kernel_initializer=initial.kernel(), name="image_conv")(x)
-    return layers.tanh(layers.DepthToSpace2D(name="image_pixels")(x))  # [B, H, W, channels]
+    few = max(filters // 4, channels)
+    x = layers.Conv2D(4 * few, 3, padding="same", kernel_initializer=initial.kernel(), name="pixels_conv")(x)
+    x = layers.DepthToSpace2D(name="pixels")(x)  # [B, H, W, F/4]
+    x = layers.ReLU(name="pixels_relu")(layers.AveragePooling2D(2, 1, "same", name="pixels_blur")(x))
+    x = layers.Concatenate(name="beside")([x, picture])  # [B, H, W, F/4 + C]
+    x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=initial.kernel(), name="image_conv")(x)
+    return layers.tanh(x)  # [B, H, W, channels]
