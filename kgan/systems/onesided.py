@@ -22,6 +22,7 @@ from kgan import engine, students
 from kgan.blocks import Initial, conv
 from kgan.errors import UserError
 from kgan.labels import Labels
+from kgan.layers.color import rgb_to_lab
 from kgan.losses import LSGAN, l1
 from kgan.optimizers import LinearDecay, adam
 from kgan.precision import at_least_float32, variable_dtype
@@ -52,10 +53,12 @@ class Settings:
       scale_weights: what the verdict on each of the four maps weighs for the generator.
       content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
         picture do from those of other pictures, and how much it matters.
-      content_decay: of the moving means that tell what the maps of all pictures and of all drawings have in common.
+      content_decay: of the moving means that tell what the maps and colours of all pictures and of all drawings have in
+        common.
       match_weight: how much it matters that a drawing, its maps averaged over the picture, is nearer to its own picture
         than to others of the batch and the last match_count ones; 0 for not at all.
-      colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay.
+      colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay, but for
+        what the colours of all pictures and of all of b differ in: how light they are, say.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
@@ -63,7 +66,7 @@ class Settings:
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
       learning_rate, discriminator_learning_rate: full for half of the training, then down to 0.
       ema: decay of the generator's moving average, 0 for none.
-      augment: the discriminators see reals and fakes through `kgan.augmentation`.
+      augment: the discriminators see reals and fakes through `kgan.augmentation`, in their own colours.
     """
 
     image_size: int = 128
@@ -185,6 +188,35 @@ class Means(keras.layers.Layer):
         return [unit(tap - mean) for tap, mean in zip(taps, self.means, strict=True)]
 
 
+class Palette(keras.layers.Layer):
+    """Colours of a as they would be among those of b: each of L*, a* and b* moved and stretched to b's mean and
+    standard deviation (Reinhard et al. 2001, Color Transfer between Images), by moving moments.
+
+    Attributes:
+      moments_a, moments_b: of recent pictures, the means of each coordinate and of its square, [2, 3]. At first those
+        of a standard normal: colours stay.
+    """
+
+    def __init__(self, decay: float, name: str) -> None:
+        super().__init__(dtype=variable_dtype(), name=name)
+        self.decay = decay
+        first = [[0.0] * 3, [1.0] * 3]
+        self.moments_a = self.add_weight((2, 3), lambda *_, **__: ops.array(first), trainable=False, name="moments_a")
+        self.moments_b = self.add_weight((2, 3), lambda *_, **__: ops.array(first), trainable=False, name="moments_b")
+        self.built = True
+
+    def follow(self, a: Tensor, b: Tensor) -> None:
+        """Move towards the moments of colours of a and of b, [B, h, w, 3] each."""
+        for moments, colours in ((self.moments_a, a), (self.moments_b, b)):
+            each = ops.stack([ops.mean(x, axis=(1, 2)) for x in (colours, ops.square(colours))], axis=1)  # [B, 2, 3]
+            moments.assign(self.decay * moments + (1 - self.decay) * ops.mean(engine.gather(each), axis=0))
+
+    def call(self, a: Tensor) -> Tensor:
+        """[B, h, w, 3] of a, among the colours of b."""
+        (mean_a, deviation_a), (mean_b, deviation_b) = map(_mean_and_deviation, (self.moments_a, self.moments_b))
+        return (a - mean_a) / deviation_a * deviation_b + mean_b
+
+
 class Recent(keras.layers.Layer):
     """The last `count` rows of what it was shown, [count, width], the newest first; zeros until there are as many."""
 
@@ -202,6 +234,7 @@ class OneSided(Adversarial):
     """A generator and its discriminators. `train_step` takes one batch {"a": [B, H, W, 3], "b": [B, H, W, 3]}."""
 
     critic_terms = ("discriminator", "patch_discriminator")
+    augments_colours = False  # colours are a half of what makes a drawing look like one of b
 
     def __init__(self, settings: Settings, steps: int = 5_000, seed: int = 0) -> None:
         super().__init__(name="onesided")
@@ -228,6 +261,8 @@ class OneSided(Adversarial):
         widths = [tap.shape[-1] for tap in self._project.output["taps"]]
         self.means_a = named("means_a", lambda: Means(widths, settings.content_decay, "means_a"))
         self.means_fake_b = named("means_fake_b", lambda: Means(widths, settings.content_decay, "means_fake_b"))
+        if settings.colour_weight:
+            self.palette = named("palette", lambda: Palette(settings.content_decay, "palette"))
         if settings.match_weight:
             self.recent_a = named("recent_a", lambda: Recent(settings.match_count, sum(widths), "recent_a"))
 
@@ -262,6 +297,8 @@ class OneSided(Adversarial):
         )
         self.means_a.follow(taps_a)
         self.means_fake_b.follow(fakes.value["taps"])
+        if self.settings.colour_weight:
+            self.palette.follow(self.cells(real_a), self.cells(real_b))
         generator_terms = self.minimize_through(
             self.generator_optimizer,
             lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
@@ -321,7 +358,8 @@ class OneSided(Adversarial):
 
         With G(a) = fake_b: - scale_weights D(fake_b) + patch_weight (D(fake_b) - 1)^2
         + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + match_weight match(fake_b, a)
-        + colour_weight |cells(fake_b) - cells(a)| + line_weight edges(fake_b) calm(a) + identity_weight |G(b) - b|.
+        + colour_weight |cells(fake_b) - palette(cells(a))| + line_weight edges(fake_b) calm(a)
+        + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
         terms = projected.generator_terms(self.judge(fakes["maps"]), settings.scale_weights)
@@ -332,7 +370,7 @@ class OneSided(Adversarial):
         if settings.match_weight:
             terms["match"] = settings.match_weight * self.match(fakes["taps"], taps_a)
         if settings.colour_weight:
-            terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.cells(real_a))
+            terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.palette(self.cells(real_a)))
         if settings.line_weight and fake_b.shape[1] == settings.image_size:
             terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a))
         if settings.identity_weight:
@@ -358,9 +396,10 @@ class OneSided(Adversarial):
         return ops.mean(ops.logsumexp(logits, axis=-1) - own)
 
     def cells(self, image: Tensor) -> Tensor:
-        """Mean colours [B, colour_cells, colour_cells, 3]."""
+        """Mean colours: (L* - 50, a*, b*) / 50, [B, colour_cells, colour_cells, 3]."""
         side = image.shape[1] // self.settings.colour_cells
-        return ops.average_pool(at_least_float32(image), side, strides=side)
+        lab = rgb_to_lab(ops.average_pool(at_least_float32(image), side, strides=side))
+        return ops.concatenate([lab[..., :1], lab[..., 1:] * (110 / 50)], axis=-1)
 
     def judged(self) -> dict[str, tuple[str, str]]:
         return {"generator_ab": ("a", "b")}
@@ -372,6 +411,12 @@ class OneSided(Adversarial):
         """Input and output."""
         (network,) = self.generators().values()
         return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
+
+
+def _mean_and_deviation(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """Of [2, 3], means and means of squares."""
+    mean, square = moments[0], moments[1]
+    return mean, ops.sqrt(ops.maximum(square - ops.square(mean), 1e-4))
 
 
 def unit(x: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from helpers.steps import assert_resumes, schedule
@@ -17,6 +18,7 @@ from kgan.filters import card
 from kgan.systems import projected
 from kgan.systems.onesided import (
     TEMPERATURE,
+    Palette,
     Settings,
     build_generator,
     build_patch_discriminator,
@@ -53,9 +55,12 @@ def test_golden_structure() -> None:
         "discriminator": structure(lambda: projected.build_discriminator(projected.ALL)),
         "patch discriminator": structure(lambda: build_patch_discriminator(Settings())),
     }
-    # 6x6, 3x3 down, eight 3x3 at 64, 3x3 after the doubling, each with a gamma and a beta; 3x3 to 2 x 2 colours.
+    # 6x6, 3x3 down, eight 3x3 at 64, 3x3 after the doubling, each with a gamma and a beta; 2 x 2 pixels of 8; 3x3.
     widths = [(3, 32, 36), (32, 64, 9), *[(64, 64, 9)] * 8, (64, 32, 9)]
-    assert built["generator"].count == sum(k * i * o + 2 * o for i, o, k in widths) + 9 * 32 * 12 + 12
+    assert (
+        built["generator"].count
+        == sum(k * i * o + 2 * o for i, o, k in widths) + (9 * 32 + 1) * 32 + 9 * (8 + 3) * 3 + 3
+    )
     # 7x7, two halvings, eight 3x3 at 96, two 3x3 after doublings, 7x7.
     widths = [(3, 24, 49), (24, 48, 9), (48, 96, 9), *[(96, 96, 9)] * 8, (96, 48, 9), (48, 24, 9), (24, 3, 49)]
     assert built["ResNet generator"].count == sum(k * i * o + 2 * o for i, o, k in widths) - 3
@@ -67,6 +72,17 @@ def test_a_phone_generator_draws_any_size(norm: str) -> None:
     generator = build_generator(Settings(filters=4, residual_blocks=1, norm=norm))
     image = ops.convert_to_numpy(generator(np.zeros((1, 24, 40, 3), np.float32), training=False)["image"])
     assert image.shape == (1, 24, 40, 3) and np.abs(image).max() <= 1
+
+
+def test_a_phone_generator_draws_no_grid() -> None:
+    """One colour becomes one colour, away from the borders; unblurred, every second pixel would have another."""
+    generator = build_generator(Settings(filters=16, residual_blocks=1, norm="batch"))
+    generator.set_weights([10 * weight if weight.ndim == 4 else weight for weight in generator.get_weights()])
+    unblurred = keras.Model(generator.input, generator.get_layer("pixels").output)
+    image = np.full((1, 96, 96, 3), 0.5, np.float32)
+    inside = [ops.convert_to_numpy(x)[0, 40:56, 40:56] for x in (unblurred(image), generator(image)["image"])]
+    assert inside[0].std((0, 1)).min() > 0.1 and np.abs(inside[1]).min() > 0.1
+    np.testing.assert_allclose(inside[1], np.broadcast_to(inside[1][0, 0], inside[1].shape), atol=1e-5)
 
 
 def test_pictures_grow() -> None:
@@ -140,13 +156,35 @@ def test_content_is_looked_for_in_the_picture_as_it_is() -> None:
 
 
 @pytest.mark.usefixtures("coarse")
-def test_mean_colours_are_those_of_cells() -> None:
+def test_colours_are_the_means_of_cells_in_lab() -> None:
+    """By 50, from an L* of 50 on: white has 50, black -50, and the red of sRGB 3.24, with a* 80.09 and b* 67.20."""
     system = Settings(**TINY).create(10, 0)
-    image = np.zeros((1, 32, 32, 3), np.float32)
-    image[0, :8, 8:16, 1] = 1.0
-    image[0, 8:12, :8, 2] = 1.0
-    cells = ops.convert_to_numpy(system.cells(image))
-    assert cells.shape == (1, 4, 4, 3) and cells[0, 0, 1, 1] == 1 and cells[0, 1, 0, 2] == 0.5 and cells.sum() == 1.5
+    image = -np.ones((1, 32, 32, 3), np.float32)
+    image[0, :8, 8:16] = 1.0
+    image[0, 8:16, :8, 0] = 1.0
+    image[0, 16:24, :4] = 1.0  # half of a cell: the mean is the middle grey of sRGB
+    cells = 50 * ops.convert_to_numpy(system.cells(image))
+    assert cells.shape == (1, 4, 4, 3)
+    np.testing.assert_allclose(cells[0, 0, 0], [-50, 0, 0], atol=0.02)
+    np.testing.assert_allclose(cells[0, 0, 1], [50, 0, 0], atol=0.02)
+    np.testing.assert_allclose(cells[0, 1, 0], [3.24, 80.09, 67.20], atol=0.02)
+    np.testing.assert_allclose(cells[0, 2, 0], [3.39, 0, 0], atol=0.02)
+
+
+def test_a_palette_moves_and_stretches_colours_to_those_of_b() -> None:
+    palette = Palette(0.5, "palette")
+    a = np.array([[0.0, 2.0], [0.0, 4.0]], "f")[:, None, :, None] * np.ones(3, "f")  # two pictures of 1 x 2 cells
+    b = np.array([[1.0, 2.0], [1.0, 2.0]], "f")[:, None, :, None] * np.float32([1, 1, 0])  # a constant third one
+    np.testing.assert_array_equal(ops.convert_to_numpy(palette(a)), a)  # nothing is known yet
+    palette.follow(a, b)
+    # Half of the way from 0 and 1: means 0.75 and 0.75, of squares 3 and 1.75, and of the constant one 0 and 0.5.
+    np.testing.assert_allclose(ops.convert_to_numpy(palette.moments_a), [[0.75] * 3, [3.0] * 3])
+    np.testing.assert_allclose(ops.convert_to_numpy(palette.moments_b), [[0.75, 0.75, 0], [1.75, 1.75, 0.5]])
+    for _ in range(40):
+        palette.follow(a, b)
+    moved = ops.convert_to_numpy(palette(a))
+    np.testing.assert_allclose(moved.mean((0, 1, 2)), [1.5, 1.5, 0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(moved.std((0, 1, 2)), [0.5, 0.5, 0.01], rtol=1e-3)
 
 
 def test_edges_by_hand() -> None:
@@ -243,7 +281,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     arrays, _ = checkpoint.load(resumed / "checkpoint-00000004.npz")
     parts = {path.partition("/")[0] for path in arrays}
     networks = {"generator_ab", "ema_generator_ab", "discriminator_b", "patch_discriminator_b"}  # not the projection
-    seen = {"means_a", "means_fake_b", "recent_a"}
+    seen = {"means_a", "means_fake_b", "palette", "recent_a"}
     assert parts == networks | seen | {"generator_optimizer", "discriminator_optimizer", "step"}
 
 
