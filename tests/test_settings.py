@@ -9,6 +9,7 @@ import pytest
 
 from kgan.errors import UserError
 from kgan.settings import Checks, check_kinds, choice
+from kgan.systems import stylegan
 from kgan.systems.onesided import Settings
 
 
@@ -55,7 +56,7 @@ def test_what_cannot_be_is_named(changes: dict[str, Any], sentence: str) -> None
 def test_each_value_of_a_tuple_has_its_kind() -> None:
     for value in ((), (3,), [3, 4]):
         check_kinds(Settings(grow_at=value))  # type: ignore[arg-type]
-    check_kinds(Settings(scale_weights=(1, 1, 1, 0.5)))  # a whole number is a number
+    check_kinds(stylegan.Settings(learning_rates=(1, 1, 1, 1, 1, 1.5, 2, 3)))  # a whole number is a number
     for value, sentence in (
         (("",), "Each of grow_at is a whole number, not ''; () is a tuple of none."),  # --config.system.grow_at=
         ((1.5,), "Each of grow_at is a whole number, not 1.5."),

@@ -49,8 +49,7 @@ class Settings:
       norm: of the generator: each picture's own statistics, or the "batch"'s while it trains and their moving average
         afterwards, which a .tflite holds inside its convolutions.
       scales: which maps have a discriminator: 0 at a 4th of the size, 1 at an 8th, 2 at a 16th, 3 at a 32nd. The
-        coarsest knows whole faces, and wants everyone's to be the same.
-      scale_weights: what the verdict on each of the four maps weighs for the generator.
+        coarsest knows whole faces, and without match_weight wants everyone's to be the same.
       content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
         picture do from those of other pictures, and how much it matters.
       content_decay: of the moving means that tell what the maps and colours of all pictures and of all drawings have in
@@ -70,19 +69,18 @@ class Settings:
     """
 
     image_size: int = 128
-    grow_at: tuple[int, ...] = (2_200,)
+    grow_at: tuple[int, ...] = (1_500,)
     generator: str = choice("phone", "resnet")
-    filters: int = 32
-    residual_blocks: int = 4
+    filters: int = 48
+    residual_blocks: int = 6
     norm: str = choice("instance", "batch")
     scales: tuple[int, ...] = (0, 1, 2, 3)
-    scale_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 0.25)
     content_taps: tuple[int, ...] = (0, 1, 2, 3)
-    content_weight: float = 3.0
+    content_weight: float = 0.5
     content_decay: float = 0.98
-    match_weight: float = 0.0
+    match_weight: float = 3.0
     match_count: int = 256
-    colour_weight: float = 10.0
+    colour_weight: float = 4.0
     colour_cells: int = 16
     line_weight: float = 0.0
     identity_weight: float = 0.0
@@ -94,8 +92,8 @@ class Settings:
     beta_1: float = 0.5
     beta_2: float = 0.99
     epsilon: float = 1e-8
-    ema: float = 0.998
-    augment: bool = False
+    ema: float = 0.999
+    augment: bool = True
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
@@ -108,8 +106,6 @@ class Settings:
             values = getattr(self, name)
             if not values or not set(values) <= set(range(4)) or len(set(values)) < len(values):
                 raise UserError(f"system.{name} must hold some of 0, 1, 2 and 3, each once, got {values}.")
-        if len(self.scale_weights) != 4 or min(self.scale_weights) < 0:
-            raise UserError(f"system.scale_weights must hold four numbers from 0 on, got {self.scale_weights}.")
         if not self.patch_layers or min(self.patch_layers) < 1:
             raise UserError(
                 f"system.patch_layers must hold numbers of strided layers from 1 on, got {self.patch_layers}."
@@ -236,7 +232,7 @@ class OneSided(Adversarial):
     critic_terms = ("discriminator", "patch_discriminator")
     augments_colours = False  # colours are a half of what makes a drawing look like one of b
 
-    def __init__(self, settings: Settings, steps: int = 5_000, seed: int = 0) -> None:
+    def __init__(self, settings: Settings, steps: int = 6_500, seed: int = 0) -> None:
         super().__init__(name="onesided")
         settings.check()
         self.settings = settings
@@ -356,13 +352,13 @@ class OneSided(Adversarial):
     ) -> engine.Terms:
         """Fool every discriminator, keep content and colours of a, draw no line of its own, and leave b alone.
 
-        With G(a) = fake_b: - scale_weights D(fake_b) + patch_weight (D(fake_b) - 1)^2
+        With G(a) = fake_b: - D(fake_b) + patch_weight (D(fake_b) - 1)^2
         + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + match_weight match(fake_b, a)
         + colour_weight |cells(fake_b) - palette(cells(a))| + line_weight edges(fake_b) calm(a)
         + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
-        terms = projected.generator_terms(self.judge(fakes["maps"]), settings.scale_weights)
+        terms = projected.generator_terms(self.judge(fakes["maps"]))
         if settings.patch_weight:
             for head, logits in self.patch_discriminator_b(fakes["shown"], training=True).items():
                 terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)

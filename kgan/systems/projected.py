@@ -6,7 +6,7 @@ and its mixing are `kgan.pretrained.projection`; it is fixed, and no part of a s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import keras
 from keras import ops
@@ -55,9 +55,9 @@ def judge(discriminator: keras.Model, scales: Iterable[int], maps: list[Tensor])
     return discriminator({f"map{scale}": maps[scale] for scale in scales}, training=True)
 
 
-def generator_terms(logits: dict[str, Tensor], weights: Sequence[float]) -> engine.Terms:
-    """- weight D(fake) of each scale, of logits of fakes and the weights of the four scales."""
-    return {f"adversarial_{scale}": weights[int(scale)] * HINGE.generator(each) for scale, each in logits.items()}
+def generator_terms(logits: dict[str, Tensor], weight: float = 1.0) -> engine.Terms:
+    """- weight D(fake) of each scale, of logits of fakes."""
+    return {f"adversarial_{scale}": weight * HINGE.generator(each) for scale, each in logits.items()}
 
 
 def discriminator_terms(logits: dict[str, Tensor]) -> engine.Terms:

@@ -254,8 +254,7 @@ class StarGAN(Adversarial):
             "reconstruction": settings.reconstruction_weight * l1(self._draw(fake, batch["label"]), real),
         }
         if settings.feature_weight:
-            weights = [settings.feature_weight] * len(projected.ALL)
-            terms |= projected.generator_terms(self.judge_features(fake), weights)
+            terms |= projected.generator_terms(self.judge_features(fake), settings.feature_weight)
         return terms
 
     def judge_features(self, image: Tensor) -> dict[str, Tensor]:

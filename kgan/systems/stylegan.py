@@ -517,8 +517,7 @@ class StyleGAN(Adversarial):
         fake, w = self.fakes("generator", count, labels)
         terms = {"generator": self.objective.generator(self.judge(fake, labels))}
         if self.sees_features:
-            weights = [self.settings.feature_weight] * len(projected.ALL)
-            terms |= projected.generator_terms(self.judge_features(fake), weights)
+            terms |= projected.generator_terms(self.judge_features(fake), self.settings.feature_weight)
         return terms, w
 
     def _follow(self, w: Tensor) -> None:
