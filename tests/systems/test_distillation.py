@@ -76,9 +76,8 @@ def test_golden_structure() -> None:
     }
     # 6x6, 3x3 down, four 3x3 at 64, 3x3 after the doubling, each with a gamma and a beta; 2 x 2 pixels of 8; 3x3.
     widths = [(3, 32, 36), (32, 64, 9), *[(64, 64, 9)] * 4, (64, 32, 9)]
-    assert (
-        built["student"].count == sum(k * i * o + 2 * o for i, o, k in widths) + (9 * 32 + 1) * 32 + 9 * (8 + 3) * 3 + 3
-    )
+    drawn = (9 * 32 + 1) * 32 + 9 * (8 + 3) * 3 + 3
+    assert built["student"].count == sum(k * i * o + 2 * o for i, o, k in widths) + drawn
     assert_golden("distillation", "students", built)
 
 

@@ -53,16 +53,16 @@ def floats(terms: dict[str, Any]) -> dict[str, float]:
 def test_golden_structure() -> None:
     built = {
         "generator": structure(lambda: build_generator(Settings())),
-        "ResNet generator": structure(lambda: build_generator(Settings(generator="resnet", filters=24))),
+        "ResNet generator": structure(
+            lambda: build_generator(Settings(generator="resnet", filters=24, residual_blocks=4))
+        ),
         "discriminator": structure(lambda: projected.build_discriminator(projected.ALL)),
         "patch discriminator": structure(lambda: build_patch_discriminator(Settings())),
     }
-    # 6x6, 3x3 down, eight 3x3 at 64, 3x3 after the doubling, each with a gamma and a beta; 2 x 2 pixels of 8; 3x3.
-    widths = [(3, 32, 36), (32, 64, 9), *[(64, 64, 9)] * 8, (64, 32, 9)]
-    assert (
-        built["generator"].count
-        == sum(k * i * o + 2 * o for i, o, k in widths) + (9 * 32 + 1) * 32 + 9 * (8 + 3) * 3 + 3
-    )
+    # 6x6, 3x3 down, twelve 3x3 at 96, 3x3 after the doubling, each with a gamma and a beta; 2 x 2 pixels of 12; 3x3.
+    widths = [(3, 48, 36), (48, 96, 9), *[(96, 96, 9)] * 12, (96, 48, 9)]
+    drawn = (9 * 48 + 1) * 48 + 9 * (12 + 3) * 3 + 3
+    assert built["generator"].count == sum(k * i * o + 2 * o for i, o, k in widths) + drawn
     # 7x7, two halvings, eight 3x3 at 96, two 3x3 after doublings, 7x7.
     widths = [(3, 24, 49), (24, 48, 9), (48, 96, 9), *[(96, 96, 9)] * 8, (96, 48, 9), (48, 24, 9), (24, 3, 49)]
     assert built["ResNet generator"].count == sum(k * i * o + 2 * o for i, o, k in widths) - 3
