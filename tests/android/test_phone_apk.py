@@ -23,7 +23,7 @@ from kgan.filters import card as cards
 from kgan.filters import included
 from kgan.pictures import images
 
-ANIME, SMALL, HAIR = make_apk.bundled()
+ANIME, HAIR = make_apk.bundled()
 ID = "com.example.anime"
 DEMO = make_apk.HERE
 
@@ -40,7 +40,7 @@ def apk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     skip_without_tools()
     output = Path(tmp_path_factory.mktemp("apk")) / "anime.apk"
     try:
-        make_apk.build_apk(output, [ANIME, SMALL, HAIR], ID)
+        make_apk.build_apk(output, [ANIME, HAIR], ID)
     except UserError as error:
         if "Could not transfer" in str(error) or "UnknownHost" in str(error):
             pytest.skip("needs Maven Central, or the packages that an earlier run fetched from it")
@@ -79,7 +79,7 @@ def test_it_is_signed_by_version_two_and_three_and_aligned(apk: Path) -> None:
 
 def test_the_packed_filters_are_the_exported_ones(apk: Path) -> None:
     with zipfile.ZipFile(apk) as archive:
-        for model in (ANIME, SMALL, HAIR):
+        for model in (ANIME, HAIR):
             card = cards.read(model)
             assert card is not None
             packed = archive.read(f"assets/filters/{model.name}")
@@ -190,7 +190,7 @@ def test_an_operation_that_is_too_new_is_refused(tmp_path: Path) -> None:
 
 def test_the_included_filters_can_be_packed() -> None:
     models = sorted(included.FOLDER.glob("*.tflite"))
-    assert {ANIME, HAIR} < set(models)
+    assert {ANIME, HAIR} == set(models)
     for model in models:
         make_apk.check(model)
 

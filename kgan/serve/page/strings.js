@@ -67,7 +67,6 @@ export const STRINGS = {
     failed: 'That did not work: {reason}',
     names: {
       onesided_selfie2anime: 'Anime',
-      onesided_small_selfie2anime: 'Anime, small',
       stargan_animefaces_utkface: 'Hair, eyes, age',
       stylegan_animefaces: 'Faces of nobody',
       pix2pix_facades: 'Facades',
@@ -139,7 +138,6 @@ export const STRINGS = {
     failed: '되지 않았습니다: {reason}',
     names: {
       onesided_selfie2anime: '애니메이션',
-      onesided_small_selfie2anime: '애니메이션, 작은 필터',
       stargan_animefaces_utkface: '머리, 눈, 나이',
       stylegan_animefaces: '세상에 없는 얼굴',
       pix2pix_facades: '건물 정면',
