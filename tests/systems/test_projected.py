@@ -21,7 +21,7 @@ def test_terms_by_hand() -> None:
         "discriminator_0": (0 + 0.5) / 2 + (0 + 0.5) / 2,
         "discriminator_2": 2 + 2,
     }
-    terms = projected.generator_terms({"3": logits(3.0, -1.0)}, (1.0, 1.0, 1.0, 0.5))
+    terms = projected.generator_terms({"3": logits(3.0, -1.0)}, 0.5)
     assert {name: float(term) for name, term in terms.items()} == {"adversarial_3": -0.5}
 
 
