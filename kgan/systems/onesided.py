@@ -189,28 +189,31 @@ class Palette(keras.layers.Layer):
     standard deviation (Reinhard et al. 2001, Color Transfer between Images), by moving moments.
 
     Attributes:
-      moments_a, moments_b: of recent pictures, the means of each coordinate and of its square, [2, 3]. At first those
-        of a standard normal: colours stay.
+      means, squares: of recent pictures of a and of b, the mean of each coordinate and of its square, [3]. At first 0
+        and 1: colours stay.
     """
 
     def __init__(self, decay: float, name: str) -> None:
         super().__init__(dtype=variable_dtype(), name=name)
         self.decay = decay
-        first = [[0.0] * 3, [1.0] * 3]
-        self.moments_a = self.add_weight((2, 3), lambda *_, **__: ops.array(first), trainable=False, name="moments_a")
-        self.moments_b = self.add_weight((2, 3), lambda *_, **__: ops.array(first), trainable=False, name="moments_b")
+        self.means = [self.add_weight((3,), "zeros", trainable=False, name=f"mean_{domain}") for domain in "ab"]
+        self.squares = [self.add_weight((3,), "ones", trainable=False, name=f"square_{domain}") for domain in "ab"]
         self.built = True
 
     def follow(self, a: Tensor, b: Tensor) -> None:
         """Move towards the moments of colours of a and of b, [B, h, w, 3] each."""
-        for moments, colours in ((self.moments_a, a), (self.moments_b, b)):
-            each = ops.stack([ops.mean(x, axis=(1, 2)) for x in (colours, ops.square(colours))], axis=1)  # [B, 2, 3]
-            moments.assign(self.decay * moments + (1 - self.decay) * ops.mean(engine.gather(each), axis=0))
+        for moments, x in ((self.means, (a, b)), (self.squares, (ops.square(a), ops.square(b)))):
+            for moment, each in zip(moments, x, strict=True):
+                now = ops.mean(engine.gather(ops.mean(each, axis=(1, 2))), axis=0)
+                moment.assign(self.decay * moment + (1 - self.decay) * now)
 
     def call(self, a: Tensor) -> Tensor:
         """[B, h, w, 3] of a, among the colours of b."""
-        (mean_a, deviation_a), (mean_b, deviation_b) = map(_mean_and_deviation, (self.moments_a, self.moments_b))
-        return (a - mean_a) / deviation_a * deviation_b + mean_b
+        deviation_a, deviation_b = (
+            ops.sqrt(ops.maximum(square - ops.square(mean), 1e-4))
+            for mean, square in zip(self.means, self.squares, strict=True)
+        )
+        return (a - self.means[0]) / deviation_a * deviation_b + self.means[1]
 
 
 class Recent(keras.layers.Layer):
@@ -407,12 +410,6 @@ class OneSided(Adversarial):
         """Input and output."""
         (network,) = self.generators().values()
         return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
-
-
-def _mean_and_deviation(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """Of [2, 3], means and means of squares."""
-    mean, square = moments[0], moments[1]
-    return mean, ops.sqrt(ops.maximum(square - ops.square(mean), 1e-4))
 
 
 def unit(x: Tensor) -> Tensor:

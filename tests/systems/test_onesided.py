@@ -180,8 +180,11 @@ def test_a_palette_moves_and_stretches_colours_to_those_of_b() -> None:
     np.testing.assert_array_equal(ops.convert_to_numpy(palette(a)), a)  # nothing is known yet
     palette.follow(a, b)
     # Half of the way from 0 and 1: means 0.75 and 0.75, of squares 3 and 1.75, and of the constant one 0 and 0.5.
-    np.testing.assert_allclose(ops.convert_to_numpy(palette.moments_a), [[0.75] * 3, [3.0] * 3])
-    np.testing.assert_allclose(ops.convert_to_numpy(palette.moments_b), [[0.75, 0.75, 0], [1.75, 1.75, 0.5]])
+    for moments, expected in (
+        (palette.means, [[0.75] * 3, [0.75, 0.75, 0]]),
+        (palette.squares, [[3.0] * 3, [1.75, 1.75, 0.5]]),
+    ):
+        np.testing.assert_allclose(np.stack([ops.convert_to_numpy(each) for each in moments]), expected)
     for _ in range(40):
         palette.follow(a, b)
     moved = ops.convert_to_numpy(palette(a))
