@@ -172,9 +172,9 @@ def phone(
     Nothing but dense convolutions: a 6x6 one takes every second pixel, the residual blocks work at a quarter of the
     size, and the last but one draws 2x2 pixels of a few channels at once. Of these and of the picture itself, whose
     colours the norms forget, a small one at full size makes the result. Before it the mean of neighbours takes away
-    what alternates from pixel to pixel: the grid that strided discriminators teach and do not see (Sugawara et al.
-    2018, arXiv 1806.02658, blur subpixel convolutions so). Depthwise convolutions have fewer parameters and are slower
-    in 8 bits; wide layers at full size cost most of what a ResNet costs.
+    what alternates from pixel to pixel by itself: the grid that strided discriminators teach and do not see (Sugawara
+    et al. 2018, arXiv 1806.02658, blur subpixel convolutions so). Depthwise convolutions have fewer parameters and are
+    slower in 8 bits; wide layers at full size cost most of what a ResNet costs.
 
     Args:
       filters: width at half the size; twice as wide at a quarter, a quarter as wide at full size.
