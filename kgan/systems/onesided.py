@@ -176,8 +176,7 @@ class Means(keras.layers.Layer):
     def follow(self, taps: list[Tensor]) -> None:
         """Move towards the means of a batch's taps, [B, h, w, C]."""
         for mean, tap in zip(self.means, taps, strict=True):
-            now = ops.mean(engine.gather(ops.mean(tap, axis=(1, 2))), axis=0)
-            mean.assign(self.decay * mean + (1 - self.decay) * now)
+            move(mean, tap, self.decay)
 
     def call(self, taps: list[Tensor]) -> list[Tensor]:
         """How taps differ from the means, each of length 1 at each place."""
@@ -204,8 +203,7 @@ class Palette(keras.layers.Layer):
         """Move towards the moments of colours of a and of b, [B, h, w, 3] each."""
         for moments, x in ((self.means, (a, b)), (self.squares, (ops.square(a), ops.square(b)))):
             for moment, each in zip(moments, x, strict=True):
-                now = ops.mean(engine.gather(ops.mean(each, axis=(1, 2))), axis=0)
-                moment.assign(self.decay * moment + (1 - self.decay) * now)
+                move(moment, each, self.decay)
 
     def call(self, a: Tensor) -> Tensor:
         """[B, h, w, 3] of a, among the colours of b."""
@@ -410,6 +408,12 @@ class OneSided(Adversarial):
         """Input and output."""
         (network,) = self.generators().values()
         return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
+
+
+def move(mean: keras.Variable, x: Tensor, decay: float) -> None:
+    """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures."""
+    now = ops.mean(engine.gather(ops.mean(x, axis=(1, 2))), axis=0)
+    mean.assign(decay * mean + (1 - decay) * now)
 
 
 def unit(x: Tensor) -> Tensor:
