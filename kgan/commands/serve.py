@@ -21,6 +21,7 @@ from kgan import commands
 from kgan.commands import DEFINE_path
 from kgan.errors import UserError
 from kgan.interrupts import Stopped
+from kgan.serve.limits import Limits
 
 MODELS = DEFINE_path("models", None, "The folder of the models. Default: those that come with kgan.")
 HOST = flags.DEFINE_string("host", "127.0.0.1", "The address to listen at; 0.0.0.0: at all, for everybody.")
@@ -44,7 +45,7 @@ def main() -> None:
         if not folder.is_dir():
             raise UserError(f"There is no folder {folder}: --models names the one that the models lie in.")
         served = models.Models(functools.partial(models.in_folder, folder))
-    limits = app.Limits(MEGABYTES.value, ROOM.value, PIXELS.value, WAITING.value, SECONDS.value)
+    limits = Limits(MEGABYTES.value, ROOM.value, PIXELS.value, WAITING.value, SECONDS.value)
     server = app.Server(served, limits, ORIGINS.value)
     with contextlib.suppress(Stopped):  # it has answered what was under way
         running.run(server, HOST.value, PORT.value, GRPC_PORT.value, functools.partial(print, flush=True))

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import anyio
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -25,33 +25,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kgan.filters.card import Card
 from kgan.pictures import faces
 from kgan.serve import examples, metrics, pages, protocol, uploads
-from kgan.serve.batching import SECONDS
 from kgan.serve.describe import describe
 from kgan.serve.errors import Refusal, Status
+from kgan.serve.limits import USUAL, Limits
 from kgan.serve.models import Models, Source
-from kgan.serve.signatures import LARGEST
 
 T = TypeVar("T")
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 KINDS = {"classify": "classification", "regress": "regression"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a server takes.
-
-    Attributes:
-      megabytes: of a body, unpacked too; room: of all bodies together, in megabytes.
-      megapixels: of a picture.
-      inside: requests that are computed or wait for it; more are refused.
-      seconds: that a body, and then the answer to it, may take.
-    """
-
-    megabytes: float = 20.0
-    room: float = 200.0
-    megapixels: float = LARGEST
-    inside: int = 128
-    seconds: float = SECONDS
 
 
 class Server:
@@ -63,7 +44,7 @@ class Server:
       origins: other sites whose pages may ask, "*" for all.
     """
 
-    def __init__(self, models: Models, limits: Limits = Limits(), origins: Sequence[str] = ()) -> None:
+    def __init__(self, models: Models, limits: Limits = USUAL, origins: Sequence[str] = ()) -> None:
         self.models, self.limits, self.origins = models, limits, list(origins)
         self.metrics = metrics.Metrics()
         self.turns = threading.BoundedSemaphore(max(4, os.cpu_count() or 1))
@@ -90,6 +71,7 @@ class Server:
         contract = Route("/{path:path}", self.contract, methods=METHODS)
         handlers = {Refusal: refuse, ClientDisconnect: gone, HTTPException: missing, 500: broken}
         app = Starlette(routes=[*self.routes, contract], exception_handlers=handlers)
+        app.add_middleware(OwnPages, origins=self.origins)
         app.add_middleware(Secured)
         if self.origins:
             app.add_middleware(
@@ -148,7 +130,7 @@ class Server:
                 def work() -> uploads.Result:
                     with self.models.lease(name) as version:
                         data = body if version.draws else uploads.file_of(body, content_type)
-                        return uploads.answer(version, data, options, kind, self.turns, self.limits.megapixels)
+                        return uploads.answer(version, data, options, kind, self.turns, self.limits)
 
                 result = await self.compute(work)
         total = time.perf_counter() - start
@@ -218,7 +200,7 @@ class Server:
                 )
             with self.parsing:
                 inputs = protocol.arrays(request, signature.inputs)
-            outputs = version.predict(signature, inputs, self.limits.seconds).outputs
+            outputs = version.predict(signature, inputs, self.limits).outputs
         with self.parsing:
             return protocol.answer(outputs, request.rows)
 
@@ -323,6 +305,25 @@ async def missing(request: Request, error: Exception) -> Response:
 
 async def broken(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": "The server met an error of its own: its log says more."}, 500)
+
+
+class OwnPages:
+    """Pages of other sites make the server do nothing, but for those of `origins`.
+
+    A form posts to any site without asking; browsers say where from, in Sec-Fetch-Site.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        self.app, self.origins = app, origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] == "http" and scope["method"] == "POST" else Headers()
+        foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if foreign and not {"*", headers.get("origin")} & {*self.origins}:
+            refusal = JSONResponse({"error": "Pages of other sites may not ask: --origins names those that may."}, 403)
+            await refusal(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class Secured:

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from kgan.serve.errors import Status
+from kgan.serve.limits import USUAL, Limits
 from kgan.serve.signatures import Arrays, Signature
 
 ROWS = 32  # in one call, unless one request alone has more
-WAITING = 128  # requests; more are refused
-SECONDS = 30.0  # a request may take, as TensorFlow Serving's REST gives it
 
 FULL = "The batch scheduling queue to which this task was submitted is full; {} wait already"
 CLOSED = "The model is being unloaded"
@@ -53,38 +52,37 @@ class Batcher:
 
     Args:
       rows: in one call at most.
-      waiting: requests that may wait.
     """
 
-    def __init__(self, rows: int = ROWS, waiting: int = WAITING) -> None:
-        self.rows, self.waiting = rows, waiting
+    def __init__(self, rows: int = ROWS) -> None:
+        self.rows = rows
         self._tasks: deque[Task] = deque()
         self._changed = threading.Condition()
         self._open = True
         self._thread = threading.Thread(target=self._work, name="kgan-batches", daemon=True)
         self._thread.start()
 
-    def __call__(self, signature: Signature, inputs: Arrays, seconds: float = SECONDS) -> Answer:
+    def __call__(self, signature: Signature, inputs: Arrays, limits: Limits = USUAL) -> Answer:
         """The answer to one request, waited for.
 
         Raises:
-          Status: UNAVAILABLE where too many wait or the model is going, DEADLINE_EXCEEDED after `seconds`, or what the
-            signature raises.
+          Status: UNAVAILABLE where too many wait or the model is going, DEADLINE_EXCEEDED after the limits' seconds, or
+            what the signature raises.
         """
         rows = len(next(iter(inputs.values()))) if signature.batched else 0
         task = Task(signature, inputs, rows, Future())
         with self._changed:
             if not self._open:
                 raise Status("UNAVAILABLE", CLOSED)
-            if len(self._tasks) >= self.waiting:
+            if len(self._tasks) >= limits.inside:
                 raise Status("UNAVAILABLE", FULL.format(len(self._tasks)))
             self._tasks.append(task)
             self._changed.notify()
         try:
-            return task.answer.result(seconds)
+            return task.answer.result(limits.seconds)
         except TimeoutError:
             task.answer.cancel()
-            raise Status("DEADLINE_EXCEEDED", LATE.format(seconds)) from None
+            raise Status("DEADLINE_EXCEEDED", LATE.format(limits.seconds)) from None
         except CancelledError:
             raise Status("UNAVAILABLE", CLOSED) from None
 

@@ -7,6 +7,8 @@ In the folder may lie
   NAME.tflite, NAME.keras        files, as version 1, with their cards beside them
   NAME_saved_model/              a SavedModel, as version 1
 
+What is replaced by another of the same version is loaded again.
+
 Without a folder the models that come with kgan are served, each loaded when it is first asked for.
 """
 
@@ -26,8 +28,9 @@ from kgan.filters import generators, included, loading
 from kgan.filters.card import Card
 from kgan.filters.loading import Filter
 from kgan.litert import Model
-from kgan.serve.batching import SECONDS, Answer, Batcher
+from kgan.serve.batching import Answer, Batcher
 from kgan.serve.errors import Refusal, Status
+from kgan.serve.limits import USUAL, Limits
 from kgan.serve.signatures import Arrays, Signature, of_filter, of_generator, of_saved_model, of_tflite_generator
 
 FILES = ("model.tflite", "model.keras")  # in a version's folder without a SavedModel
@@ -48,12 +51,20 @@ class Source:
     tflite: Path | None = None
     included: bool = False
 
+    def stamp(self) -> frozenset[tuple[Path, int, int, int]]:
+        """Another one as soon as what lies there, or its card, is another; an `OSError` where nothing does."""
+        inside = self.path.rglob("*") if self.path.is_dir() else ()
+        card = cards.path_of(self.path)
+        stats = {path: path.stat() for path in (self.path, *inside, *([card] if card.exists() else []))}
+        return frozenset((path, each.st_ino, each.st_mtime_ns, each.st_size) for path, each in stats.items())
+
 
 class Version:
     """A version of a model, loaded.
 
     Attributes:
-      number: of the version; source: where it lies; card: what is known of it, None of a stranger's SavedModel.
+      number: of the version; source: where it lies; stamp: of that when it was loaded; card: what is known of it, None
+        of a stranger's SavedModel.
       signatures: by name.
       picture_filter: for photos, None of what is none.
       runtime: what runs it, in words; fast: (height, width) where that is so for pictures of this size alone, and Keras
@@ -62,7 +73,7 @@ class Version:
     """
 
     def __init__(self, name: str, number: int, source: Source) -> None:
-        self.name, self.number, self.source = name, number, source
+        self.name, self.number, self.source, self.stamp = name, number, source, source.stamp()
         self.card = card_of(name, source)
         self.picture_filter: Filter | None = None
         self.fast: tuple[int, int] | None = None
@@ -102,15 +113,15 @@ class Version:
             raise Status("INVALID_ARGUMENT", f'Serving signature name: "{name}" not found in signature def')
         return self.signatures[name]
 
-    def predict(self, signature: Signature, inputs: Arrays, seconds: float = SECONDS) -> Answer:
+    def predict(self, signature: Signature, inputs: Arrays, limits: Limits = USUAL) -> Answer:
         """What a signature of this version makes of inputs, together with other requests where they can be joined.
 
         Raises:
-          Status: the inputs do not fit, too many wait, or it takes longer than `seconds`.
+          Status: the inputs do not fit, too many wait, or it takes longer than the limits' seconds.
         """
-        signature.check(inputs)
         try:
-            return self.batcher(signature, inputs, seconds)
+            signature.check(inputs, limits.megapixels)
+            return self.batcher(signature, inputs, limits)
         except Refusal:
             raise
         except UserError as error:
@@ -161,9 +172,9 @@ def in_folder(folder: Path) -> dict[str, dict[int, Source]]:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            numbered = {int(each.name): each for each in path.iterdir() if each.name.isdecimal() and each.is_dir()}
-            versions = {number: source for number, each in numbered.items() if (source := _in_version(each))}
-            if (path / "saved_model.pb").is_file():
+            try:
+                versions = _in_model(path)
+            except OSError:  # it cannot be looked into, which loading it says
                 versions = {1: Source(path)}
             if versions:
                 models[path.name] = versions
@@ -171,6 +182,13 @@ def in_folder(folder: Path) -> dict[str, dict[int, Source]]:
             tflite = path.with_suffix(".tflite")
             models[path.stem] = {1: Source(path, tflite if tflite.is_file() else None)}
     return models
+
+
+def _in_model(folder: Path) -> dict[int, Source]:
+    if (folder / "saved_model.pb").is_file():
+        return {1: Source(folder)}
+    numbered = {int(each.name): each for each in folder.iterdir() if each.name.isdecimal() and each.is_dir()}
+    return {number: source for number, each in numbered.items() if (source := _in_version(each))}
 
 
 def _in_version(folder: Path) -> Source | None:
@@ -195,7 +213,7 @@ class Models:
         self._loading = threading.Lock()
         self._sources: dict[str, dict[int, Source]] = {}
         self._versions: dict[str, Version] = {}
-        self._failures: dict[tuple[str, int], tuple[float, str]] = {}
+        self._failures: dict[tuple[str, int], tuple[object, str]] = {}
         self._retired: dict[str, set[int]] = {}
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -221,11 +239,12 @@ class Models:
             number, source = max(self._sources[name].items())
             with self._lock:
                 current = self._versions.get(name)
-            stamp = source.path.stat().st_mtime
-            failed = self._failures.get((name, number))
-            if (current and current.number == number) or (failed and failed[0] == stamp):
-                return
+            stamp = None
             try:
+                stamp = source.stamp()
+                failed = self._failures.get((name, number))
+                if (current and (current.number, current.stamp) == (number, stamp)) or (failed and failed[0] == stamp):
+                    return
                 version = Version(name, number, source)
             except Exception as error:  # whatever it is, the former version goes on
                 text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -5,6 +5,7 @@ The messages come from the package `tensorflow-serving-api`, which brings Tensor
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -97,8 +98,9 @@ class Service:
                     f"output tensor alias not found in signature: {unknown[0]} Outputs expected to be in the set "
                     f"{{{','.join(sorted(signature.outputs))}}}.",
                 )
-            seconds = min(self.server.limits.seconds, context.time_remaining() or math.inf)
-            outputs = version.predict(signature, inputs, seconds).outputs
+            limits = self.server.limits
+            seconds = min(limits.seconds, context.time_remaining() or math.inf)
+            outputs = version.predict(signature, inputs, dataclasses.replace(limits, seconds=seconds)).outputs
             response = self.predicting.PredictResponse()
             response.model_spec.name = version.name
             response.model_spec.version.value = version.number

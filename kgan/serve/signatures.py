@@ -27,8 +27,6 @@ from kgan.types import Shape
 
 Arrays: TypeAlias = dict[str, np.ndarray]  # by name; strings are arrays of bytes, of dtype object
 
-LARGEST = 25.0  # megapixels of the pictures that one request sends encoded
-
 
 class Spec(NamedTuple):
     """A tensor.
@@ -51,20 +49,27 @@ class Signature:
     Attributes:
       call: may be called by one thread at a time.
       method: TensorFlow Serving's name of the kind of function.
+      largest: pixels that each picture may have of those that `image_bytes` holds; None where it holds none.
     """
 
     inputs: dict[str, Spec]
     outputs: dict[str, Spec]
     call: Callable[[Arrays], Arrays]
     method: str = "tensorflow/serving/predict"
+    largest: float | None = None
 
     @property
     def batched(self) -> bool:
         """Rows of several requests may be joined: the first axis of every tensor is free."""
         return all((spec.shape or ())[:1] == (None,) for spec in (*self.inputs.values(), *self.outputs.values()))
 
-    def check(self, inputs: Arrays) -> None:
-        """Raises a `Status` where arrays do not fit the inputs; their names do."""
+    def check(self, inputs: Arrays, megapixels: float) -> None:
+        """Look at arrays, whose names are those of the inputs, and at the headers of encoded pictures.
+
+        Raises:
+          Status: they do not fit.
+          UserError: an encoded picture is none, or too large, or all have more than `megapixels` together.
+        """
         lengths = {}
         for name, spec in self.inputs.items():
             array = inputs[name]
@@ -84,6 +89,8 @@ class Signature:
             raise Status("INVALID_ARGUMENT", f"Inputs differ in batch size: {_listed(lengths)}")
         if self.batched and (0,) in lengths.values():
             raise Status("INVALID_ARGUMENT", "Inputs have no rows")
+        if self.largest is not None:
+            check_files(inputs["image_bytes"], self.largest, megapixels)
 
 
 def _listed(lengths: dict[str, tuple[int, ...]]) -> str:
@@ -107,19 +114,18 @@ def of_filter(picture_filter: Filter, together: bool) -> dict[str, Signature]:
         return {"image": images.to_uint8(floats({**inputs, "image": images.to_float(inputs["image"])})["image"])}
 
     def files(inputs: Arrays) -> Arrays:
-        check_files(inputs["image_bytes"])
         pictures = [images.decode(data) for data in inputs["image_bytes"]]
         labels = inputs.get("label", [None] * len(pictures))
         results = [images.encode(picture_filter(*pair)) for pair in zip(pictures, labels, strict=True)]
         return {"image_bytes": np.array(results, object)}
 
-    def signature(name: str, spec: Spec, call: Callable[[Arrays], Arrays]) -> Signature:
-        return Signature({name: spec, **label}, {name: spec}, call)
+    def signature(name: str, spec: Spec, call: Callable[[Arrays], Arrays], largest: float | None = None) -> Signature:
+        return Signature({name: spec, **label}, {name: spec}, call, largest=largest)
 
     return {
         "serving_default": signature("image", Spec("float32", (None, *sides, 3)), floats),
         "serving_uint8": signature("image", Spec("uint8", (None, *sides, 3)), pixels),
-        "serving_bytes": signature("image_bytes", Spec("object", (None,)), files),
+        "serving_bytes": signature("image_bytes", Spec("object", (None,)), files, math.inf),
     }
 
 
@@ -136,12 +142,13 @@ def translated(picture_filter: Filter, image: np.ndarray, label: np.ndarray | No
     return np.concatenate(results)[:, :height, :width]
 
 
-def check_files(files: Iterable[bytes], whole: bool = False) -> None:
+def check_files(files: Iterable[bytes], largest: float, megapixels: float) -> None:
     """Look at the headers of pictures' files, before any is decoded.
 
     Args:
       files: of one request.
-      whole: the network needs memory for all of a picture at once.
+      largest: pixels that each may have.
+      megapixels: that all may have together.
 
     Raises:
       UserError: one is no picture, or is larger than can be taken, or all together are.
@@ -150,11 +157,11 @@ def check_files(files: Iterable[bytes], whole: bool = False) -> None:
     for data in files:
         with images.opened(BytesIO(data), "The picture", math.inf) as image:
             pixels = image.width * image.height
-        if whole and pixels > photos.LARGEST_WHOLE:
-            raise UserError(f"The picture has {pixels} pixels, and this model takes {photos.LARGEST_WHOLE} at once.")
+        if pixels > largest:
+            raise UserError(f"The picture has {pixels} pixels, and this model takes {largest} at once.")
         together += pixels
-    if together > LARGEST * 1e6:
-        raise UserError(f"The pictures of a request may have {LARGEST:g} megapixels together, and have more.")
+    if together > megapixels * 1e6:
+        raise UserError(f"The pictures of a request may have {megapixels:g} megapixels together, and have more.")
 
 
 def of_generator(generator: Generator) -> dict[str, Signature]:
@@ -222,8 +229,6 @@ def of_saved_model(folder: Path, exported: bool = False) -> dict[str, Signature]
 
     def signature(function: Any) -> Signature:
         def call(inputs: Arrays) -> Arrays:
-            if exported:
-                check_files(inputs.get("image_bytes", ()), whole=True)
             try:
                 results = function(**{name: tf.constant(array) for name, array in inputs.items()})
             except tf.errors.OpError as error:
@@ -231,7 +236,9 @@ def of_saved_model(folder: Path, exported: bool = False) -> dict[str, Signature]
             return {name: tensor.numpy() for name, tensor in results.items()}
 
         call.model = model  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
-        return Signature(_specs(function.structured_input_signature[1]), _specs(function.structured_outputs), call)
+        inputs, outputs = _specs(function.structured_input_signature[1]), _specs(function.structured_outputs)
+        largest = photos.LARGEST_WHOLE if exported and "image_bytes" in inputs else None
+        return Signature(inputs, outputs, call, largest=largest)
 
     return {name: signature(function) for name, function in model.signatures.items()}
 

@@ -9,7 +9,8 @@ import email.parser
 import email.policy
 import math
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -21,9 +22,11 @@ from kgan.filters.card import CROPS
 from kgan.filters.loading import Filter
 from kgan.pictures import images
 from kgan.pictures.faces import Face
-from kgan.serve.errors import Refusal
+from kgan.serve.batching import LATE, Answer
+from kgan.serve.errors import Refusal, Status
+from kgan.serve.limits import Limits
 from kgan.serve.models import Version
-from kgan.serve.signatures import LARGEST, Arrays
+from kgan.serve.signatures import Arrays, Signature
 
 KINDS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 NAMES = ("crop", "paste", "size", "tile", "label", "z_seed", "psi")
@@ -121,7 +124,7 @@ def file_of(body: bytes, content_type: str) -> bytes:
     raise Refusal(415, "The form holds no file: send the picture as one, or as the whole body.")
 
 
-def picture_of(data: bytes, most: float = LARGEST) -> tuple[np.ndarray, tuple[str, ...]]:
+def picture_of(data: bytes, most: float = Limits.megapixels) -> tuple[np.ndarray, tuple[str, ...]]:
     """A file as uint8 [H, W, 3 or 4], upright, and what it held beside: see `images.remarks`.
 
     Raises:
@@ -143,7 +146,7 @@ def picture_of(data: bytes, most: float = LARGEST) -> tuple[np.ndarray, tuple[st
 
 
 def answer(
-    version: Version, data: bytes, options: Options, kind: str, turns: threading.Semaphore, most: float
+    version: Version, data: bytes, options: Options, kind: str, turns: threading.Semaphore, limits: Limits
 ) -> Result:
     """What a filter makes of a picture's file, or a generator of nothing.
 
@@ -153,18 +156,22 @@ def answer(
       options: what is asked.
       kind: of the answer's file.
       turns: how many pictures are in memory at once.
-      most: megapixels of the picture.
+      limits: megapixels of the picture, and seconds from now on, with the wait for a turn.
+
+    Raises:
+      Refusal: it cannot be done as asked, or not in time.
     """
-    result = Result(b"", kind, version.runtime)
+    result, clock = Result(b"", kind, version.runtime), Clock(limits)
     if version.draws:
-        picture = drawing(version, options, result)
+        picture = drawing(version, options, result, clock)
         result.data = images.encode(picture, KINDS[kind], images.srgb_profile())
         return result
     if version.picture_filter is None:
         raise Refusal(404, f"{version.name} is no filter of pictures.")
-    with turns:
+    most = limits.megapixels
+    with clock.turn(turns):
         image, result.remarks = picture_of(data, most)
-        timed = _timed(version, version.picture_filter, result)
+        timed = _timed(version, version.picture_filter, result, clock)
         crop = version.picture_filter.card.crop if options.crop == "auto" else options.crop
         people = None
         if crop == "face":
@@ -186,12 +193,43 @@ def answer(
     return result
 
 
-def _timed(version: Version, picture_filter: Filter, result: Result) -> Filter:
+class Clock:
+    """The time that a request has: `limits`, of which less is left each time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._end = limits, time.monotonic() + limits.seconds
+
+    @property
+    def left(self) -> Limits:
+        """The limits, with the seconds that are left."""
+        return dataclasses.replace(self._limits, seconds=max(0.0, self._end - time.monotonic()))
+
+    @contextlib.contextmanager
+    def turn(self, turns: threading.Semaphore) -> Iterator[None]:
+        """Within the block it is this request's turn; a `Status` where that does not come in time."""
+        if not turns.acquire(timeout=self.left.seconds):
+            raise Status("DEADLINE_EXCEEDED", LATE.format(self._limits.seconds))
+        try:
+            yield
+        finally:
+            turns.release()
+
+    def predict(self, version: Version, signature: Signature, inputs: Arrays) -> Answer:
+        """As `Version.predict`, in the time that is left."""
+        try:
+            return version.predict(signature, inputs, self.left)
+        except Status as error:
+            if error.code == "DEADLINE_EXCEEDED":
+                raise Status(error.code, LATE.format(self._limits.seconds)) from None
+            raise
+
+
+def _timed(version: Version, picture_filter: Filter, result: Result, clock: Clock) -> Filter:
     """The filter, run with other requests, and the seconds noted in `result`."""
 
     def run(pixels: np.ndarray, *label: np.ndarray) -> np.ndarray:
         inputs: Arrays = {"image": pixels} | ({"label": label[0]} if label else {})
-        outputs, seconds = version.predict(version.signatures["serving_default"], inputs)
+        outputs, seconds = clock.predict(version, version.signatures["serving_default"], inputs)
         result.seconds += seconds
         result.runtime = version.runs_on(pixels.shape[1:3])
         return outputs["image"]
@@ -201,7 +239,7 @@ def _timed(version: Version, picture_filter: Filter, result: Result) -> Filter:
     return timed
 
 
-def drawing(version: Version, options: Options, result: Result) -> np.ndarray:
+def drawing(version: Version, options: Options, result: Result, clock: Clock) -> np.ndarray:
     """The picture uint8 [r, r, 3] that a generator draws of z_seed."""
     signature, card = version.signatures["generate"], version.card
     random = np.random.default_rng(options.z_seed)
@@ -220,5 +258,5 @@ def drawing(version: Version, options: Options, result: Result) -> np.ndarray:
             raise Refusal(422, str(error)) from None
         del shapes["label"]
     noise = {name: random.standard_normal((1, *shape), np.float32) for name, shape in shapes.items()}
-    outputs, result.seconds = version.predict(signature, inputs | noise)
+    outputs, result.seconds = clock.predict(version, signature, inputs | noise)
     return images.to_uint8(outputs["image"][0])

@@ -11,7 +11,8 @@ from helpers.served import Client, listening, write_half_plus_two
 from PIL import Image
 
 from kgan.pictures import images
-from kgan.serve.app import Limits, Server
+from kgan.serve.app import Server
+from kgan.serve.limits import Limits
 from kgan.serve.models import Models, in_folder, of_kgan
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from kgan.serve.batching import Batcher
 from kgan.serve.errors import Status
+from kgan.serve.limits import Limits
 from kgan.serve.signatures import Arrays, Signature, Spec
 
 
@@ -39,7 +40,7 @@ def doubling() -> Doubling:
 
 @pytest.fixture
 def batcher() -> Iterator[Batcher]:
-    batcher = Batcher(rows=4, waiting=6)
+    batcher = Batcher(rows=4)
     yield batcher
     batcher.close()
 
@@ -51,7 +52,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def ask(batcher: Batcher, doubling: Doubling, *values: float, seconds: float = 10) -> list[float]:
-    return batcher(doubling.signature, {"x": np.float32(values)}, seconds).outputs["x"].tolist()
+    limits = Limits(inside=6, seconds=seconds)
+    return batcher(doubling.signature, {"x": np.float32(values)}, limits).outputs["x"].tolist()
 
 
 def settle(batcher: Batcher, waiting: int) -> None:

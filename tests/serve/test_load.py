@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import queue
 import re
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,8 +23,10 @@ import requests
 from helpers.served import FILTER, Client, listening, process
 
 from kgan.serve import running
-from kgan.serve.app import Limits, Server
+from kgan.serve.app import Server
+from kgan.serve.limits import Limits
 from kgan.serve.models import Models, of_kgan
+from kgan.serve.signatures import Arrays
 
 PATH = f"/v1/filters/{FILTER}?crop=none"
 
@@ -147,6 +151,47 @@ def test_other_sites_may_ask_where_they_are_named(small_png: bytes) -> None:
         assert client.get("/healthz", headers=site).headers["access-control-allow-origin"] == "https://example.org"
         other = client.get("/healthz", headers={"Origin": "https://example.com"})
         assert "access-control-allow-origin" not in other.headers
+    models.close()
+
+
+@pytest.mark.parametrize("path", [PATH, f"/v1/models/{FILTER}:predict"])
+def test_pages_of_other_sites_make_the_server_draw_nothing(path: str) -> None:
+    models = Models(of_kgan, lazy=True)
+    models.refresh()
+    with listening(Server(models, origins=["https://example.org"])) as address:
+
+        def status(**headers: str) -> int:
+            return Client(address).post(path, b"", headers=headers).status_code
+
+        ours = status(**{"Sec-Fetch-Site": "same-origin"})
+        assert ours == status() != 403
+        for site in ("cross-site", "same-site"):
+            assert status(**{"Sec-Fetch-Site": site, "Origin": "https://example.com"}) == 403
+            assert status(**{"Sec-Fetch-Site": site}) == 403
+            assert status(**{"Sec-Fetch-Site": site, "Origin": "https://example.org"}) == ours
+    models.close()
+
+
+def test_a_picture_that_takes_longer_than_it_may_is_given_up(small_png: bytes) -> None:
+    models = Models(of_kgan, lazy=True)
+    models.refresh()
+    server = Server(models, Limits(seconds=0.3))
+    gate = threading.Event()
+    with listening(server) as address, models.lease(FILTER) as version:
+        assert version.picture_filter
+        call = version.signatures["serving_default"].call
+
+        def slow(inputs: Arrays) -> Arrays:
+            gate.wait(10)
+            return call(inputs)
+
+        version.signatures["serving_default"] = dataclasses.replace(version.signatures["serving_default"], call=slow)
+        late = Client(address).post(PATH, small_png)
+        assert late.status_code == 504 and late.json() == {"error": "Timed out after 0.3 seconds"}
+        gate.set()
+        for _ in range(server.turns._initial_value):  # others are at work, who came before
+            server.turns.acquire()
+        assert Client(address).post(PATH, small_png).status_code == 504
     models.close()
 
 

@@ -21,6 +21,7 @@ from kgan.filters.loading import load
 from kgan.pictures import images
 from kgan.serve.app import Server
 from kgan.serve.errors import Status
+from kgan.serve.limits import Limits
 from kgan.serve.models import Models, Source, in_folder
 from kgan.serve.signatures import of_saved_model
 
@@ -121,6 +122,52 @@ def test_a_filter_that_cannot_be_loaded_is_not_listed_and_the_others_are(tmp_pat
     models.close()
 
 
+def test_a_file_that_is_replaced_is_loaded_again(tmp_path: Path) -> None:
+    other = "stargan_animefaces_utkface"
+    path = copy_tflite(tmp_path / "anime.tflite")
+    models = Models(lambda: in_folder(tmp_path))
+    models.refresh()
+    with models.lease("anime") as former:
+        models.refresh()
+        with models.lease("anime") as same:
+            assert same is former
+    copy_tflite(tmp_path / "new/anime.tflite", other).rename(path)
+    models.refresh()  # its card is not there yet: the former answers
+    assert models.failures().keys() == {"anime/1"} and models.newest()["anime"][1].labels is None
+    (tmp_path / "new/anime.json").rename(path.with_suffix(".json"))
+    models.refresh()
+    assert not models.failures()
+    with models.lease("anime") as version:
+        assert version.card and version.card.labels and version.picture_filter and version.picture_filter.label_size
+    assert [(state.version, state.state) for state in models.states("anime")] == [(1, "AVAILABLE")]
+    models.close()
+
+
+def test_what_cannot_be_looked_into_is_named_and_the_rest_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_tflite(tmp_path / "anime.tflite")
+    (tmp_path / "aaa.keras").symlink_to("nowhere")
+    (tmp_path / "lost+found").mkdir()
+    look = Path.iterdir
+
+    def iterdir(path: Path) -> Any:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)  # the super-user may look into everything
+    models = Models(lambda: in_folder(tmp_path))
+    models.refresh()
+    assert list(models.newest()) == ["anime"]
+    assert models.failures().keys() == {"aaa/1", "lost+found/1"}
+    assert "No such file" in models.failures()["aaa/1"]
+    (tmp_path / "aaa.keras").unlink()
+    models.refresh()
+    assert models.failures().keys() == {"lost+found/1"}
+    models.close()
+
+
 def test_a_new_version_under_load_drops_no_request(tmp_path: Path) -> None:
     write_half_plus_two(tmp_path / "half/1", plus=1)
     models = Models(lambda: in_folder(tmp_path))
@@ -198,6 +245,8 @@ def test_files_of_a_request_are_bounded_together(tmp_path: Path) -> None:
             with pytest.raises(Status, match=text) as info:
                 version.predict(signature, {"image_bytes": np.array(files_, object)})
             assert info.value.code == "INVALID_ARGUMENT"
+        with pytest.raises(Status, match="4 megapixels together"):
+            version.predict(signature, {"image_bytes": np.array([buffer.getvalue()], object)}, Limits(megapixels=4))
     models.close()
 
 
@@ -208,9 +257,10 @@ def test_files_for_a_saved_model_are_bounded_before_tensorflow_decodes_them(tmp_
     tf.saved_model.save(module, str(tmp_path), signatures={"serving_bytes": same})
 
     def send(exported: bool, *sides: tuple[int, int]) -> int:
-        call = of_saved_model(tmp_path, exported)["serving_bytes"].call
-        pictures = [images.encode(np.zeros((*each, 3), np.uint8)) for each in sides]
-        return len(call({"image_bytes": np.array(pictures, object)})["image_bytes"])
+        signature = of_saved_model(tmp_path, exported)["serving_bytes"]
+        inputs = {"image_bytes": np.array([images.encode(np.zeros((*each, 3), np.uint8)) for each in sides], object)}
+        signature.check(inputs, Limits.megapixels)
+        return len(signature.call(inputs)["image_bytes"])
 
     assert send(True, (2048, 2048)) == 1
     assert send(False, (2049, 2048)) == 1  # a stranger's, whose strings may be anything

@@ -22,7 +22,8 @@ from tensorflow_serving.apis import (
 from kgan.filters.loading import load_for_photos
 from kgan.pictures import images
 from kgan.serve import rpc
-from kgan.serve.app import Limits, Server
+from kgan.serve.app import Server
+from kgan.serve.limits import Limits
 from kgan.serve.models import Models, in_folder, of_kgan
 
 
