@@ -1,4 +1,4 @@
-"""Whole networks that CycleGAN and pix2pix share, as junyanz/pytorch-CycleGAN-and-pix2pix defines them."""
+"""Whole networks that systems share: those of junyanz/pytorch-CycleGAN-and-pix2pix, and one for phones."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def resnet(
     use_bias: bool = True,
     upsampling: str = "transposed",
     dropout: bool = False,
+    zeros: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """Two strided convolutions, residual blocks, two doublings: [B, H, W, C] to [B, H, W, channels] in [-1, 1].
 
@@ -33,6 +34,8 @@ def resnet(
       upsampling: "transposed" convolutions as published, or nearest "resize" and a 3x3 convolution, which cannot draw
         checkerboards (Odena et al. 2016, distill.pub/2016/deconv-checkerboard).
       dropout: between the convolutions of each block.
+      zeros: pad the picture by them and not by reflection: where it has constant channels, such as a label's, an
+        instance norm would else take them away.
 
     Returns:
       The image, and the optional inputs that take dropout's draws.
@@ -47,7 +50,8 @@ def resnet(
         draws.append(taken)
         return x
 
-    x = conv(x, filters, 7, name="stem_conv", initial=initial, reflect=3, use_bias=use_bias)
+    edge = {"pad": 3} if zeros else {"reflect": 3}
+    x = conv(x, filters, 7, name="stem_conv", initial=initial, use_bias=use_bias, **edge)
     x = keras.layers.ReLU(name="stem_relu")(norm(x, "stem_norm"))  # [B, H, W, F]
     for i in (1, 2):
         x = conv(x, 2 * x.shape[-1], 3, name=f"down{i}_conv", initial=initial, strides=2, pad=1, use_bias=use_bias)

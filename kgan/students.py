@@ -50,5 +50,6 @@ def build(size: Size, label_size: int = 0, seed: int = 0, name: str = "student")
     if size.generator == "phone":
         x = phone(*arguments, initial=initial, norm=norm, use_bias=False)
     else:
-        x, _ = resnet(*arguments, initial=initial, norm=norm, use_bias=False, upsampling="resize")
+        zeros = bool(label_size) and size.norm == "instance"
+        x, _ = resnet(*arguments, initial=initial, norm=norm, use_bias=False, upsampling="resize", zeros=zeros)
     return keras.Model(inputs if label_size else inputs["image"], {"image": x}, name=name)

@@ -132,10 +132,13 @@ def _add_run(config: Config, reader: Reader, workdir: Path, folder: Path) -> int
 def _add_weights(config: Config, folder: Path) -> Config:
     """Put the trained networks that a training reads into `folder`; returns settings that name where they are.
 
-    Those are Inception where it measures, and a student's teacher.
+    Those are a student's teacher, VGG16 where a student is compared by its maps, and Inception where it measures.
+
+    Raises:
+      UserError: VGG16's weights are missing.
     """
     from kgan.filters import card, included
-    from kgan.pretrained import inception, weights
+    from kgan.pretrained import inception, vgg16, weights
 
     if name := getattr(config.system, "teacher", ""):
         (folder / "teacher").mkdir()
@@ -145,11 +148,14 @@ def _add_weights(config: Config, folder: Path) -> Config:
                 shutil.copyfile(path, folder / "teacher" / path.name)
         config = config.replace("system", teacher=f"teacher/{teacher.name}")
 
+    needed = {vgg16.NAME: vgg16.SHA256} if getattr(config.system, "features", "") == "vgg16" else {}
     if config.training.evaluate_every and not weights.present(inception.NAME):
         print("Inception's weights are missing here and will be there: KID, FID and match will not be measured.")
     elif config.training.evaluate_every:
-        (folder / "weights").mkdir()
-        shutil.copyfile(weights.find(inception.NAME, inception.SHA256), folder / "weights" / inception.NAME)
+        needed[inception.NAME] = inception.SHA256
+    for name, sha256 in needed.items():
+        (folder / "weights").mkdir(exist_ok=True)
+        shutil.copyfile(weights.find(name, sha256), folder / "weights" / name)
     return config
 
 

@@ -104,6 +104,13 @@ def require(*required: flags.FlagHolder[Any]) -> None:
             raise UserError(f"--{flag.name}=... is missing. --help explains it.")
 
 
+def refuse(where: str, *unfit: flags.FlagHolder[Any]) -> None:
+    """A `UserError` about the first of these flags that was given, which says nothing `where`, in words."""
+    for flag in unfit:
+        if flag.present:
+            raise UserError(f"--{flag.name} says nothing {where}: leave it out.")
+
+
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
     """Parse `argv` (default: the process's) into absl's flags, then call `main` and exit with its status."""
 

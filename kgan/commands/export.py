@@ -75,18 +75,27 @@ MOST = 200  # pictures to calibrate on: more change nothing
 def main() -> None:
     commands.require(MODEL, OUTPUT)
     model = included.find(MODEL.value)
+    card = cards.read(model)
+    draws = bool(card and card.kind == "generator")
+    if draws:
+        commands.refuse("of a generator of noise", SIZE, IMAGES, CALIBRATION)
+    else:
+        commands.refuse("of a filter", NOISE)
+    if SERVING.value:
+        commands.refuse("with --serving, which writes a SavedModel and one .tflite", SAVED_MODEL, HALF_KERAS)
+    else:
+        commands.refuse("without --serving", NAME)
     print(f"Converting {model} and verifying each file on {PICTURES} pictures ...", flush=True)
     if not SERVING.value:
         write(model, OUTPUT.value, RECIPES.value, SAVED_MODEL.value, HALF_KERAS.value)
         print(f"Everything lies in {OUTPUT.value}; the report is verification.json.")
         return
-    output, name, recipe = Path(OUTPUT.value), NAME.value or model.stem, RECIPES.value[-1:]
-    card = cards.read(model)
-    if card and card.kind == "generator" and not flags.FLAGS["recipes"].present:
-        recipe = ["float16"]  # in 8 bits a mapping network is spoilt
+    output, name = Path(OUTPUT.value), NAME.value or model.stem
+    usual = "float16" if draws else USUAL[-1]  # in 8 bits a mapping network is spoilt
+    recipe = RECIPES.value if RECIPES.present else [usual]
     serving.check_name(name)
-    if not recipe:
-        raise UserError(f"--recipes is empty: --serving lays a .tflite beside, such as --recipes={USUAL[-1]}.")
+    if len(recipe) != 1:
+        raise UserError(f"--serving lays one .tflite beside, and --recipes names {len(recipe)}: --recipes={usual}.")
     files.make_folder(output)
     with tempfile.TemporaryDirectory(dir=output, prefix=f"{files.MARK}-") as temporary:
         write(model, temporary, recipe, saved_model=True, half_keras=False)

@@ -43,6 +43,10 @@ def main() -> None:
         raise UserError(f"--output={output} should be a picture for a sheet, such as {output}.png.")
     if FRAMES.present and not moving:
         raise UserError(f"--output={output} should be a film for --frames, such as {output}.gif.")
+    if not MIX.value:
+        commands.refuse("without --mix", LAYERS)
+    if PSIS.value:
+        commands.refuse("with --psis, which names several", PSI)
     if MIX.value and PSIS.value:
         raise UserError("--mix and --psis each draw a sheet: give one of them.")
     try:

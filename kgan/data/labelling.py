@@ -127,8 +127,10 @@ def _table(root: Path, labelling: Labelling) -> LabelledPictures:
     _check_columns(table, lines, {column for each in groups.values() for column in each}, bool(labelling.groups))
     rows = [Row(f"{table}, line {line}", cells["file"], _answers(cells, groups)) for line, cells in lines]
     paths, listings = paths_of(root / labelling.images, rows, table)
-    words = [cells.get("split", "").lower() for _, cells in lines]
-    split = [word or ("test" if i % 10 == 9 else "train") for i, word in enumerate(words)]
+    if "split" in lines[0][1]:
+        split = [cells["split"].lower() for _, cells in lines]
+    else:
+        split = ["test" if i % 10 == 9 else "train" for i in range(len(lines))]
     for row, word in zip(rows, split, strict=True):
         if word not in ("train", "test"):
             raise UserError(f"{row.where}, column split: it is train or test, not {word!r}.")
@@ -223,7 +225,8 @@ def _check_columns(table: Path, lines: list[tuple[int, dict[str, str]]], used: s
         if not chosen and len(filled) >= ENOUGH and len(set(filled)) == len(filled):
             raise UserError(
                 f"{table}, column {column}: each of its {len(filled)} cells is another, so that it labels nothing. "
-                "Take it out, or name the columns that are labels: --config.data.sets[0].groups=\"('hair',)\"."
+                "Take it out, or name the columns that are labels, in the first of several sets by "
+                "--config.data.sets[0].groups=\"('hair',)\"."
             )
 
 
@@ -347,8 +350,8 @@ def paths_of(folder: Path, rows: list[Row], table: Path) -> tuple[list[Path], li
     """
     if not folder.is_dir():
         raise UserError(
-            f"There is no folder {folder}: it should hold the pictures that {table} names. Another folder: "
-            "--config.data.sets[0].images=NAME, or . for the table's own."
+            f"There is no folder {folder}: it should hold the pictures that {table} names. Another folder, for "
+            "the first of several sets: --config.data.sets[0].images=NAME, or . for the table's own."
         )
     listings = list(folders.tree(folder))
     ends: dict[str, list[Path]] = {}  # the pictures by every end of their paths

@@ -10,7 +10,7 @@ from kgan.data.sources import Source, memory
 from kgan.errors import UserError
 from kgan.pictures import emoji, folders, images
 from kgan.settings import choice
-from kgan.types import Batch, Tensor
+from kgan.types import Batch, Shape, Tensor
 
 
 @dataclass
@@ -132,6 +132,16 @@ def _by_stem(listing: folders.Listing) -> dict[str, Path]:
     return paths
 
 
+def check_aspects(item: tuple[Path, Path], first: Shape, second: Shape) -> None:
+    """A `UserError` where two pictures of these heights and widths differ in aspect by more than a pixel."""
+    (height, width), (other_height, other_width) = first, second
+    if abs(width * other_height - other_width * height) > max(width + height, other_width + other_height):
+        raise UserError(
+            f"{item[0]} and {item[1]} are no pair: one has {width} x {height} pixels, the other {other_width} x "
+            f"{other_height}, which is no larger or smaller picture of the same."
+        )
+
+
 def aligned(a: Path, b: Path, most: float = images.MEGAPIXELS, nearest: tuple[bool, bool] = (False, False)) -> Source:
     """Two folders in which equal names are pairs; a `UserError` that names whatever has no partner.
 
@@ -159,6 +169,7 @@ def aligned(a: Path, b: Path, most: float = images.MEGAPIXELS, nearest: tuple[bo
         sides = zip(item, nearest, strict=True)
         first, second = (images.read(path, least=0 if own else least, most=most) for path, own in sides)
         if first.shape != second.shape:
+            check_aspects(item, first.shape[:2], second.shape[:2])
             second = images.resize(second, first.shape[:2], nearest[1])  # the aspect of A, whose crop B shares
         return np.concatenate([first, second], axis=-1)
 

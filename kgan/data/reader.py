@@ -57,7 +57,9 @@ class Data:
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot be; of their files only `open` knows."""
-        Checks(self, "data").not_negative("max_megapixels")
+        checks = Checks(self, "data")
+        checks.not_negative("max_megapixels")
+        checks.at_least(1, "enlarge")
 
     def open(self, size: int, batch_size: int, batches: int, seed: int) -> "Reader":
         """Look at every file, and return the `Reader` of batches of its arguments.
@@ -138,6 +140,9 @@ class Reader:
             if not in_memory and source.items not in train:
                 noun = "pair" if source.paired else "picture"
                 lines[f"{source.where}: {folders.counted(len(source.items), noun)} to test on.{source.left_out}"] = None
+        for source in self.test.values():
+            if any(source is pictures.source for pictures in self.train.values()):
+                lines[f"{source.where}: none to test on, so that sheets and measures are of training pictures."] = None
         return list(lines)
 
     def begin(self, step: int, image: int) -> None:

@@ -17,7 +17,7 @@ from kgan.training import checkpoint
 
 
 def write(source: Source, workdir: str | Path, origin: str) -> Path:
-    """Write a run's first checkpoint; returns its path. `kgan.training.imported` reads it.
+    """Write a run's first checkpoint; returns its path. `kgan.training.resume.adopt` reads it.
 
     It holds the networks by attribute path. Where the files have Adam's averages, it holds these too, and its step is
     the one that the files' name counts; else it is step 0, with a learning rate that begins anew.

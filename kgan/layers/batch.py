@@ -1,4 +1,4 @@
-"""What pix2pix needs and other systems avoid: batch statistics, also at test, and dropout whose draws are given."""
+"""Batch statistics, which pix2pix has at test too, and dropout whose draws are given."""
 
 from __future__ import annotations
 

@@ -87,6 +87,8 @@ class Settings:
         paper = cls(instance_norm_affine=True, discriminator_weight=1.0, decay="lua", epsilon_place="before")
         return dataclasses.replace(paper, **changes)
 
+    data_kinds = ("Unpaired", "Paired")
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")

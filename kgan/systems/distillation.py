@@ -18,7 +18,7 @@ from kgan.blocks import Initial
 from kgan.errors import UserError
 from kgan.filters import card as cards
 from kgan.filters import included
-from kgan.filters.loading import image_of, inputs_of, load_keras, outputs
+from kgan.filters.loading import card_of, image_of, inputs_of, load_keras, outputs
 from kgan.labels import Labels
 from kgan.layers.batch import statistics
 from kgan.losses import gram, l1, ssim, total_variation
@@ -132,6 +132,12 @@ class Settings:
                 )
 
     @property
+    def data_kinds(self) -> tuple[str, ...]:
+        """Those of the teacher that learns along; else any."""
+        own = ("Unpaired", "Paired", "Unlabelled", "Labelled")
+        return getattr(self.online, "data_kinds", own) if self.online else own
+
+    @property
     def batches_per_step(self) -> int:
         """How many batches a step takes: one, or those of the teacher that learns along."""
         return self.online.batches_per_step if self.online else 1
@@ -201,7 +207,8 @@ class Distillation(System):
                 raise UserError("system.online must make pictures of pictures, and this system draws them of noise.")
             self._teacher = next(iter(self.teacher_system.generators().values()))
         else:
-            self._teacher = load_teacher(settings)
+            self._teacher, learned = load_teacher(settings)
+            check_labels(learned, labels, settings)
         self.label_size = label_size_of(self._teacher, labels, settings)
         self._alone = statistics(self._teacher) == "batch"  # its statistics are those of a single picture, as at test
 
@@ -307,6 +314,10 @@ class Distillation(System):
             terms["channels"] = settings.channel_weight * sum(each)
         return terms
 
+    def progress(self, terms: dict[str, float]) -> str:
+        """What the progress bar says of a step: the student's own losses."""
+        return super().progress({name: term for name, term in terms.items() if not name.startswith("teacher_")})
+
     def judged(self) -> dict[str, tuple[str, str]]:
         return {"student": ("image", "image") if self.label_size else ("a", "b")}
 
@@ -329,8 +340,8 @@ def spatial_mean(x: Tensor) -> Tensor:
     return ops.mean(at_least_float32(x), axis=(1, 2))
 
 
-def load_teacher(settings: Settings) -> keras.Model:
-    """The network in the teacher's file, which nothing trains.
+def load_teacher(settings: Settings) -> tuple[keras.Model, Labels | None]:
+    """The network in the teacher's file, which nothing trains, and the labels that its card says it takes.
 
     Raises:
       UserError: it is no `.keras` filter, or takes pictures of another size.
@@ -341,8 +352,8 @@ def load_teacher(settings: Settings) -> keras.Model:
             f"system.teacher={settings.teacher}: a teacher is a network in a .keras file, which this is not. Name the "
             ".keras that it was exported from."
         )
-    card = cards.checked(path)
     teacher = load_keras(path)
+    card = cards.checked(path) or card_of(teacher, path.stem)
     teacher.trainable = False
     size = inputs_of(teacher)["image"][1]
     if size not in (None, settings.image_size):
@@ -350,13 +361,25 @@ def load_teacher(settings: Settings) -> keras.Model:
             f"The teacher {path} takes pictures of {size} px alone: set system.image_size={size}, not "
             f"{settings.image_size}."
         )
-    multiple, smallest = (card.multiple, card.smallest) if card else (4, 8)
-    if settings.image_size % multiple or settings.image_size < smallest:
+    if settings.image_size % card.multiple or settings.image_size < card.smallest:
         raise UserError(
-            f"The teacher {path} takes pictures of multiples of {multiple} px from {smallest} on: system.image_size is "
-            f"{settings.image_size}."
+            f"The teacher {path} takes pictures of multiples of {card.multiple} px from {card.smallest} on: "
+            f"system.image_size is {settings.image_size}."
         )
-    return teacher
+    return teacher, card.labels
+
+
+def check_labels(learned: Labels | None, labels: Labels | None, settings: Settings) -> None:
+    """A `UserError` where the pictures' labels have the numbers of those that the teacher learned and mean others."""
+
+    def meaning(each: Labels) -> list[tuple[int, str, tuple[str, ...]]]:
+        return [(place.set, place.group.name, place.group.values) for place in each.places()]
+
+    if learned and labels and learned.width == labels.width and meaning(learned) != meaning(labels):
+        raise UserError(
+            f"The teacher {settings.teacher} learned the labels {learned.describe()}, and the pictures have "
+            f"{labels.describe()}: give data.sets the same groups, in the same order, of the same values."
+        )
 
 
 def label_size_of(teacher: keras.Model, labels: Labels | None, settings: Settings) -> int:

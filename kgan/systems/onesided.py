@@ -53,7 +53,7 @@ class Settings:
       content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
         picture do from those of other pictures, and how much it matters.
       content_decay: of the moving means that tell what the maps and colours of all pictures and of all drawings have in
-        common.
+        common; a new training begins with the mean of all that it has seen.
       match_weight: how much it matters that a drawing, its maps averaged over the picture, is nearer to its own picture
         than to others of the batch and the last match_count ones; 0 for not at all.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay, but for
@@ -95,6 +95,8 @@ class Settings:
     ema: float = 0.999
     augment: bool = True
 
+    data_kinds = ("Unpaired", "Paired")
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
@@ -112,14 +114,20 @@ class Settings:
             )
         if list(self.grow_at) != sorted(set(self.grow_at)) or any(step < 1 for step in self.grow_at):
             raise UserError(f"system.grow_at must hold rising numbers of steps, got {self.grow_at}.")
-        least = 2 ** (max(self.patch_layers) + 1)  # a head needs a map of 2 x 2
+        if self.image_size % 2 ** len(self.grow_at):
+            raise UserError(
+                f"system.image_size={self.image_size} cannot be halved as often as grow_at={self.grow_at} asks."
+            )
+        least = 2 ** (max(self.patch_layers) + 1) if self.patch_weight else 4  # a head needs a map of 2 x 2
+        cells = self.colour_cells if self.colour_weight else 1
         for stage in self.stages(1):
             size = stage.image_size
-            multiple = math.lcm(self.colour_cells, 4 if size < projection.SMALLEST else projection.MULTIPLE)
+            multiple = math.lcm(cells, projected.multiple_of(size))
             if size < least or size % multiple:
                 raise UserError(
                     f"With system.image_size={self.image_size} and grow_at={self.grow_at} the pictures have {size} px "
-                    f"at first or later: a multiple of {multiple} and at least {least} is needed."
+                    f"at first or later: a multiple of {multiple} and at least {least} is needed, for "
+                    f"colour_cells={self.colour_cells}, patch_layers={self.patch_layers} and the trained network."
                 )
 
     @property
@@ -173,10 +181,10 @@ class Means(keras.layers.Layer):
         ]
         self.built = True
 
-    def follow(self, taps: list[Tensor]) -> None:
+    def follow(self, taps: list[Tensor], step: Tensor) -> None:
         """Move towards the means of a batch's taps, [B, h, w, C]."""
         for mean, tap in zip(self.means, taps, strict=True):
-            move(mean, tap, self.decay)
+            move(mean, tap, self.decay, step)
 
     def call(self, taps: list[Tensor]) -> list[Tensor]:
         """How taps differ from the means, each of length 1 at each place."""
@@ -188,8 +196,7 @@ class Palette(keras.layers.Layer):
     standard deviation (Reinhard et al. 2001, Color Transfer between Images), by moving moments.
 
     Attributes:
-      means, squares: of recent pictures of a and of b, the mean of each coordinate and of its square, [3]. At first 0
-        and 1: colours stay.
+      means, squares: of recent pictures of a and of b, the mean of each coordinate and of its square, [3].
     """
 
     def __init__(self, decay: float, name: str) -> None:
@@ -199,11 +206,11 @@ class Palette(keras.layers.Layer):
         self.squares = [self.add_weight((3,), "ones", trainable=False, name=f"square_{domain}") for domain in "ab"]
         self.built = True
 
-    def follow(self, a: Tensor, b: Tensor) -> None:
+    def follow(self, a: Tensor, b: Tensor, step: Tensor) -> None:
         """Move towards the moments of colours of a and of b, [B, h, w, 3] each."""
         for moments, x in ((self.means, (a, b)), (self.squares, (ops.square(a), ops.square(b)))):
             for moment, each in zip(moments, x, strict=True):
-                move(moment, each, self.decay)
+                move(moment, each, self.decay, step)
 
     def call(self, a: Tensor) -> Tensor:
         """[B, h, w, 3] of a, among the colours of b."""
@@ -292,10 +299,10 @@ class OneSided(Adversarial):
             self.discriminator_variables(),
             lambda: (self.discriminator_losses(seen_b, fakes.value), ()),
         )
-        self.means_a.follow(taps_a)
-        self.means_fake_b.follow(fakes.value["taps"])
+        self.means_a.follow(taps_a, self.step)
+        self.means_fake_b.follow(fakes.value["taps"], self.step)
         if self.settings.colour_weight:
-            self.palette.follow(self.cells(real_a), self.cells(real_b))
+            self.palette.follow(self.cells(real_a), self.cells(real_b), self.step)
         generator_terms = self.minimize_through(
             self.generator_optimizer,
             lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
@@ -363,7 +370,8 @@ class OneSided(Adversarial):
         if settings.patch_weight:
             for head, logits in self.patch_discriminator_b(fakes["shown"], training=True).items():
                 terms[f"patch_adversarial_{head}"] = settings.patch_weight * LSGAN.generator(logits)
-        terms["content"] = settings.content_weight * self.content(fakes["taps"], taps_a)
+        if settings.content_weight:
+            terms["content"] = settings.content_weight * self.content(fakes["taps"], taps_a)
         if settings.match_weight:
             terms["match"] = settings.match_weight * self.match(fakes["taps"], taps_a)
         if settings.colour_weight:
@@ -410,10 +418,14 @@ class OneSided(Adversarial):
         return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
 
 
-def move(mean: keras.Variable, x: Tensor, decay: float) -> None:
-    """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures."""
+def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:
+    """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures.
+
+    The first 1 / (1 - decay) steps count alike.
+    """
     now = ops.mean(engine.gather(ops.mean(x, axis=(1, 2))), axis=0)
-    mean.assign(decay * mean + (1 - decay) * now)
+    rate = ops.maximum(1 - decay, 1 / (ops.cast(step, "float32") + 1))
+    mean.assign(mean + rate * (now - mean))
 
 
 def unit(x: Tensor) -> Tensor:

@@ -89,6 +89,8 @@ class Settings:
         paper = cls(dropout="paper", conv_bias=True, discriminator_weight=1.0, decay="none", epsilon_place="before")
         return dataclasses.replace(paper, **changes)
 
+    data_kinds = ("Paired",)
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")

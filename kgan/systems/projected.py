@@ -16,9 +16,16 @@ from kgan.blocks import Initial, conv
 from kgan.losses import HINGE
 from kgan.precision import at_least_float32
 from kgan.pretrained import projection
+from kgan.systems.adversarial import Adversarial
+from kgan.systems.system import named
 from kgan.types import Tensor
 
 ALL = (0, 1, 2, 3)  # the scales: maps at a 4th, an 8th, a 16th and a 32nd of the size
+
+
+def multiple_of(size: int) -> int:
+    """What the sides of pictures of `size` px must be multiples of, so that each map is half of the finer one."""
+    return 4 if size < projection.SMALLEST else projection.MULTIPLE
 
 
 def build_discriminator(scales: Iterable[int], seed: int = 0, name: str = "discriminator") -> keras.Model:
@@ -63,3 +70,31 @@ def generator_terms(logits: dict[str, Tensor], weight: float = 1.0) -> engine.Te
 def discriminator_terms(logits: dict[str, Tensor]) -> engine.Terms:
     """max(0, 1 - D(real)) + max(0, 1 + D(fake)) of each scale, of logits of reals and then as many fakes."""
     return {f"discriminator_{scale}": HINGE.discriminator(*ops.split(each, 2)) for scale, each in logits.items()}
+
+
+class WithFeatures(Adversarial):
+    """A system that may have a second discriminator, which sees maps: where `settings.feature_weight` is above 0."""
+
+    def build_feature_discriminator(self, seed: int) -> None:
+        """Build it and load what it sees through, where the settings ask for it."""
+        if self.settings.feature_weight:
+            self._project = projection.load()  # fixed: no part of the state
+            self.feature_discriminator = named(
+                "feature_discriminator", lambda: build_discriminator(ALL, seed, "feature_discriminator")
+            )
+
+    def feature_variables(self) -> list[keras.Variable]:
+        """What of it is trained."""
+        return list(self.feature_discriminator.trainable_variables) if self.settings.feature_weight else []
+
+    def judge_features(self, image: Tensor) -> dict[str, Tensor]:
+        """What it says of pictures [B, H, W, 3]: logits, by scale."""
+        return judge(self.feature_discriminator, ALL, features(self._project, image)["maps"])
+
+    def feature_discriminator_terms(self, real: Tensor, fake: Tensor) -> engine.Terms:
+        """Its losses."""
+        return discriminator_terms(self.judge_features(ops.concatenate([real, ops.cast(fake, real.dtype)])))
+
+    def feature_generator_terms(self, fake: Tensor) -> engine.Terms:
+        """What fakes that it finds out cost the generator."""
+        return generator_terms(self.judge_features(fake), self.settings.feature_weight)

@@ -17,10 +17,8 @@ from kgan.labels import Labels
 from kgan.layers import AppendLabel, InstanceNormalization, NearestUpsampling2D
 from kgan.losses import WASSERSTEIN, between, cross_entropy, flags_cross_entropy, gradient_penalty, l1
 from kgan.optimizers import EPSILON_PLACES, LinearDecay, adam
-from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free, since
 from kgan.systems import projected
-from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import average, named
 from kgan.types import Batch, Tensor
 
@@ -66,6 +64,8 @@ class Settings:
     initializer: str = choice("pytorch", "normal")
     epsilon_place: str = since("before", choice(*EPSILON_PLACES))
 
+    data_kinds = ("Labelled",)
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
@@ -77,6 +77,10 @@ class Settings:
             raise UserError(
                 f"system.image_size must be a multiple of {shrinks} for a discriminator of "
                 f"{self.discriminator_layers} layers, got {self.image_size}."
+            )
+        if self.feature_weight and self.image_size % (multiple := projected.multiple_of(self.image_size)):
+            raise UserError(
+                f"With system.feature_weight system.image_size must be a multiple of {multiple}, got {self.image_size}."
             )
 
     @property
@@ -139,7 +143,7 @@ def build_discriminator(settings: Settings, classes: int, seed: int = 0, name: s
     return keras.Model(image, {"logits": logits, "class_logits": class_logits}, name=name)
 
 
-class StarGAN(Adversarial):
+class StarGAN(projected.WithFeatures):
     """A generator, and a discriminator that also says which labels it sees.
 
     `train_step` takes `n_critic` batches of `kgan.data.Labelled`: {"image": [B, H, W, 3], "label" and "target": [B, W],
@@ -156,12 +160,7 @@ class StarGAN(Adversarial):
 
         self.generator = generator("generator")
         self.discriminator = named("discriminator", lambda: build_discriminator(settings, labels.classes, 2 * seed + 1))
-        if settings.feature_weight:
-            self._project = projection.load()  # fixed: no part of the state
-            self.feature_discriminator = named(
-                "feature_discriminator",
-                lambda: projected.build_discriminator(projected.ALL, 2 * seed + 1, "feature_discriminator"),
-            )
+        self.build_feature_discriminator(2 * seed + 1)
         if settings.ema:
             self.ema_generator = generator("ema_generator")
 
@@ -182,8 +181,7 @@ class StarGAN(Adversarial):
         return self.generator.trainable_variables
 
     def discriminator_variables(self) -> list[keras.Variable]:
-        features = self.feature_discriminator.trainable_variables if self.settings.feature_weight else []
-        return [*self.discriminator.trainable_variables, *features]
+        return [*self.discriminator.trainable_variables, *self.feature_variables()]
 
     def generators(self) -> dict[str, keras.Model]:
         """The generator as a user wants it: the averaged one where there is one."""
@@ -234,8 +232,7 @@ class StarGAN(Adversarial):
             "penalty": settings.gradient_penalty_weight * penalty,
         }
         if settings.feature_weight:
-            both = ops.concatenate([real, ops.cast(fake, real.dtype)])
-            terms |= projected.discriminator_terms(self.judge_features(both))
+            terms |= self.feature_discriminator_terms(real, fake)
         return terms
 
     def generator_losses(self, batch: Batch) -> engine.Terms:
@@ -254,13 +251,8 @@ class StarGAN(Adversarial):
             "reconstruction": settings.reconstruction_weight * l1(self._draw(fake, batch["label"]), real),
         }
         if settings.feature_weight:
-            terms |= projected.generator_terms(self.judge_features(fake), settings.feature_weight)
+            terms |= self.feature_generator_terms(fake)
         return terms
-
-    def judge_features(self, image: Tensor) -> dict[str, Tensor]:
-        """What the discriminator that sees features says of pictures [B, H, W, 3]: logits, by scale."""
-        maps = projected.features(self._project, image)["maps"]
-        return projected.judge(self.feature_discriminator, projected.ALL, maps)
 
     def _draw(self, image: Tensor, label: Tensor) -> Tensor:
         return self.generator({"image": image, "label": label}, training=True)["image"]

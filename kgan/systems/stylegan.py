@@ -36,10 +36,8 @@ from kgan.layers.resampling import nearest_double
 from kgan.losses import NON_SATURATING, WASSERSTEIN, between, gradient_penalty, r1_penalty
 from kgan.optimizers import adam
 from kgan.precision import variable_dtype
-from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free
 from kgan.systems import projected
-from kgan.systems.adversarial import Adversarial
 from kgan.systems.system import Stage, named
 from kgan.types import Batch, Tensor
 
@@ -109,6 +107,8 @@ class Settings:
     reset_optimizers: bool = True
     repeats: int = 4
 
+    data_kinds = ("Unlabelled", "Labelled")
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
@@ -123,8 +123,14 @@ class Settings:
                 f"system.filters must be at least {self.image_size // 2}: the layers at r px have 2 filters / r "
                 f"channels, got {self.filters}."
             )
-        checks.within(0, 1, "mixing", "w_mean_decay")
+        checks.within(0, 1, "mixing")
+        checks.share("w_mean_decay")
         checks.not_negative("feature_weight", "stable_kimg", "fade_kimg", "ema_kimg")
+        if self.feature_weight and self.image_size < FEATURES_FROM:
+            raise UserError(
+                f"system.feature_weight needs pictures of at least {FEATURES_FROM} px, and system.image_size is "
+                f"{self.image_size}: set it to 0."
+            )
         if self.mapping_rate <= 0:
             raise UserError(f"system.mapping_rate must be positive, got {self.mapping_rate}.")
         for name in ("batches", "learning_rates"):
@@ -330,7 +336,7 @@ def build_generator(mapping: keras.Model, truncation: Truncation, synthesis: ker
     return keras.Model({**inputs, "psi": psi}, {"image": image}, name="generator")
 
 
-class StyleGAN(Adversarial):
+class StyleGAN(projected.WithFeatures):
     """Mapping, synthesis and discriminator of all levels, of which `enter` chooses the one that trains.
 
     `train_step` takes one batch {"image": [B, r, r, 3]} in [-1, 1], r the level's size, and {"label": [B, N]} where
@@ -348,12 +354,7 @@ class StyleGAN(Adversarial):
         self.mapping = named("mapping", lambda: build_mapping(settings, label_width, 3 * seed))
         self.synthesis = named("synthesis", lambda: build_synthesis(settings, 3 * seed + 1))
         self.discriminator = named("discriminator", lambda: build_discriminator(settings, label_width, 3 * seed + 2))
-        if settings.feature_weight:
-            self._project = projection.load()  # fixed: no part of the state
-            self.feature_discriminator = named(
-                "feature_discriminator",
-                lambda: projected.build_discriminator(projected.ALL, 3 * seed + 2, "feature_discriminator"),
-            )
+        self.build_feature_discriminator(3 * seed + 2)
         if settings.ema_kimg:
             self.ema_mapping = named("ema_mapping", lambda: build_mapping(settings, label_width, 3 * seed))
             self.ema_synthesis = named("ema_synthesis", lambda: build_synthesis(settings, 3 * seed + 1))
@@ -372,8 +373,7 @@ class StyleGAN(Adversarial):
         return [*self.mapping.trainable_variables, *self.synthesis.trainable_variables]
 
     def discriminator_variables(self) -> list[keras.Variable]:
-        features = self.feature_discriminator.trainable_variables if self.settings.feature_weight else []
-        return [*self.discriminator.trainable_variables, *features]
+        return [*self.discriminator.trainable_variables, *self.feature_variables()]
 
     # --- growth ---
 
@@ -481,11 +481,6 @@ class StyleGAN(Adversarial):
         """Whether the second discriminator judges the level's pictures."""
         return self.settings.feature_weight > 0 and self.stage.image_size >= FEATURES_FROM
 
-    def judge_features(self, image: Tensor) -> dict[str, Tensor]:
-        """What the discriminator that sees features says of the level's pictures: logits, by scale."""
-        maps = projected.features(self._project, image)["maps"]
-        return projected.judge(self.feature_discriminator, projected.ALL, maps)
-
     def discriminator_losses(self, real: Tensor, fake: Tensor, labels: Tensor | None = None) -> engine.Terms:
         """Tell reals from fakes, with a slope that is small at reals (R1), or 1 between both (WGAN-GP).
 
@@ -508,8 +503,7 @@ class StyleGAN(Adversarial):
             terms["penalty"] = settings.penalty_weight * slope
             terms["penalty_drift"] = settings.drift * ops.mean(of_real * of_real)
         if self.sees_features:
-            both = ops.concatenate([real, ops.cast(fake, real.dtype)])
-            terms |= projected.discriminator_terms(self.judge_features(both))
+            terms |= self.feature_discriminator_terms(real, fake)
         return terms
 
     def generator_losses(self, count: int, labels: Tensor | None = None) -> tuple[engine.Terms, Tensor]:
@@ -517,7 +511,7 @@ class StyleGAN(Adversarial):
         fake, w = self.fakes("generator", count, labels)
         terms = {"generator": self.objective.generator(self.judge(fake, labels))}
         if self.sees_features:
-            terms |= projected.generator_terms(self.judge_features(fake), self.settings.feature_weight)
+            terms |= self.feature_generator_terms(fake)
         return terms, w
 
     def _follow(self, w: Tensor) -> None:

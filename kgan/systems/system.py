@@ -33,7 +33,8 @@ class Stage:
 class Settings(Protocol):
     """What the loop needs of a system's dataclass of settings.
 
-    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order.
+    One whose system grows also has `stages(batch_size)`: the `Stage`s of a training, in order; one that cannot learn
+    from every kind of data has `data_kinds`, the names of those in `kgan.data` that it can.
     """
 
     image_size: int

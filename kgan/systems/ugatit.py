@@ -133,10 +133,13 @@ class Settings:
         )
         return dataclasses.replace(port, **changes)
 
+    data_kinds = ("Unpaired", "Paired")
+
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
         checks = Checks(self, "system")
-        checks.within(0, 1, "ema", "rho", "rho_smoothing")
+        checks.share("ema", "rho_smoothing")
+        checks.within(0, 1, "rho")
         checks.at_least(1, "filters", "residual_blocks")
         if self.image_size % 4:
             raise UserError(f"system.image_size must be a multiple of 4, got {self.image_size}.")

@@ -3,9 +3,10 @@
 # No `from __future__ import annotations` here: flags of a config read the types of its fields, not their names.
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
-from kgan.data import Data, Reader
+from kgan.data import Data, Labelled, Paired, Reader, Unlabelled, Unpaired
 from kgan.errors import UserError
 from kgan.settings import Checks, check_kinds, choice, expanded, free
 from kgan.systems import system
@@ -91,15 +92,42 @@ class Config:
         self.training.check()
         self.system.check()
         self.data.check()
+        check_data(self.system, self.data)
 
     def replace(self, part: str, **fields: Any) -> "Config":
-        """The same with other fields of a part: config.replace("data", root="pictures")."""
-        return dataclasses.replace(self, **{part: dataclasses.replace(getattr(self, part), **fields)})
+        """The same with other fields of a part: config.replace("data", root="pictures"), or "system.online"."""
+        return _replaced(self, part.split("."), fields)
 
     def to_json(self) -> dict[str, Any]:
         """All settings as a checkpoint keeps them: tuples become lists."""
         settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         return settings
+
+    def to_card(self) -> dict[str, Any]:
+        """As `to_json`, without the user's own folders: of the files that are named their names alone."""
+        settings = self.replace("data", root="")
+        settings = settings.replace("training", init_from=Path(self.training.init_from).name)
+        if teacher := getattr(self.system, "teacher", ""):
+            settings = settings.replace("system", teacher=Path(teacher).name)
+        return settings.to_json()
+
+
+def _replaced(settings: Any, path: list[str], fields: dict[str, Any]) -> Any:
+    """A dataclass with other fields of the one at `path` in it."""
+    if path:
+        fields = {path[0]: _replaced(getattr(settings, path[0]), path[1:], fields)}
+    return dataclasses.replace(settings, **fields)
+
+
+def check_data(system: Settings, data: Data) -> None:
+    """A `UserError` where a system cannot learn from data of this kind."""
+    known = {kind.__name__: kind for kind in (Unpaired, Paired, Labelled, Unlabelled)}
+    taken = getattr(system, "data_kinds", tuple(known))
+    if isinstance(data, tuple(known.values())) and not isinstance(data, tuple(known[name] for name in taken)):
+        raise UserError(
+            f"The config's data should be kgan.data.{' or '.join(taken)} for this system, and is kgan.data."
+            f"{type(data).__name__}."
+        )
 
 
 def check(config: Any) -> None:

@@ -85,14 +85,14 @@ def as_begun(config: Config, before: dict[str, Any]) -> Config:
     for path, field in fields(config):
         older = field.metadata.get("was")
         if older is not None and was.get(path, older) == older and is_[path] == field.default:
-            part, _, name = path.partition(".")
+            part, _, name = path.rpartition(".")
             config = config.replace(part, **{name: older})
             print(f"{path} stays {older!r}, as this run computed so far. (New runs: {field.default!r}.)")
     return config
 
 
 def changes(before: dict[str, Any], config: Config) -> list[str]:
-    """'training.steps was 8 and is 9', for what is free to change and touches what is computed from now on."""
+    """'training.steps was 8 and is 9', for what is free to change and changes what is learned from now on."""
     was = complete(before, config)["config"]
     free = {path for path in flat(was) if path != "training.steps" and not path.startswith("system.")}
     return differences(was, config.to_json(), free)

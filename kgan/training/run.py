@@ -80,7 +80,7 @@ def _go_on(config: Config, workdir: Path, validation: Validation | None, check: 
     about = describe(config, reader)
     start, news = restore(system, workdir, config, about)
     files.sweep(workdir)
-    debts = owed(workdir, system, config, start) if start else []
+    debts = owed(workdir, system, config, start, validation is not None) if start else []
     if start >= training.steps:
         print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
         if not debts:
@@ -111,14 +111,18 @@ def _validation(training: Training) -> Validation | None:
     return Validation(training.evaluate_count)
 
 
-def owed(workdir: Path, system: System, config: Config, done: int) -> list[Path]:
-    """What the run should have written after `done` steps and has not: it was killed after its checkpoint."""
+def owed(workdir: Path, system: System, config: Config, done: int, measured: bool) -> list[Path]:
+    """What the run should have written after `done` steps and has not: it was killed after its checkpoint.
+
+    Args:
+      measured: the generators are measured, so that the best is kept.
+    """
     training = config.training
     debts = [path for name in system.generators() if not written(path := workdir / f"{name}.keras", done)]
     if done < training.steps:
         return debts
     sheet = sheet_of(workdir, done)
-    best = [best_of(workdir, name) for name in system.judged()] if training.evaluate_every else []
+    best = [best_of(workdir, name) for name in system.judged()] if measured else []
     return [*debts, *(path for path in (sheet, *best) if not path.is_file())]
 
 
@@ -222,7 +226,7 @@ class _Run:
         training, done = self.config.training, self.start
         deadline = time.monotonic() + 60 * (training.minutes or math.inf)
         if self.validation and any(source for source, _ in self.system.judged().values()):
-            tqdm.write(LEGEND)
+            tqdm.write(LEGEND.format(len(self.validation)))
         if done == 0:
             self.sample(done)
         pace = 1.0 if sys.stderr.isatty() else 30.0  # seconds: a file has no need of a bar every second
@@ -234,7 +238,7 @@ class _Run:
                         self.window, self.examples = self.enter(done)
                     batches = self.read(done)
                     self.pending.append(self.call(batches, compiles=done == self.window.first))
-                    self.images += len(batches) * self.window.stage.batch_size
+                    self.images += len(batches) * self.window.stage.batch_size * self.config.system.batches_per_step
                     done += len(batches)
                     bar.update(len(batches))
                     if done % training.log_every == 0:
@@ -375,7 +379,6 @@ class _Run:
     def card(self, name: str, done: int) -> Card:
         """The card of the generator `name` after `done` steps."""
         settings, data = self.config.system, self.config.data
-        config = {**self.about["config"], "data": {**self.about["config"]["data"], "root": ""}}  # the user's own path
         size = self.system.fixed_size
         return Card(
             name=f"{self.config.name} {name.removeprefix('generator_')}",
@@ -389,7 +392,7 @@ class _Run:
             dropout=self.system.dropout,
             crop=data.subject,
             labels=self.window.reader.labels,
-            training={"steps": done, "kgan": __version__, **engine.versions(), "config": config},
+            training={"steps": done, "kgan": __version__, **engine.versions(), "config": self.config.to_card()},
         )
 
 

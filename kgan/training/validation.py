@@ -60,6 +60,10 @@ class Validation:
         self._pictures = {name: array[:number] for name, array in pictures.items()} | {"number": np.arange(number)}
         self._cache: dict[str, np.ndarray] = {}
 
+    def __len__(self) -> int:
+        """How many pictures of each domain are measured."""
+        return len(self._pictures["number"])
+
     def measure(self, system: System, batch_size: int) -> dict[str, Measures]:
         """By generator: "kid" and "fid", and of how many "pictures" of which "image_size".
 
@@ -109,8 +113,9 @@ class Validation:
 
 
 LEGEND = (
-    "  KID: how far the outputs are from what they should look like; it should fall below that of the inputs. Match: "
-    "the share of outputs that are nearest to their own input; 1 where nothing changes, near 0 where it is forgotten."
+    "  Measured by {} pictures of each domain. KID: how far the outputs are from what they should look like; it should "
+    "fall below that of the inputs. Match: the share of outputs that are nearest to their own input; 1 where nothing "
+    "changes, near 0 where it is forgotten."
 )
 
 

@@ -30,7 +30,7 @@ from kgan.errors import UserError
 from kgan.filters import included
 from kgan.pictures import images
 from kgan.pretrained import weights
-from kgan.systems import cyclegan, distillation, ugatit
+from kgan.systems import cyclegan, distillation, stargan, ugatit
 from kgan.training import Config, Training, checkpoint
 
 NEEDS_JAX = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
@@ -285,6 +285,7 @@ def test_labels_that_would_vanish_are_an_error(tmp_path: Path) -> None:
     rows = [f"{i:02d}.jpg,{'rare' if i == 2 else 'xy'[i % 2]},{'test' if i < 1 else 'train'}" for i in range(100)]
     (tmp_path / "home/labels.csv").write_text("\n".join(["file,kind,split", *rows]))
     config, base = experiment(Labelled(root=str(tmp_path / "home"))), pack_size(tmp_path)
+    config.system = stargan.Settings(image_size=16, discriminator_layers=2)
     archive.pack(config, tmp_path / "x.tar", base + 1)
     with pytest.raises(UserError, match=r"Some labels do not occur .*raise --limit_mb"):
         archive.pack(config, tmp_path / "y.tar", base + 0.05)
@@ -404,7 +405,20 @@ def test_what_else_a_training_reads(unpaired: Path, tmp_path: Path, monkeypatch:
     archive.pack(config, tmp_path / "x.tar")
     top = unpacked(tmp_path / "x.tar", tmp_path / "there")
     assert (top / "weights/fid_inception_2015.npz").read_bytes() == b"weights"
+    assert not (top / "weights/lpips_vgg16.npz").exists()
     assert "    KGAN_WEIGHTS=weights KERAS_BACKEND=jax python -m kgan train" in (top / "README.txt").read_text()
+
+
+def test_the_network_that_a_student_is_compared_by_travels(
+    unpaired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vgg16.npz").write_bytes(b"weights")
+    monkeypatch.setattr(weights, "find", lambda name, sha256: tmp_path / "vgg16.npz")
+    config = experiment(Unpaired(root=str(unpaired)))
+    config.system = distillation.Settings(image_size=16, teacher="onesided_selfie2anime", features="vgg16")
+    archive.pack(config, tmp_path / "x.tar")
+    top = unpacked(tmp_path / "x.tar", tmp_path / "there")
+    assert [path.name for path in (top / "weights").iterdir()] == ["lpips_vgg16.npz"]
 
 
 def test_the_generators_that_a_new_run_begins_with_travel(unpaired: Path, tmp_path: Path) -> None:

@@ -485,6 +485,12 @@ def test_words_for_what_is_unknown(tmp_path: Path, word: str) -> None:
     assert labels(reader) == {0: [0, 1], 1: [-1, -1], 2: [1, 0], 3: [0, 1]}
 
 
+def test_a_split_is_not_guessed_row_by_row(tmp_path: Path) -> None:
+    rows = [f"{i}.png,{'ab'[i % 2]},{'test' if i == 1 else '' if i == 2 else 'train'}" for i in range(4)]
+    with pytest.raises(UserError, match=r"labels\.csv, line 4, column split: it is train or test, not ''"):
+        table(tmp_path, "file,hair,split", *rows)
+
+
 @pytest.mark.parametrize("name", ["image_id", "filename", "Image", "file_name", "File", "path"])
 @pytest.mark.parametrize("suffix", [".png", ""])
 def test_kaggle_s_names_of_files(tmp_path: Path, name: str, suffix: str) -> None:

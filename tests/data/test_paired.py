@@ -131,6 +131,15 @@ def test_a_pair_is_usable_where_both_are(folders: Path) -> None:
         assert open_reader(folders, layout="folders").fingerprint() != before
 
 
+def test_pictures_of_another_shape_are_no_pair(folders: Path) -> None:
+    picture = images.read(folders / "train" / "B" / "1.png")
+    height, width = picture.shape[:2]
+    images.write(folders / "train" / "B" / "1.png", images.resize(picture, (2 * height + 1, 2 * width)))  # is one
+    images.write(folders / "train" / "B" / "2.png", images.resize(picture, (height, 3 * width // 4)))
+    with pytest.warns(UserWarning, match=r"1 of 5 pictures .*A/2\.png and .*B/2\.png are no pair: one has"):
+        assert len(open_reader(folders, layout="folders").train["pair"]) == 4
+
+
 def test_missing_folders_and_words(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no folder .*train"):
         open_reader(tmp_path)

@@ -169,6 +169,11 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "sentence"),
     [
         (["--seeds=5-2"], "--seeds=5-2 is no list of numbers"),
+        (["--layers=fine"], "--layers says nothing without --mix"),
+        (
+            ["--psis=1", "--truncation_psi=0.5", "--output=x.png"],
+            "--truncation_psi says nothing with --psis, which names several",
+        ),
         (["--seeds=a"], "--seeds=a is no list of numbers"),
         (["--mix=1", "--output=folder"], "should be a picture for a sheet"),
         (["--frames=9"], "should be a film for --frames"),

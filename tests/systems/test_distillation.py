@@ -170,6 +170,20 @@ def test_a_student_of_labels(labelled: str) -> None:
     assert np.abs(one - other).max() > 0
 
 
+@pytest.mark.parametrize("generator", ["phone", "resnet"])
+def test_every_student_with_instance_norms_sees_its_label(generator: str) -> None:
+    network = build(Settings(**PLAIN, teacher="x", generator=generator, norm="instance"), label_size=2)
+    image = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype("f4")
+    image[1] = image[0]
+    one, other = ops.convert_to_numpy(network({"image": image, "label": np.eye(2, dtype="f4")})["image"])
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_the_bar_tells_of_the_student_alone() -> None:
+    system = Settings(**PLAIN | {"image_size": 32}, online=ONLINE).create(10, 0)
+    assert system.progress({"pixel": 2.0, "teacher_cycle_a": 40.0}) == "loss 2"
+
+
 def test_a_teacher_of_batch_statistics_sees_one_picture_at_a_time(tmp_path: Path) -> None:
     """As it does when it is used: its statistics are then the picture's own."""
     image = keras.Input((None, None, 3), name="image")
@@ -321,6 +335,13 @@ def test_teachers_that_cannot_be(tmp_path: Path, negative: str, labelled: str) -
         create(negative, channel_weight=1.0, channel_layers=("block1_add=bend",))
     with pytest.raises(UserError, match=r"the student has no layer block2_add; there are stem_conv"):
         create(negative, channel_weight=1.0, channel_layers=("block2_add=bent",))
+    cards.Card(labels=LABELS).write(labelled)
+    turned = Labels((LabelSet("emoji", (Group("vendor", ("twitter", "google")),)),))
+    with pytest.raises(
+        UserError, match=r"learned the labels vendor \(google, twitter\), and the pictures have vendor \(twitter, goo"
+    ):
+        create(labelled, turned)
+    create(labelled, Labels((LabelSet("another name of the set", LABELS.sets[0].groups),)))
     image = keras.Input((32, 32, 3), name="image")
     keras.Model(image, keras.layers.Conv2D(3, 1)(image)).save(tmp_path / "fixed.keras")
     with pytest.raises(UserError, match=r"takes pictures of 32 px alone: set system\.image_size=32, not 16"):

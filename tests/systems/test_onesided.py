@@ -113,11 +113,13 @@ def test_means_follow_places_and_pictures() -> None:
     taps = [np.zeros((2, s, s, 3), "f") for s in (8, 4, 2, 1)]
     taps[0][1, :4, :, 1] = 8.0  # a quarter of all places
     taps[3][:, ..., 2] = [[[4.0]], [[0.0]]]
-    system.means_a.follow(taps)
+    system.means_a.follow(taps, 0)
     means = [ops.convert_to_numpy(mean).tolist() for mean in system.means_a.means]
-    assert means == [[0, 0.5, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0.5]]  # a quarter of the way
-    system.means_a.follow(taps)
-    assert ops.convert_to_numpy(system.means_a.means[0]).tolist() == [0, 0.75 * 0.5 + 0.25 * 2, 0]
+    assert means == [[0, 2, 0], [0, 0, 0], [0, 0, 0], [0, 0, 2]]  # all of the way
+    taps[0][:] = 0
+    for step, mean in ((1, 2 / 2), (2, 2 / 3), (3, 2 / 4), (4, 2 / 4 * 0.75), (5, 2 / 4 * 0.75**2)):
+        system.means_a.follow(taps, step)  # the mean of all so far, until a quarter of the way is more
+        assert float(system.means_a.means[0][1]) == pytest.approx(mean, rel=1e-6)
 
 
 def flat(*channels: list[float]) -> list[Any]:
@@ -290,6 +292,10 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     assert parts == networks | seen | {"generator_optimizer", "discriminator_optimizer", "step"}
 
 
+def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
+    Settings(**TINY | {"image_size": 12, "colour_weight": 0.0, "patch_weight": 0.0}).check()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -297,6 +303,11 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
         ({"image_size": 144}, r"the pictures have 144 px at first or later: a multiple of 32 and at least 16"),
         ({"grow_at": (4, 4)}, r"grow_at must hold rising numbers of steps, got \(4, 4\)"),
         ({"grow_at": (4, 5)}, r"the pictures have 8 px at first"),
+        ({"image_size": 33, "grow_at": (4,)}, r"image_size=33 cannot be halved as often as grow_at=\(4,\) asks"),
+        (
+            {"image_size": 72, "colour_cells": 16},
+            r"a multiple of 16 and .* is needed, for colour_cells=16",
+        ),
         ({"patch_layers": ()}, r"patch_layers must hold numbers of strided layers"),
         ({"scales": ()}, r"scales must hold some of 0, 1, 2 and 3"),
         ({"content_taps": (0, 0)}, r"content_taps must hold some of 0, 1, 2 and 3, each once"),

@@ -155,6 +155,7 @@ def test_the_rate_falls_to_zero_in_the_second_half_or_as_the_official_code_has_i
     [
         ({"image_size": 30}, r"system\.image_size must be a multiple of 4 for a discriminator of 2 layers, got 30"),
         ({"discriminator_layers": 5}, r"must be a multiple of 32 for a discriminator of 5 layers, got 16"),
+        ({"image_size": 144, "feature_weight": 1.0}, r"image_size must be a multiple of 32, got 144"),
         ({"n_critic": 0}, r"system\.n_critic must be at least 1, got 0"),
         ({"filters": 0}, r"system\.filters must be at least 1"),
         ({"ema": 1.0}, r"system\.ema must be at least 0 and less than 1, got 1\.0"),

@@ -559,6 +559,8 @@ def test_state_holds_every_variable_once(system: StyleGAN) -> None:
         ({"start_size": 32}, r"start_size \(32\) is above system.image_size \(16\)"),
         ({"filters": 4}, "filters must be at least 8"),
         ({"feature_weight": -1.0}, "feature_weight must not be negative"),
+        ({"feature_weight": 1.0}, "feature_weight needs pictures of at least 32 px, and system.image_size is 16"),
+        ({"w_mean_decay": 1.0}, "w_mean_decay must be at least 0 and less than 1"),
         ({"mixing": 1.5}, "mixing must lie between 0 and 1"),
         ({"fade_kimg": -1.0}, "fade_kimg must not be negative"),
         ({"batches": ()}, "batches must hold positive numbers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +16,10 @@ import pytest
 from helpers import tiny
 from helpers.steps import assert_resumes, schedule
 
-from kgan.data import Data, Labelled, Labelling, Paired, Unpaired
+from kgan.data import Data, Labelled, Labelling, Paired, Unlabelled, Unpaired
 from kgan.errors import UserError
 from kgan.settings import expanded, fields, free_paths
-from kgan.systems import pix2pix, stargan, ugatit
+from kgan.systems import cyclegan, distillation, onesided, pix2pix, stargan, ugatit
 from kgan.training import Config, checkpoint
 from kgan.training.resume import FREE, LATER, as_begun, complete, describe, differences, refuse_another_run, restore
 from kgan.training.run import train
@@ -118,6 +119,38 @@ def test_a_setting_that_is_new_stays_what_was_computed(name: str, capsys: pytest
     assert first.system.epsilon_place == "before" and changes(before, first) == []
     assert "system.epsilon_place stays 'before'" in capsys.readouterr().out
     assert as_begun(config, {"config": first.to_json()}) == first
+
+
+def test_a_setting_of_a_teacher_that_learns_along_stays_too(capsys: pytest.CaptureFixture[str]) -> None:
+    online = cyclegan.Settings(image_size=32)
+    config = experiment("pix2pix")
+    config.system = distillation.Settings(image_size=32, online=online)
+    config.data = Unpaired(root="emoji:google:twitter")
+    before = config.replace("system.online", epsilon_place="before").to_json()
+    del before["system"]["online"]["epsilon_place"]
+    assert as_begun(config, {"config": before}).system.online.epsilon_place == "before"
+    assert "system.online.epsilon_place stays 'before'" in capsys.readouterr().out
+
+
+def test_a_system_learns_from_its_own_kind_of_data() -> None:
+    config = experiment("pix2pix")
+    config.check()
+    config.data = Unpaired(root="emoji:google:twitter")
+    with pytest.raises(UserError, match=r"data should be kgan\.data\.Paired for this system, and is kgan\.data\.Unp"):
+        config.check()
+    config.system, config.data = onesided.Settings(), Unlabelled(root="emoji:google")
+    with pytest.raises(UserError, match=r"kgan\.data\.Unpaired or Paired for this system, and is kgan\.data\.Unlab"):
+        config.check()
+    config.system = distillation.Settings(teacher="onesided_selfie2anime")
+    config.check()
+
+
+def test_cards_name_no_folders_of_the_user() -> None:
+    config = experiment("pix2pix").replace("training", init_from="/home/anna/runs/best.keras")
+    config.system = distillation.Settings(teacher="/home/anna/teacher.keras")
+    values = config.replace("data", root="/home/anna/pictures").to_card()
+    assert "anna" not in json.dumps(values)
+    assert values["training"]["init_from"] == "best.keras" and values["system"]["teacher"] == "teacher.keras"
 
 
 def test_a_setting_that_has_gone_is_named() -> None:

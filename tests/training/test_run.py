@@ -28,6 +28,7 @@ from kgan.configs import onesided, onesided_finetune
 from kgan.errors import UserError
 from kgan.filters import card, included
 from kgan.pictures import emoji
+from kgan.pretrained import weights
 from kgan.training import checkpoint
 from kgan.training.forecast import duration, summary
 from kgan.training.resume import init_from
@@ -382,6 +383,19 @@ def test_what_a_finished_run_owes_is_made(straight: Path, home: Path, capsys: py
     (copy / "generator_ba.json").write_text(json.dumps(card))
     assert "after step 8: generator_ba.keras." in started_again()
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_what_could_not_be_measured_is_not_owed(
+    straight: Path, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "present", lambda name: False)
+    copy = shutil.copytree(straight, home / "unmeasured")
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    train(tiny.changed(evaluate_every=4), copy)
+    output = capsys.readouterr().out
+    assert "Inception's weights are missing" in output and "has finished 8 steps" in output
+    assert "Wrote what was missing" not in output
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_that_goes_on_first_writes_the_filters_of_its_checkpoint(
