@@ -22,7 +22,7 @@ from kgan.pictures import images
 from kgan.serve import pages
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Request
+    from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 
 PHOTO = pages.FOLDER / "astronaut.webp"
 SAME = 45.0  # dB at peak 2 between server and browser; sums in 8 bits are rounded otherwise where threads add otherwise
@@ -241,6 +241,53 @@ def test_what_cannot_be_drawn_is_told(page: Page, tmp_path: Path) -> None:
         assert page.locator("#status.error").is_visible()
 
 
+def test_what_is_not_drawn_of_a_file_is_told(page: Page, tmp_path: Path) -> None:
+    photo = Image.fromarray(images.read(PHOTO)).resize((300, 200))
+    photo.save(tmp_path / "moving.gif", save_all=True, append_images=[photo.rotate(90)])
+    page.get_by_text("The whole photo").click()
+    for local in (False, True):
+        page.locator("#local").set_checked(local)
+        page.locator("#file").set_input_files(tmp_path / "moving.gif")
+        told = drawn(page)
+        assert told.endswith("It moves: this is its first picture.")
+        assert bool(re.search(r"no more than 128 . 85 pixels of a whole photo\.", told)) == local
+        assert download(page).shape == ((85, 128, 3) if local else (200, 300, 3))
+
+
+@pytest.fixture
+def bare(chromium: Browser) -> Iterator[BrowserContext]:
+    """Without a service worker, whose questions would go past a route."""
+    opened = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
+    yield opened
+    opened.close()
+
+
+def test_a_card_that_could_not_be_fetched_is_asked_for_again(bare: BrowserContext, server: str) -> None:
+    bare.route("**/card", lambda route: route.abort())
+    page = visit(bare, server)
+    page.get_by_text("does not answer").wait_for()
+    page.locator("#file").set_input_files(PHOTO)
+    assert "by way of" in drawn(page)
+    bare.unroute("**/card")
+    page.locator("#local").check()
+    assert "in this browser" in drawn(page)
+
+
+def test_generators_alone_say_that_they_take_no_photo(bare: BrowserContext, server: str) -> None:
+    def generators(route: Route) -> None:
+        filters = [each for each in route.fetch().json()["filters"] if each["kind"] == "latent"]
+        route.fulfill(json={"filters": filters})
+
+    bare.route("**/v1/filters", generators)
+    picture = images.encode(images.read(PHOTO))
+    bare.route("**/v1/filters/*?*", lambda route: route.fulfill(body=picture, content_type="image/png"))
+    page = visit(bare, server)
+    assert drawn(page).endswith("Number 1.")
+    page.locator("#file").set_input_files(PHOTO)
+    page.get_by_text("None of these filters takes a photo").wait_for()
+    assert not page.locator("#busy").is_visible()
+
+
 def test_pictures_are_dropped_and_pasted(page: Page) -> None:
     for kind in ("drop", "paste"):
         page.evaluate("""async (kind) => {
@@ -328,13 +375,9 @@ def test_it_speaks_english_and_korean(chromium: Browser, server: str) -> None:
     context.close()
 
 
-def test_a_generator_draws_without_a_photo(chromium: Browser, server: str) -> None:
-    """The answer is the test's: the included generator takes 20 seconds to load.
-
-    What a service worker asks for, once there is one, goes past a route.
-    """
-    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
-    page = visit(context, server)
+def test_a_generator_draws_without_a_photo(bare: BrowserContext, server: str) -> None:
+    """The answer is the test's: the included generator takes 20 seconds to load."""
+    page = visit(bare, server)
     asked: list[str] = []
 
     def answer(route: object) -> None:
@@ -349,7 +392,6 @@ def test_a_generator_draws_without_a_photo(chromium: Browser, server: str) -> No
     page.get_by_text("Another one").click()
     drawn(page)
     assert len(set(asked)) == 2 and all("psi=0.7" in url for url in asked)
-    context.close()
 
 
 def test_the_service_worker_keeps_every_file_of_the_page() -> None:

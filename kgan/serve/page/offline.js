@@ -17,16 +17,16 @@ self.addEventListener('activate', (event) => {
 self.addEventListener('fetch', (event) => {
   const {request} = event, {origin, pathname} = new URL(request.url);
   const ours = pathname === '/' || /^\/(page\/|v1\/filters(\/|$)|v1\/assets\/)/.test(pathname);
-  if (request.method === 'GET' && origin === location.origin && ours) event.respondWith(answer(request));
+  if (request.method === 'GET' && origin === location.origin && ours) event.respondWith(answer(event));
 });
 
-async function answer(request) {
-  const cache = await caches.open(KEPT), pinned = request.url.includes('/vendor/');  // its folder names its version
+async function answer(event) {
+  const {request} = event, cache = await caches.open(KEPT), pinned = request.url.includes('/vendor/');  // its folder names its version
   const kept = pinned && await cache.match(request);
   if (kept) return kept;
   try {
     const response = await fetch(request);
-    if (response.status === 200) await cache.put(request, response.clone());
+    if (response.status === 200) event.waitUntil(cache.put(request, response.clone()).catch(() => {}));  // it may be full
     return response;
   } catch (error) {
     const old = await cache.match(request);

@@ -100,6 +100,10 @@ async function drawHere(signal) {
   const blob = await new Promise((resolve) => $('after').toBlob(resolve, kind(), 0.95));
   const said = [['doneLocal', {seconds: inSeconds(result.milliseconds), place: () => text(result.place)}]];
   if (scale < 1) said.push(['shrunk', {width, height}]);
+  if (state.part === 'none' && result.after.width < width) {
+    said.push(['fitted', {width: result.after.width, height: result.after.height}]);
+  }
+  if (state.photo.moves) said.push(['animation']);
   return {blob, people: result.people, said};
 }
 
@@ -109,7 +113,7 @@ async function drawThere(signal) {
   if (paste) options.paste = 1;
   if (Object.keys(state.answers).length) options.label = labels.words(state.answers);
   const photo = isGenerator() ? null : state.photo.blob;
-  const {blob, network, face, people} = await server.draw(state.filter, photo, options, kind(), signal);
+  const {blob, network, face, people, remarks} = await server.draw(state.filter, photo, options, kind(), signal);
   const after = await createImageBitmap(blob), milliseconds = performance.now() - start;
   if (!signal.aborted) {
     const comparable = photo && state.photo.bitmap && (crop !== 'face' || paste || face);
@@ -118,7 +122,9 @@ async function drawThere(signal) {
     $('compare').classList.toggle('alone', !comparable);
   }
   const values = {seconds: inSeconds(milliseconds), host: server.HOST, network: Math.round(network)};
-  return {blob, people, said: [['doneServer', values], ...isGenerator() ? [['seed', {seed: state.seed}]] : []]};
+  const said = [['doneServer', values], ...remarks.map((remark) => [remark])];
+  if (isGenerator()) said.push(['seed', {seed: state.seed}]);
+  return {blob, people, said};
 }
 
 const inSeconds = (milliseconds) => (milliseconds / 1000).toFixed(milliseconds < 995 ? 2 : 1);
@@ -295,19 +301,30 @@ async function choose(filter) {
 }
 
 async function take(blob, name = 'photo') {
+  const filter = isGenerator() ? state.filters.find(({kind}) => kind !== 'latent') : state.filter;
+  if (!filter) return fail({key: state.filters.length ? 'noneForPhotos' : 'noFilters'});
   aborter.abort();
   wait(true);
   camera.close();
   state.photo?.bitmap?.close();
   const bitmap = await createImageBitmap(blob).catch(() => null);
-  state.photo = {blob, name, bitmap};
+  state.photo = {blob, name, bitmap, moves: await moves(blob).catch(() => false)};
   showPhoto();
-  if (isGenerator()) {  // which takes no photo: go on with the first filter that does
-    const filter = state.filters.find(({kind}) => kind !== 'latent');
+  if (filter !== state.filter) {  // a generator takes no photo: go on with the first filter that does
     document.querySelector(`input[value="${CSS.escape(filter.name)}"]`).checked = true;
     return choose(filter);
   }
   return draw();
+}
+
+// Whether a file holds a moving picture, where the browser can tell.
+async function moves(blob) {
+  if (!self.ImageDecoder || !await ImageDecoder.isTypeSupported(blob.type)) return false;
+  const decoder = new ImageDecoder({data: await blob.arrayBuffer(), type: blob.type});
+  await decoder.tracks.ready;
+  const {animated} = decoder.tracks.selectedTrack;
+  decoder.close();
+  return animated;
 }
 
 function forget() {
@@ -329,6 +346,7 @@ async function watch() {
   try {
     let last = performance.now(), rate = 0, told = 0;
     aborter.abort();
+    wait(false);
     await camera.open(async (canvas) => {
       frame = canvas;
       const key = await showLive(canvas).catch((error) => {
@@ -424,7 +442,8 @@ $('local').onchange = ({target}) => {
   state.local = target.checked;
   remember('local', state.local ? 'yes' : 'no');
   layOut();
-  draw();
+  if (state.filter && !state.card) choose(state.filter);  // it could not be fetched before
+  else draw();
 };
 $('settings').onsubmit = (event) => event.preventDefault();
 $('filters').onchange = ({target}) => choose(state.filters.find(({name}) => name === target.value));
