@@ -38,10 +38,11 @@ def weights(length: int, tile: int, overlap: int) -> np.ndarray:
 def tiled(picture_filter: Callable[[np.ndarray], np.ndarray], image: np.ndarray, tile: int, overlap: int) -> np.ndarray:
     """Run a filter over uint8 [H, W, 3] tile by tile and blend the overlaps linearly; uint8 [H, W, 3].
 
-    A filter that looks at each pixel's neighbourhood alone gives what it would give on the whole picture. One that
-    normalizes over the picture (instance normalization, AdaLIN) sees each tile's own statistics: colours may drift
-    from tile to tile, smoothly, since the overlaps are blended. `kgan.filters.streaming` has no such fault, but must
-    know the network from inside.
+    A filter that looks at each pixel's neighbourhood alone gives nearly what it would give on the whole picture: near a
+    tile's edges it sees no further. `exact` has no such fault, but must know how far it looks. One that normalizes over
+    the picture (instance normalization, AdaLIN) sees each tile's own statistics: colours may drift from tile to tile,
+    smoothly, since the overlaps are blended. `kgan.filters.streaming` has neither fault, but must know the network from
+    inside.
 
     Args:
       picture_filter: uint8 [h, w, 3] to uint8 [h, w, 3].

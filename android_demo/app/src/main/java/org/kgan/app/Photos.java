@@ -182,9 +182,13 @@ final class Photos {
 
     /** Write a result where it can be shared from; returns its address. */
     static Uri shared(Context context, Picture picture) throws IOException {
-        File file = SharedPicture.file(context);
-        write(new FileOutputStream(file), picture);
-        return SharedPicture.address(context);
+        File file = SharedPicture.file(context, name()); // each its own: what was shared before may be read later
+        File part = new File(file.getPath() + ".part");
+        write(new FileOutputStream(part), picture);
+        if (!part.renameTo(file)) {
+            throw new IOException(file.getPath());
+        }
+        return SharedPicture.address(context, file);
     }
 
     /** Write a JPEG and close the stream. */
