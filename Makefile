@@ -44,7 +44,7 @@ verify: .venv/installed
 	@$(BIN)/python -m kgan.export.runtimes.install
 	@$(BIN)/python -m kgan verify --json=build/verify.json --plot=build/verify.png
 
-# make apk FILTER=runs/anime/exported/generator_ab_dynamic.tflite APP_ID=com.example.anime; see docs/phone.md
+# make apk FILTER=runs/anime/exported/generator_ab_dynamic_wi8_afp32.tflite APP_ID=com.example.anime; see docs/phone.md
 apk: .venv/installed
 	@$(BIN)/python android_demo/make_apk.py --app_id='$(APP_ID)' $(FILTER)
 

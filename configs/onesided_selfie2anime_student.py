@@ -3,8 +3,8 @@
     kgan train --config=onesided_selfie2anime_student --config.data.root=selfie2anime --workdir=runs/student
     kgan export --model=runs/student/student.keras --output=exported --images=selfie2anime/testA
 
-The root holds trainA, trainB, testA and testB; the student learns from trainA alone, and the others measure it. Of two
-face filters that kgan came with before: docs/students.md.
+The root holds trainA, trainB, testA and testB; the student learns from trainA alone, and the others measure it.
+docs/students.md has what students of two former face filters reached.
 """
 
 from kgan.configs import student
