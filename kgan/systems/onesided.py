@@ -424,7 +424,7 @@ def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:
     The first 1 / (1 - decay) steps count alike.
     """
     now = ops.mean(engine.gather(ops.mean(x, axis=(1, 2))), axis=0)
-    rate = ops.maximum(1 - decay, 1 / (ops.cast(step, "float32") + 1))
+    rate = ops.maximum(1 - decay, 1 / (ops.cast(step, now.dtype) + 1))
     mean.assign(mean + rate * (now - mean))
 
 

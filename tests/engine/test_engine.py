@@ -29,6 +29,7 @@ FAST = ("pix2pix", "stylegan")  # statistics and dropout; second gradients and g
 SLOW = (
     *("cyclegan", "ugatit", "ugatit_wgan-gp", "ugatit_dragan", "cyclegan_wgan-gp", "cyclegan_augment", "onesided"),
     *("onesided_batch", "distillation", "distillation_instance", "pix2pix_colorize", "stargan", "stylegan_wgan-gp"),
+    "stargan_features",
     "stylegan_features",
 )
 # Biases before a normalization have no gradient but rounding noise, which Adam turns into steps of any size.

@@ -130,7 +130,7 @@ def a_pix2pix(**changes: Any) -> Case:
     return Case(settings, two_domains, {"up5_dropout_draws": (BATCH, 2, 2, 32), "penalty": (BATCH, 1, 1, 1)})
 
 
-def a_stargan() -> Case:
+def a_stargan(**changes: Any) -> Case:
     """Two labelled sets, one of words and one of flags, mixed in a batch; each batch is of two."""
     labels = Labels(
         (
@@ -150,7 +150,7 @@ def a_stargan() -> Case:
         return {"image": image, "label": label, "known": known, "target": target, "target_known": known}
 
     small = {"filters": 4, "residual_blocks": 1, "discriminator_filters": 4, "discriminator_layers": 3, "n_critic": 2}
-    settings = stargan.Settings(image_size=SIZE, ema=0.9, **small)
+    settings = stargan.Settings(image_size=SIZE, ema=0.9, **small, **changes)
     return Case(settings, batch, dict.fromkeys(("penalty0", "penalty1"), (BATCH, 1, 1, 1)), labels)
 
 
@@ -195,7 +195,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "distillation_instance": lambda: a_student("instance"),
     "pix2pix": lambda: a_pix2pix(),
     "pix2pix_colorize": lambda: a_pix2pix(task="colorize"),
-    "stargan": a_stargan,
+    "stargan": lambda: a_stargan(),
+    "stargan_features": lambda: a_stargan(feature_weight=1.0),
     "stylegan": lambda: a_stylegan("r1"),
     "stylegan_wgan-gp": lambda: a_stylegan("wgan-gp"),
     "stylegan_features": lambda: a_stylegan("r1", size=32, feature_weight=1.0),
