@@ -1,4 +1,4 @@
-"""Layers of the five systems, on `keras.ops` alone; importing this registers them for `keras.models.load_model`."""
+"""Layers of systems, on `keras.ops` alone; importing this registers them for `keras.models.load_model`."""
 
 from kgan.layers import addons
 from kgan.layers.attention import CAM, Heatmap

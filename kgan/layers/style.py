@@ -175,7 +175,8 @@ class MinibatchDeviation(keras.layers.Layer):
     images.
 
     Args:
-      group: images in a group; the greatest common divisor with the batch where that is no multiple of it.
+      group: images in a group; the greatest common divisor with a device's share of the batch where that is no multiple
+        of it.
       strided: image i is with i + B/group, i + 2 B/group ..., as in the official code, and not with its neighbours.
         Then what a group is depends on how many devices share the batch.
 

@@ -226,7 +226,7 @@ class _Run:
         training, done = self.config.training, self.start
         deadline = time.monotonic() + 60 * (training.minutes or math.inf)
         if self.validation and any(source for source, _ in self.system.judged().values()):
-            tqdm.write(LEGEND.format(len(self.validation)))
+            tqdm.write(LEGEND.format(self.validation.measured))
         if done == 0:
             self.sample(done)
         pace = 1.0 if sys.stderr.isatty() else 30.0  # seconds: a file has no need of a bar every second

@@ -60,8 +60,9 @@ class Validation:
         self._pictures = {name: array[:number] for name, array in pictures.items()} | {"number": np.arange(number)}
         self._cache: dict[str, np.ndarray] = {}
 
-    def __len__(self) -> int:
-        """How many pictures of each domain are measured."""
+    @property
+    def measured(self) -> int:
+        """How many pictures of each domain, once they are read."""
         return len(self._pictures["number"])
 
     def measure(self, system: System, batch_size: int) -> dict[str, Measures]:
