@@ -1,10 +1,11 @@
-"""The face filter that comes with kgan, in a style of your own: ten minutes of one core.
+"""The face filter that comes with kgan, in a style of your own: ten minutes of two cores.
 
     kgan train --config=onesided_finetune --config.data.root=mine --workdir=runs/mine
 
 `mine` holds trainA (photographs of faces), trainB (some hundreds of pictures in that style), testA and testB. A filter
 of `onesided` goes on in the same way, with new discriminators, which see pictures as they are, and lower rates and
-weights: the included one was made so.
+weights. Towards the pictures that it has learned already, 600 steps take the included one from KID 5.2 and match .61 to
+4.8 and .47, with stronger ink.
 
     kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
         --config.data.subject=none --config.system.line_weight=0 --workdir=runs/better
