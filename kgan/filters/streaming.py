@@ -26,6 +26,7 @@ import numpy as np
 from keras import layers, ops, tree
 
 from kgan import layers as own
+from kgan.interrupts import go_on
 from kgan.layers.addons import GroupNormalization
 from kgan.layers.batch import Dropout
 from kgan.layers.color import Colored, Lightness
@@ -418,6 +419,7 @@ class _Run:
                 side = self.height // self.strides[key], self.width // self.strides[key]
                 self.tensors[key] = self.room.array((1, *side, self.plan.channels[key]), self.plan.dtypes[key])
             for tile in tiles:
+                go_on()
                 self.fill(stretch, tile, statistics)
             for key in stretch.done:
                 self.room.free(self.tensors.pop(key, None))
@@ -447,6 +449,7 @@ class _Run:
         statistics = Statistics(math.prod(self.tensors[source].shape[1:3]))
         while True:
             for tile in tiles:
+                go_on()
                 with statistics.of(tile.inner(stride)):
                     step(self.cut(step.inputs, tile))
             if not statistics.settle():

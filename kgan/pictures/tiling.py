@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kgan.interrupts import go_on
+
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
     """Where tiles of `tile` pixels start so that they cover [0, length) evenly and neighbours share at least `overlap`.
@@ -55,6 +57,7 @@ def tiled(picture_filter: Callable[[np.ndarray], np.ndarray], image: np.ndarray,
     result = np.zeros(image.shape, np.float32)
     for top, down in zip(starts(height, tile, overlap), rows, strict=True):
         for left, across in zip(starts(width, tile, overlap), columns, strict=True):
+            go_on()
             place = np.s_[top : top + tile, left : left + tile]
             result[place] += picture_filter(image[place]) * (down[:, None] * across)[..., None]
     return np.round(result).astype(np.uint8)
@@ -102,6 +105,7 @@ def exact(
     )
     result = np.empty_like(image)
     for (top, bottom, low, high), (left, right, first, last) in product(rows, columns):
+        go_on()
         tile = picture_filter(image[top:bottom, left:right])
         result[low:high, first:last] = tile[low - top : high - top, first - left : last - left]
     return result

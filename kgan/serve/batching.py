@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kgan.interrupts import Abandoned, awaited
 from kgan.serve.errors import Status
 from kgan.serve.limits import USUAL, Limits
 from kgan.serve.signatures import Arrays, Signature
@@ -32,12 +33,13 @@ class Answer(NamedTuple):
 
 @dataclasses.dataclass
 class Task:
-    """A request that waits: what it asks, and where its answer goes."""
+    """A request that waits: what it asks, where its answer goes, and whether nobody takes it any more."""
 
     signature: Signature
     inputs: Arrays
     rows: int
     answer: Future[Answer]
+    given_up: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -82,6 +84,7 @@ class Batcher:
             return task.answer.result(limits.seconds)
         except TimeoutError:
             task.answer.cancel()
+            task.given_up = True
             raise Status("DEADLINE_EXCEEDED", LATE.format(limits.seconds)) from None
         except CancelledError:
             raise Status("UNAVAILABLE", CLOSED) from None
@@ -94,7 +97,9 @@ class Batcher:
 
     def _work(self) -> None:
         while tasks := self._next():
-            _answer([task for task in tasks if task.answer.set_running_or_notify_cancel()])
+            running = [task for task in tasks if task.answer.set_running_or_notify_cancel()]
+            with awaited(lambda: not all(task.given_up for task in running)):  # noqa: B023  # it ends with this turn
+                _answer(running)
 
     def _next(self) -> list[Task]:
         """The task that has waited longest, and those behind it that can be joined to it; none when all is over."""
@@ -133,11 +138,12 @@ def _answer(tasks: list[Task]) -> None:
         if len(tasks) > 1 and {len(array) for array in outputs.values()} != {sum(task.rows for task in tasks)}:
             raise ValueError("the rows of several requests did not stay rows")
     except BaseException as error:
-        if len(tasks) > 1:  # one row may be at fault: the others are answered
+        if len(tasks) > 1 and not isinstance(error, Abandoned):  # one row may be at fault: the others are answered
             for task in tasks:
                 _answer([task])
         else:
-            tasks[0].answer.set_exception(error)
+            for task in tasks:
+                task.answer.set_exception(error)
         return
     seconds = time.perf_counter() - start
     first = 0

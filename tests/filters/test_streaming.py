@@ -18,6 +18,7 @@ import pytest
 from keras import layers
 
 import kgan
+from kgan import interrupts
 from kgan import layers as own
 from kgan.errors import UserError
 from kgan.filters import included, loading, photos, streaming
@@ -206,6 +207,15 @@ def test_a_photo_and_a_sky_in_tiles_as_whole(photo: np.ndarray, monkeypatch: pyt
     (result,) = photos.translate(streamed, picture, crop="none")  # type: ignore[arg-type]
     difference = np.abs(result.astype(int) - whole(picture))
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+def test_it_ends_between_tiles_where_nobody_waits() -> None:
+    network = loading.load_keras(included.find("onesided_selfie2anime"))
+    plan, asked = streaming.plan(network), iter([True] * 3 + [False] * 100)
+    assert plan
+    with interrupts.awaited(lambda: next(asked)), pytest.raises(interrupts.Abandoned):
+        streaming.run(plan, {"image": np.zeros((1, 64, 64, 3), np.float32)})
+    assert len(list(asked)) == 99
 
 
 def test_what_cannot_be_cut_is_done_whole_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

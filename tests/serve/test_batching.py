@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from kgan.interrupts import go_on
 from kgan.serve.batching import Batcher
 from kgan.serve.errors import Status
 from kgan.serve.limits import Limits
@@ -136,6 +137,26 @@ def test_what_takes_too_long_is_given_up_and_not_computed(batcher: Batcher, doub
     doubling.gate.set()
     assert ask(batcher, doubling, 3.0) == [6]
     assert doubling.calls == [[1], [3]]
+
+
+def test_what_nobody_waits_for_any_more_ends_between_its_parts(batcher: Batcher) -> None:
+    parts, ended = [], threading.Event()
+
+    def call(inputs: Arrays) -> Arrays:
+        try:
+            for part in range(1000):
+                go_on()
+                parts.append(part)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+        return inputs
+
+    specs = {"x": Spec("float32", (None,))}
+    with pytest.raises(Status, match="Timed out"):
+        batcher(Signature(specs, specs, call), {"x": np.zeros(1, np.float32)}, Limits(seconds=0.1))
+    assert ended.wait(5) and 1 <= len(parts) < 500
+    go_on()  # elsewhere nothing has changed
 
 
 def test_what_waits_when_it_closes_is_still_answered(doubling: Doubling, pool: ThreadPoolExecutor) -> None:
