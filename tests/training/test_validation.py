@@ -72,7 +72,7 @@ def test_filters_are_measured_against_the_domain_that_judges_them() -> None:
     validated, reader, system = Validation(10), Reader(x=9, y=7), System()
     validated.read(reader, system)
     results = validated.measure(system, 3)
-    assert system.numbers == [[0, 1, 2], [3, 4, 5], [6]]
+    assert system.numbers == [[0, 1, 2], [3, 4, 5], [6]] and validated.measured == 7
     assert [measures["pictures"] for measures in results.values()] == [7, 7, 7]
     assert results["a"]["image_size"] == 8
     x, y = (
@@ -135,7 +135,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Scripted:
         def __init__(self, count: int) -> None:
-            self.count = count
+            self.count = self.measured = count
 
         def read(self, reader: Any, system: Any) -> None:
             assert reader.validation(self.count)
@@ -207,13 +207,14 @@ def test_a_run_that_was_stopped_keeps_the_same_best(straight: Path, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("scripted")
-def test_the_settings_may_change_between_sittings(tmp_path: Path) -> None:
+def test_the_settings_may_change_between_sittings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny.changed(steps=4), tmp_path)
     assert not list(tmp_path.glob("best_*")) and not rows(tmp_path, "kid_generator_ab")
     train(tiny.changed(steps=6, evaluate_every=3), tmp_path)
     assert rows(tmp_path, "kid_generator_ab") == {6: 8.0}
     train(tiny.changed(steps=10, evaluate_every=4, evaluate_count=50), tmp_path)
     assert best(tmp_path)["generator_ba"] == (8, 0.25, 8)
+    assert "Measured by 50 pictures of each domain." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("scripted")
