@@ -50,8 +50,8 @@ def resnet(
         draws.append(taken)
         return x
 
-    edge = {"pad": 3} if zeros else {"reflect": 3}
-    x = conv(x, filters, 7, name="stem_conv", initial=initial, use_bias=use_bias, **edge)
+    pad, reflect = (3, 0) if zeros else (0, 3)
+    x = conv(x, filters, 7, name="stem_conv", initial=initial, pad=pad, reflect=reflect, use_bias=use_bias)
     x = keras.layers.ReLU(name="stem_relu")(norm(x, "stem_norm"))  # [B, H, W, F]
     for i in (1, 2):
         x = conv(x, 2 * x.shape[-1], 3, name=f"down{i}_conv", initial=initial, strides=2, pad=1, use_bias=use_bias)
