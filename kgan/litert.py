@@ -42,7 +42,9 @@ class Model:
             raise UserError(f"{file} is no file: a .tflite file was looked for.")
         try:
             with quiet():
-                self._interpreter: Interpreter = Interpreter(os.fspath(file), num_threads=threads or os.cpu_count())
+                # Its bytes: a file that is opened by its path stays mapped, and who writes over it ends the process.
+                content, threads = Path(file).read_bytes(), threads or os.cpu_count()
+                self._interpreter: Interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")

@@ -28,11 +28,13 @@ HOST = flags.DEFINE_string("host", "127.0.0.1", "The address to listen at; 0.0.0
 PORT = flags.DEFINE_integer("port", 8501, "Of the page and of REST; 0: any that is free.", lower_bound=0)
 GRPC_PORT = flags.DEFINE_integer("grpc_port", None, "Of gRPC too; 0: any that is free. Default: none.", lower_bound=0)
 ORIGINS = flags.DEFINE_list("origins", [], "Sites whose pages may ask too, such as https://example.org; * for all.")
-MEGABYTES = flags.DEFINE_float("max_megabytes", 20, "Larger bodies are refused.", lower_bound=0.001)
-ROOM = flags.DEFINE_float("room", 200, "Megabytes that all bodies may have at a time.", lower_bound=0.001)
-PIXELS = flags.DEFINE_float("upload_megapixels", 25, "Larger pictures are refused.", lower_bound=0.001)
-WAITING = flags.DEFINE_integer("max_waiting", 128, "Requests that may be inside; more are refused.", lower_bound=1)
-SECONDS = flags.DEFINE_float("timeout", 30, "Seconds that an answer may take.", lower_bound=0.1)
+MEGABYTES = flags.DEFINE_float("max_megabytes", Limits.megabytes, "Larger bodies are refused.", lower_bound=0.001)
+ROOM = flags.DEFINE_float("room", Limits.room, "Megabytes that all bodies may have at a time.", lower_bound=0.001)
+PIXELS = flags.DEFINE_float("upload_megapixels", Limits.megapixels, "Larger pictures are refused.", lower_bound=0.001)
+WAITING = flags.DEFINE_integer(
+    "max_waiting", Limits.inside, "Requests that may be inside; more are refused.", lower_bound=1
+)
+SECONDS = flags.DEFINE_float("timeout", Limits.seconds, "Seconds that an answer may take.", lower_bound=0.1)
 
 
 def main() -> None:
@@ -45,7 +47,13 @@ def main() -> None:
         if not folder.is_dir():
             raise UserError(f"There is no folder {folder}: --models names the one that the models lie in.")
         served = models.Models(functools.partial(models.in_folder, folder))
-    limits = Limits(MEGABYTES.value, ROOM.value, PIXELS.value, WAITING.value, SECONDS.value)
+    limits = Limits(
+        megabytes=MEGABYTES.value,
+        room=ROOM.value,
+        megapixels=PIXELS.value,
+        inside=WAITING.value,
+        seconds=SECONDS.value,
+    )
     server = app.Server(served, limits, ORIGINS.value)
     with contextlib.suppress(Stopped):  # it has answered what was under way
         running.run(server, HOST.value, PORT.value, GRPC_PORT.value, functools.partial(print, flush=True))

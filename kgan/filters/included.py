@@ -1,8 +1,8 @@
 """Trained filters and generators that come with kgan, found by name: `kgan generate --model=stylegan_animefaces ...`.
 
 Each is a .keras file whose weights lie in 16 bits (see `kgan.export.half`), and its card says in `training["reached"]`
-what it learned from and under which terms, by which command, in how many minutes of one core, and what was measured of
-it by which command.
+what it learned from and under which terms, by which command, in how many minutes of work (docs/results.md says of
+what), and what was measured of it by which command.
 
 A filter has a .tflite too, NAME_dynamic_wi8_afp32.tflite with weights in 8 bits, which starts without Keras and takes
 pictures of the size that it was trained at. Its card says how near it comes to the .keras: 45 dB at least. They were

@@ -4,7 +4,7 @@
 |---|---|
 | `GET /` | the page, `kgan/serve/page/index.html`; what it needs lies at `/page/PATH` |
 | `GET /healthz` | 200 `{"status": "ok"}`, or "partly" and why where a version could not be loaded |
-| `GET /v1/filters` | `{"filters": [...]}`, of each: see `kgan.serve.models.describe` |
+| `GET /v1/filters` | `{"filters": [...]}`, of each: see `kgan.serve.describe.describe` |
 | `GET /v1/filters/NAME/card` | its card |
 | `GET /v1/filters/NAME/model` | its `.tflite` file, with the sha256 as ETag; 404 where it has none |
 | `GET /v1/filters/NAME/picture` | an example of what it draws, a small WebP |
@@ -30,7 +30,8 @@ The header Accept chooses image/png, image/jpeg or image/webp; PNG where it leav
 
 What cannot be answered is said in `{"error": "a sentence"}`:
 
-* 400: an option that is not there or cannot be read; 404: a name that is not there; 406: Accept names no such kind;
+* 400: an option that is not there or cannot be read; 403: a page of another site asks;
+* 404: a name that is not there; 406: Accept names no such kind;
 * 408: a body that comes too slowly; 413: too many bytes or pixels; 415: no picture;
 * 422: a picture that is damaged or shows no face, or options that do not fit the filter;
 * 429: too many wait already, try again after the seconds in Retry-After; 503: it starts, stops, or holds too many

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import hashlib
@@ -23,8 +24,10 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kgan.filters.card import Card
+from kgan.interrupts import Abandoned, awaited
 from kgan.pictures import faces
 from kgan.serve import examples, metrics, pages, protocol, uploads
+from kgan.serve.batching import LOOK
 from kgan.serve.describe import describe
 from kgan.serve.errors import Refusal, Status
 from kgan.serve.limits import USUAL, Limits
@@ -69,7 +72,7 @@ class Server:
             Route(metrics.PATH, self.metrics_page),
         ]
         contract = Route("/{path:path}", self.contract, methods=METHODS)
-        handlers = {Refusal: refuse, ClientDisconnect: gone, HTTPException: missing, 500: broken}
+        handlers = {Refusal: refuse, ClientDisconnect: gone, Abandoned: gone, HTTPException: missing, 500: broken}
         app = Starlette(routes=[*self.routes, contract], exception_handlers=handlers)
         app.add_middleware(OwnPages, origins=self.origins)
         app.add_middleware(Secured)
@@ -102,9 +105,13 @@ class Server:
     async def model(self, request: Request) -> Response:
         source, _ = await self._newest(request)
         path = source.path if source.path.suffix == ".tflite" else source.tflite
-        if path is None:
+        try:
+            data = await self.compute(path.read_bytes) if path else None
+        except OSError:  # it has been taken away since the folder was looked at
+            data = None
+        if data is None:
             raise Refusal(404, f"{request.path_params['name']} has no .tflite file.")
-        return await self.compute(lambda: whole(request, path.read_bytes(), "application/octet-stream"))
+        return await self.compute(lambda: whole(request, data, "application/octet-stream"))
 
     async def picture(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -132,7 +139,7 @@ class Server:
                         data = body if version.draws else uploads.file_of(body, content_type)
                         return uploads.answer(version, data, options, kind, self.turns, self.limits)
 
-                result = await self.compute(work)
+                result = await self.attended(request, work)
         total = time.perf_counter() - start
         headers = {
             "X-Kgan-Milliseconds": f"{result.seconds * 1e3:.1f}",
@@ -170,7 +177,7 @@ class Server:
                 return await self.compute(lambda: self._metadata(asked))
             with self.admitted(503):
                 async with self.body(request) as body:
-                    data = await self.compute(lambda: self._predict(asked, body))
+                    data = await self.attended(request, lambda: self._predict(asked, body))
             return Response(data, media_type="application/json")
         except Refusal as error:
             code = error.code
@@ -215,6 +222,25 @@ class Server:
     async def compute(self, function: Callable[[], T]) -> T:
         """What a function returns that would hold up the others."""
         return await anyio.to_thread.run_sync(function, limiter=self._threads)
+
+    async def attended(self, request: Request, function: Callable[[], T]) -> T:
+        """As `compute`, of what is left unfinished once the client has hung up."""
+        gone = threading.Event()
+
+        def work() -> T:
+            with awaited(lambda: not gone.is_set()):
+                return function()
+
+        async def watch() -> None:
+            while not await request.is_disconnected():
+                await asyncio.sleep(LOOK)
+            gone.set()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            return await self.compute(work)
+        finally:
+            watcher.cancel()
 
     @contextlib.contextmanager
     def admitted(self, status: int = 429) -> Iterator[None]:
@@ -308,9 +334,10 @@ async def broken(request: Request, error: Exception) -> Response:
 
 
 class OwnPages:
-    """Pages of other sites make the server do nothing, but for those of `origins`.
+    """Pages of other sites make the server draw nothing, but for those of `origins`.
 
-    A form posts to any site without asking; browsers say where from, in Sec-Fetch-Site.
+    A form posts to any site without asking. Browsers say where from: in Sec-Fetch-Site to localhost and over https, and
+    in Origin always.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
@@ -318,8 +345,10 @@ class OwnPages:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" and scope["method"] == "POST" else Headers()
-        foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if foreign and not {"*", headers.get("origin")} & {*self.origins}:
+        origin = headers.get("origin")
+        elsewhere = origin is not None and origin.partition("://")[2] != headers.get("host")
+        foreign = headers.get("sec-fetch-site", "cross-site" if elsewhere else "") in ("cross-site", "same-site")
+        if foreign and not {"*", origin} & {*self.origins}:
             refusal = JSONResponse({"error": "Pages of other sites may not ask: --origins names those that may."}, 403)
             await refusal(scope, receive, send)
         else:

@@ -7,12 +7,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Hashable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from typing import NamedTuple
 
 import numpy as np
 
-from kgan.interrupts import Abandoned, awaited
+from kgan.interrupts import Abandoned, awaited, go_on
 from kgan.serve.errors import Status
 from kgan.serve.limits import USUAL, Limits
 from kgan.serve.signatures import Arrays, Signature
@@ -22,6 +22,7 @@ ROWS = 32  # in one call, unless one request alone has more
 FULL = "The batch scheduling queue to which this task was submitted is full; {} wait already"
 CLOSED = "The model is being unloaded"
 LATE = "Timed out after {:g} seconds"
+LOOK = 0.2  # seconds between two looks whether a client still waits
 
 
 class Answer(NamedTuple):
@@ -70,6 +71,7 @@ class Batcher:
         Raises:
           Status: UNAVAILABLE where too many wait or the model is going, DEADLINE_EXCEEDED after the limits' seconds, or
             what the signature raises.
+          Abandoned: nobody waits for it any more.
         """
         rows = len(next(iter(inputs.values()))) if signature.batched else 0
         task = Task(signature, inputs, rows, Future())
@@ -80,12 +82,18 @@ class Batcher:
                 raise Status("UNAVAILABLE", FULL.format(len(self._tasks)))
             self._tasks.append(task)
             self._changed.notify()
+        end = time.monotonic() + limits.seconds
         try:
-            return task.answer.result(limits.seconds)
-        except TimeoutError:
+            while not wait([task.answer], max(0.0, min(LOOK, end - time.monotonic()))).done:
+                go_on()
+                if time.monotonic() >= end:
+                    raise Status("DEADLINE_EXCEEDED", LATE.format(limits.seconds))
+        except BaseException:
             task.answer.cancel()
             task.given_up = True
-            raise Status("DEADLINE_EXCEEDED", LATE.format(limits.seconds)) from None
+            raise
+        try:
+            return task.answer.result()
         except CancelledError:
             raise Status("UNAVAILABLE", CLOSED) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kgan.filters.card import Card
@@ -26,7 +27,7 @@ def describe(name: str, source: Source, card: Card) -> dict[str, Any]:
         for place in places
         if card.labels
     ]
-    tflite = source.path if source.path.suffix == ".tflite" else source.tflite
+    size = _bytes(source.path if source.path.suffix == ".tflite" else source.tflite)
     base = f"/v1/filters/{name}"
     return {
         "name": name,
@@ -39,8 +40,16 @@ def describe(name: str, source: Source, card: Card) -> dict[str, Any]:
         "subject": "face" if card.crop == "face" else None,
         "crop": card.crop,
         "figures": (card.training.get("reached") or {}).get("measured") or {},
-        "bytes": tflite.stat().st_size if tflite else None,
+        "bytes": size,
         "card": f"{base}/card",
-        "model": f"{base}/model" if tflite else None,
+        "model": f"{base}/model" if size else None,
         "picture": f"{base}/picture" if examples.has_one(source, card) else None,
     }
+
+
+def _bytes(file: Path | None) -> int | None:
+    """Of a file; None where it has been taken away since the folder was looked at."""
+    try:
+        return file.stat().st_size if file else None
+    except OSError:
+        return None

@@ -26,19 +26,23 @@ class Pictures:
     def __init__(self, models: Models) -> None:
         self.models = models
         self._lock = threading.Lock()
-        self._drawn: dict[tuple[str, Path], bytes | None] = {}
+        self._drawn: dict[str, tuple[object, bytes | None]] = {}  # by name: of what it is, and the file
 
     def of(self, name: str, source: Source, card: Card) -> bytes | None:
         """The picture of a filter as a WebP file; None where there is none."""
         with self._lock:
-            key = name, source.path
-            if key not in self._drawn:
+            try:
+                file = beside(source)
+                stamp = source.stamp(), file and (file, file.stat().st_mtime_ns)
+            except OSError:  # it has gone since the folder was looked at
+                return None
+            if self._drawn.get(name, (None,))[0] != stamp:
                 try:
                     picture = self._draw(name, source, card)
                 except UserError:  # it cannot be loaded, or takes no photo
                     picture = None
-                self._drawn[key] = None if picture is None else images.encode(small(picture), ".webp")
-            return self._drawn[key]
+                self._drawn[name] = stamp, None if picture is None else images.encode(small(picture), ".webp")
+            return self._drawn[name][1]
 
     def _draw(self, name: str, source: Source, card: Card) -> np.ndarray | None:
         if file := beside(source):

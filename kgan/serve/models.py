@@ -54,8 +54,8 @@ class Source:
     def stamp(self) -> frozenset[tuple[Path, int, int, int]]:
         """Another one as soon as what lies there, or its card, is another; an `OSError` where nothing does."""
         inside = self.path.rglob("*") if self.path.is_dir() else ()
-        card = cards.path_of(self.path)
-        stats = {path: path.stat() for path in (self.path, *inside, *([card] if card.exists() else []))}
+        beside = [path for path in (cards.path_of(self.path), self.tflite) if path and path.exists()]
+        stats = {path: path.stat() for path in (self.path, *inside, *beside)}
         return frozenset((path, each.st_ino, each.st_mtime_ns, each.st_size) for path, each in stats.items())
 
 
@@ -193,10 +193,13 @@ def _in_model(folder: Path) -> dict[int, Source]:
 
 def _in_version(folder: Path) -> Source | None:
     tflite = folder / "model.tflite"
-    beside = tflite if tflite.is_file() else None
-    if (folder / "saved_model.pb").is_file():
-        return Source(folder, beside)
-    return next((Source(folder / name, beside) for name in FILES if (folder / name).is_file()), None)
+    try:
+        beside = tflite if tflite.is_file() else None
+        if (folder / "saved_model.pb").is_file():
+            return Source(folder, beside)
+        return next((Source(folder / name, beside) for name in FILES if (folder / name).is_file()), None)
+    except OSError:  # it cannot be looked into, which loading it says
+        return Source(folder)
 
 
 class Models:
@@ -243,7 +246,8 @@ class Models:
             try:
                 stamp = source.stamp()
                 failed = self._failures.get((name, number))
-                if (current and (current.number, current.stamp) == (number, stamp)) or (failed and failed[0] == stamp):
+                same = current and (current.number, current.source, current.stamp) == (number, source, stamp)
+                if same or (failed and failed[0] == stamp):
                     return
                 version = Version(name, number, source)
             except Exception as error:  # whatever it is, the former version goes on

@@ -99,8 +99,10 @@ class Service:
                     f"{{{','.join(sorted(signature.outputs))}}}.",
                 )
             limits = self.server.limits
-            seconds = min(limits.seconds, context.time_remaining() or math.inf)
-            outputs = version.predict(signature, inputs, dataclasses.replace(limits, seconds=seconds)).outputs
+            remaining = context.time_remaining()  # None without a deadline, 0 after it
+            if remaining is not None:
+                limits = dataclasses.replace(limits, seconds=min(limits.seconds, remaining))
+            outputs = version.predict(signature, inputs, limits).outputs
             response = self.predicting.PredictResponse()
             response.model_spec.name = version.name
             response.model_spec.version.value = version.number

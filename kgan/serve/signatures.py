@@ -19,6 +19,7 @@ from kgan.errors import UserError
 from kgan.filters import photos
 from kgan.filters.generators import Generator
 from kgan.filters.loading import Filter, padding
+from kgan.interrupts import go_on
 from kgan.litert import Model
 from kgan.pictures import images
 from kgan.quiet import quiet
@@ -114,9 +115,12 @@ def of_filter(picture_filter: Filter, together: bool) -> dict[str, Signature]:
         return {"image": images.to_uint8(floats({**inputs, "image": images.to_float(inputs["image"])})["image"])}
 
     def files(inputs: Arrays) -> Arrays:
-        pictures = [images.decode(data) for data in inputs["image_bytes"]]
-        labels = inputs.get("label", [None] * len(pictures))
-        results = [images.encode(picture_filter(*pair)) for pair in zip(pictures, labels, strict=True)]
+        def drawn(data: bytes, label: np.ndarray | None) -> bytes:
+            go_on()
+            return images.encode(picture_filter(images.decode(data), label))
+
+        labels = inputs.get("label", [None] * len(inputs["image_bytes"]))
+        results = [drawn(*pair) for pair in zip(inputs["image_bytes"], labels, strict=True)]
         return {"image_bytes": np.array(results, object)}
 
     def signature(name: str, spec: Spec, call: Callable[[Arrays], Arrays], largest: float | None = None) -> Signature:
@@ -137,8 +141,10 @@ def translated(picture_filter: Filter, image: np.ndarray, label: np.ndarray | No
         for side in (height, width)
     ]
     image = np.pad(image, ((0, 0), *added, (0, 0)), mode="reflect") if any(map(any, added)) else image
-    rows = [slice(None)] if together else [slice(row, row + 1) for row in range(len(image))]
-    results = [picture_filter.run(image[row], *([] if label is None else [label[row]])) for row in rows]
+    results = []
+    for row in [slice(None)] if together else [slice(row, row + 1) for row in range(len(image))]:
+        go_on()
+        results.append(picture_filter.run(image[row], *([] if label is None else [label[row]])))
     return np.concatenate(results)[:, :height, :width]
 
 
@@ -198,9 +204,12 @@ def of_tflite_generator(model: Model) -> dict[str, Signature]:
         return {name: Spec("float32", (None, *map(int, tensor["shape"][1:]))) for name, tensor in names.items()}
 
     def generate(inputs: Arrays) -> Arrays:
-        rows = range(len(inputs["z"]))
-        pictures = [model.named({name: array[row : row + 1] for name, array in inputs.items()}) for row in rows]
-        return {"image": np.concatenate([next(iter(picture.values())) for picture in pictures])}
+        pictures = []
+        for row in range(len(inputs["z"])):
+            go_on()
+            (picture,) = model.named({name: array[row : row + 1] for name, array in inputs.items()}).values()
+            pictures.append(picture)
+        return {"image": np.concatenate(pictures)}
 
     (picture,) = specs(model.outputs).values()
     signature = Signature(specs(model.inputs), {"image": picture}, generate)

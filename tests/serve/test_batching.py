@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from kgan.interrupts import go_on
+from kgan.interrupts import Abandoned, awaited, go_on
 from kgan.serve.batching import Batcher
 from kgan.serve.errors import Status
 from kgan.serve.limits import Limits
@@ -93,6 +93,26 @@ def test_a_row_that_fails_fails_its_own_request_alone(
     assert (first.result(), good.result()) == ([0], [2])
     with pytest.raises(ValueError, match="below zero"):
         bad.result()
+
+
+def test_nobody_waits_for_one_who_has_gone(batcher: Batcher, doubling: Doubling, pool: ThreadPoolExecutor) -> None:
+    gone = threading.Event()
+
+    def ask_and_go(value: float) -> list[float]:
+        with awaited(lambda: not gone.is_set()):
+            return ask(batcher, doubling, value)
+
+    first = pool.submit(ask_and_go, 1.0)
+    settle(batcher, 0)
+    second = pool.submit(ask_and_go, 2.0)
+    settle(batcher, 1)
+    gone.set()
+    for each in (first, second):
+        with pytest.raises(Abandoned):
+            each.result(5)
+    doubling.gate.set()
+    assert ask(batcher, doubling, 3.0) == [6]
+    assert [2.0] not in doubling.calls  # it was not begun
 
 
 def test_shapes_that_differ_are_not_joined(batcher: Batcher, pool: ThreadPoolExecutor) -> None:

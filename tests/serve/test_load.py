@@ -22,6 +22,7 @@ import pytest
 import requests
 from helpers.served import FILTER, Client, listening, process
 
+from kgan.interrupts import Abandoned, go_on
 from kgan.serve import running
 from kgan.serve.app import Server
 from kgan.serve.limits import Limits
@@ -165,6 +166,9 @@ def test_pages_of_other_sites_make_the_server_draw_nothing(path: str) -> None:
 
         ours = status(**{"Sec-Fetch-Site": "same-origin"})
         assert ours == status() != 403
+        assert status(Origin=address) == ours  # over http no browser names the site, but all name the origin
+        assert status(Origin="https://example.org") == ours
+        assert status(Origin="http://example.com") == status(Origin="null") == 403
         for site in ("cross-site", "same-site"):
             assert status(**{"Sec-Fetch-Site": site, "Origin": "https://example.com"}) == 403
             assert status(**{"Sec-Fetch-Site": site}) == 403
@@ -192,6 +196,31 @@ def test_a_picture_that_takes_longer_than_it_may_is_given_up(small_png: bytes) -
         for _ in range(server.turns._initial_value):  # others are at work, who came before
             server.turns.acquire()
         assert Client(address).post(PATH, small_png).status_code == 504
+    models.close()
+
+
+def test_what_a_client_has_left_is_left(small_png: bytes) -> None:
+    models = Models(of_kgan, lazy=True)
+    models.refresh()
+    begun, left = threading.Event(), threading.Event()
+    with listening(Server(models)) as address, models.lease(FILTER) as version:
+
+        def long(inputs: Arrays) -> Arrays:
+            begun.set()
+            try:
+                for _ in range(1000):
+                    go_on()
+                    time.sleep(0.01)
+            except Abandoned:
+                left.set()
+                raise
+            return inputs
+
+        version.signatures["serving_default"] = dataclasses.replace(version.signatures["serving_default"], call=long)
+        with connection(address) as leaving:
+            leaving.sendall(head(small_png) + small_png)
+            assert begun.wait(5) and not left.wait(0.5)
+        assert left.wait(3)
     models.close()
 
 

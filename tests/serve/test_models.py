@@ -20,6 +20,7 @@ from kgan.filters import included
 from kgan.filters.loading import load
 from kgan.pictures import images
 from kgan.serve.app import Server
+from kgan.serve.describe import describe
 from kgan.serve.errors import Status
 from kgan.serve.limits import Limits
 from kgan.serve.models import Models, Source, in_folder
@@ -141,6 +142,86 @@ def test_a_file_that_is_replaced_is_loaded_again(tmp_path: Path) -> None:
         assert version.card and version.card.labels and version.picture_filter and version.picture_filter.label_size
     assert [(state.version, state.state) for state in models.states("anime")] == [(1, "AVAILABLE")]
     models.close()
+
+
+def test_a_file_that_is_written_over_ends_nothing(tmp_path: Path, portrait: np.ndarray) -> None:
+    path = copy_tflite(tmp_path / "anime.tflite")
+    models = Models(lambda: in_folder(tmp_path))
+    models.refresh()
+    data = path.read_bytes()
+    with models.lease("anime") as version, path.open("r+b") as file:
+        assert version.picture_filter
+        before = version.picture_filter(portrait[:128, :128])
+        file.truncate(1000)  # as `cp` does first
+        np.testing.assert_array_equal(version.picture_filter(portrait[:128, :128]), before)
+        models.refresh()
+        assert "anime/1" in models.failures()
+        file.seek(0)
+        file.write(data)
+    models.refresh()
+    assert not models.failures()
+    models.close()
+
+
+def test_a_tflite_beside_a_model_comes_and_goes(tmp_path: Path) -> None:
+    model = included.find(FILTER)
+    for path in (model, model.with_suffix(".json")):
+        shutil.copy(path, tmp_path / f"anime{path.suffix}")
+    models = Models(lambda: in_folder(tmp_path))
+    models.refresh()
+
+    def offered() -> tuple[object, object]:
+        entry = describe("anime", *models.newest()["anime"])
+        return entry["model"], entry["bytes"]
+
+    assert offered() == (None, None)
+    shutil.copy(included.tflite(FILTER) or "", tmp_path / "anime.tflite")
+    models.refresh()
+    assert offered() == ("/v1/filters/anime/model", (tmp_path / "anime.tflite").stat().st_size)
+    (tmp_path / "anime.tflite").unlink()
+    assert offered() == (None, None)  # before the folder is looked at again
+    with listening(Server(models)) as address:
+        assert Client(address).get("/v1/filters/anime/model").status_code == 404
+    models.refresh()
+    assert models.newest()["anime"][0].tflite is None
+    models.close()
+
+
+def test_the_picture_follows_the_model(tmp_path: Path) -> None:
+    models = Models(lambda: in_folder(tmp_path))
+    copy_tflite(tmp_path / "anime.tflite")
+    models.refresh()
+    with listening(Server(models)) as address:
+
+        def picture() -> bytes:
+            return Client(address).get("/v1/filters/anime/picture").content
+
+        anime = picture()
+        assert picture() == anime
+        copy_tflite(tmp_path / "anime.tflite", "stargan_animefaces_utkface")
+        models.refresh()
+        assert picture() != anime
+        Image.new("RGB", (160, 160), (255, 0, 0)).save(tmp_path / "anime.png")
+        red = images.decode(picture())
+        assert red.shape == (160, 160, 3) and red[..., 0].mean() > 240 and red[..., 1].mean() < 15
+    models.close()
+
+
+def test_a_version_that_cannot_be_looked_into_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_tflite(tmp_path / "anime/1/model.tflite")
+    copy_tflite(tmp_path / "anime/2/model.tflite")
+    is_file = Path.is_file
+
+    def looked(path: Path) -> bool:
+        if path.parent == tmp_path / "anime/2":
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", looked)
+    one, two = tmp_path / "anime/1/model.tflite", tmp_path / "anime/2"
+    assert in_folder(tmp_path) == {"anime": {1: Source(one, one), 2: Source(two)}}
 
 
 def test_what_cannot_be_looked_into_is_named_and_the_rest_is_served(

@@ -2,7 +2,8 @@
 // the server answers. Photos are posted, and what is posted is never kept.
 const KEPT = 'kgan-1';
 const PAGE = ['', 'page/page.css', 'page/icon.svg', 'page/astronaut.webp', 'page/worker.js', ...[
-  'camera', 'canvas', 'faces', 'filter', 'kept', 'labels', 'local', 'memory', 'page', 'pixels', 'runtime', 'server', 'strings',
+  'camera', 'canvas', 'faces', 'filter', 'kept', 'labels', 'local', 'memory', 'page', 'pixels', 'runtime', 'server',
+  'strings',
 ].map((name) => `page/${name}.js`), 'v1/filters'].map((path) => `/${path}`);
 
 self.addEventListener('install', (event) => {
@@ -10,8 +11,9 @@ self.addEventListener('install', (event) => {
 });
 
 self.addEventListener('activate', (event) => {
-  const others = caches.keys().then((keys) => Promise.all(keys.filter((key) => key !== KEPT).map((key) => caches.delete(key))));
-  event.waitUntil(others.then(() => self.clients.claim()));
+  const forgotten = caches.keys().then((keys) =>
+    Promise.all(keys.filter((key) => key !== KEPT).map((key) => caches.delete(key))));
+  event.waitUntil(forgotten.then(() => self.clients.claim()));
 });
 
 self.addEventListener('fetch', (event) => {
@@ -21,8 +23,8 @@ self.addEventListener('fetch', (event) => {
 });
 
 async function answer(event) {
-  const {request} = event, cache = await caches.open(KEPT), pinned = request.url.includes('/vendor/');  // its folder names its version
-  const kept = pinned && await cache.match(request);
+  const {request} = event, cache = await caches.open(KEPT);
+  const kept = request.url.includes('/vendor/') && await cache.match(request);  // whose folder names its version
   if (kept) return kept;
   try {
     const response = await fetch(request);

@@ -287,6 +287,12 @@ async function choose(filter) {
   showParts();
   showLabels();
   layOut();
+  return fetchCard();
+}
+
+// Fetches the card of the filter, and draws.
+async function fetchCard() {
+  const {filter} = state;
   if (state.photo || isGenerator()) wait(true);
   try {
     const card = await server.card(filter);
@@ -300,17 +306,27 @@ async function choose(filter) {
   }
 }
 
+let takes = 0;
+
 async function take(blob, name = 'photo') {
-  const filter = isGenerator() ? state.filters.find(({kind}) => kind !== 'latent') : state.filter;
-  if (!filter) return fail({key: state.filters.length ? 'noneForPhotos' : 'noFilters'});
+  const number = ++takes, forPhotos = () => state.filters.find(({kind}) => kind !== 'latent');
+  if (isGenerator() && !forPhotos()) {
+    wait(false);
+    return fail({key: 'noneForPhotos'});
+  }
   aborter.abort();
   wait(true);
   camera.close();
+  const [bitmap, moving] = await Promise.all([
+    createImageBitmap(blob).catch(() => null),
+    moves(blob).catch(() => false),
+  ]);
+  if (number !== takes) return bitmap?.close();  // another was taken, or all were put away
   state.photo?.bitmap?.close();
-  const bitmap = await createImageBitmap(blob).catch(() => null);
-  state.photo = {blob, name, bitmap, moves: await moves(blob).catch(() => false)};
+  state.photo = {blob, name, bitmap, moves: moving};
   showPhoto();
-  if (filter !== state.filter) {  // a generator takes no photo: go on with the first filter that does
+  if (isGenerator()) {  // it takes no photo: go on with the first filter that does
+    const filter = forPhotos();
     document.querySelector(`input[value="${CSS.escape(filter.name)}"]`).checked = true;
     return choose(filter);
   }
@@ -328,6 +344,7 @@ async function moves(blob) {
 }
 
 function forget() {
+  takes += 1;
   state.photo?.bitmap?.close();
   state.photo = null;
   aborter.abort();
@@ -442,7 +459,7 @@ $('local').onchange = ({target}) => {
   state.local = target.checked;
   remember('local', state.local ? 'yes' : 'no');
   layOut();
-  if (state.filter && !state.card) choose(state.filter);  // it could not be fetched before
+  if (state.filter && !state.card) fetchCard();  // which failed before
   else draw();
 };
 $('settings').onsubmit = (event) => event.preventDefault();

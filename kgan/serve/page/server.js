@@ -33,8 +33,9 @@ export const card = async (filter) => (await ask(filter.card)).json();
 //   options: crop, paste, label, z_seed and psi, as far as they are needed.
 //   kind: of the picture's file, "image/png" or "image/jpeg".
 //
-// Returns {blob, network, face, people, remarks}: the picture; the network's milliseconds; where the face lay that was cut
-// out, {center: [x, y], side, angle}; how many there were; and what of the file was not drawn, "animation" or "pages".
+// Returns {blob, network, face, people, remarks}: the picture; the network's milliseconds; where the face lay that was
+// cut out, {center: [x, y], side, angle}; how many there were; and what of the file was not drawn, "animation" or
+// "pages".
 export async function draw(filter, photo, options, kind, signal) {
   const query = new URLSearchParams(options);
   const response = await ask(`/v1/filters/${encodeURIComponent(filter.name)}?${query}`, {

@@ -12,7 +12,7 @@ import java.io.File;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 
-/** Lends a result that is being shared to the app that people chose, and nothing else to nobody else. */
+/** Lends a result that is being shared to the app that people chose, and nothing else to anybody else. */
 public final class SharedPicture extends ContentProvider {
     private static final long KEPT = 24L * 60 * 60 * 1000; // milliseconds: a draft of a mail is sent by then
 
