@@ -148,7 +148,7 @@ def _add_weights(config: Config, folder: Path) -> Config:
                 shutil.copyfile(path, folder / "teacher" / path.name)
         config = config.replace("system", teacher=f"teacher/{teacher.name}")
 
-    needed = {vgg16.NAME: vgg16.SHA256} if getattr(config.system, "features", "") == "vgg16" else {}
+    needed = {vgg16.NAME: vgg16.SHA256} if getattr(config.system, "compared_by", "") == "vgg16" else {}
     if config.training.evaluate_every and not weights.present(inception.NAME):
         print("Inception's weights are missing here and will be there: KID, FID and match will not be measured.")
     elif config.training.evaluate_every:

@@ -105,10 +105,10 @@ def require(*required: flags.FlagHolder[Any]) -> None:
 
 
 def refuse(where: str, *unfit: flags.FlagHolder[Any]) -> None:
-    """A `UserError` about the first of these flags that was given, which says nothing `where`, in words."""
+    """A `UserError` about the first of these flags that was given, which has no effect `where`, in words."""
     for flag in unfit:
         if flag.present:
-            raise UserError(f"--{flag.name} says nothing {where}: leave it out.")
+            raise UserError(f"--{flag.name} has no effect {where}: leave it out.")
 
 
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:

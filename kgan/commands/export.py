@@ -78,9 +78,12 @@ def main() -> None:
     card = cards.read(model)
     draws = bool(card and card.kind == "generator")
     if draws:
-        commands.refuse("of a generator of noise", SIZE, IMAGES, CALIBRATION)
+        commands.refuse("on a generator of noise", SIZE, IMAGES, CALIBRATION)
     else:
-        commands.refuse("of a filter", NOISE)
+        commands.refuse("on a filter", NOISE)
+    chosen = [recipes.RECIPES[name] for name in RECIPES.value if name in recipes.RECIPES]
+    if chosen and not any(recipe.calibrated for recipe in chosen):
+        commands.refuse("without a static recipe in --recipes", CALIBRATION)
     if SERVING.value:
         commands.refuse("with --serving, which writes a SavedModel and one .tflite", SAVED_MODEL, HALF_KERAS)
     else:

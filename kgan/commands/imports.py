@@ -75,7 +75,7 @@ def main() -> None:
 
     origin = ", ".join(Path(each).name for each in FROM.value)
     if len(FROM.value) == 1 and Path(FROM.value[0]).suffix in filters.KERAS and OUTPUT.value:
-        commands.refuse("of a Keras model, which is copied as it is", WORKDIR, LABELS, SIZE, EVAL, DROPOUT, AS)
+        commands.refuse("on a Keras model, which is copied as it is", WORKDIR, LABELS, SIZE, EVAL, DROPOUT, AS)
         print(f"{origin} is a Keras model: wrote {filters.copy(FROM.value[0], OUTPUT.value)}.")
         return
     wishes = Wishes(labels_of(LABELS.value), SIZE.value or 0, EVAL.value, DROPOUT.value)

@@ -140,8 +140,7 @@ class Reader:
             if not in_memory and source.items not in train:
                 noun = "pair" if source.paired else "picture"
                 lines[f"{source.where}: {folders.counted(len(source.items), noun)} to test on.{source.left_out}"] = None
-        for source in self.test.values():
-            if any(source is pictures.source for pictures in self.train.values()):
+            elif any(source is pictures.source for pictures in self.train.values()):
                 lines[f"{source.where}: none to test on, so that sheets and measures are of training pictures."] = None
         return list(lines)
 

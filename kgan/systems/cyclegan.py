@@ -5,7 +5,7 @@ Zhu, Park, Isola and Efros, ICCV 2017, https://arxiv.org/abs/1703.10593. The def
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -87,7 +87,7 @@ class Settings:
         paper = cls(instance_norm_affine=True, discriminator_weight=1.0, decay="lua", epsilon_place="before")
         return dataclasses.replace(paper, **changes)
 
-    data_kinds = ("Unpaired", "Paired")
+    data_kinds: ClassVar[tuple[str, ...]] = ("Unpaired", "Paired")
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""

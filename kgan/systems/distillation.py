@@ -104,7 +104,7 @@ class Settings:
         least = 4
         if self.ssim_weight:
             least = 12  # SSIM's window has 11 pixels
-        if self.features == "vgg16" and (self.feature_weight or self.gram_weight):
+        if self.compared_by == "vgg16":
             least = max(least, vgg16.SMALLEST)
         if self.image_size < least or self.image_size % 4:
             raise UserError(f"system.image_size must be a multiple of 4 from {least} on, got {self.image_size}.")
@@ -130,6 +130,11 @@ class Settings:
                     f"system.image_size is {self.image_size} and system.online.image_size {self.online.image_size}: "
                     "teacher and student see the same pictures."
                 )
+
+    @property
+    def compared_by(self) -> str:
+        """The network whose maps are compared; "" where none are."""
+        return self.features if self.feature_weight or self.gram_weight else ""
 
     @property
     def data_kinds(self) -> tuple[str, ...]:
@@ -218,7 +223,7 @@ class Distillation(System):
         self.student = student("student")
         if settings.ema:
             self.ema_student = student("ema_student")
-        self._features = load_features(settings) if settings.feature_weight or settings.gram_weight else None
+        self._features = load_features(settings) if settings.compared_by else None
         if settings.channel_weight:
             pairs = [pair.split("=") for pair in settings.channel_layers]
             ours = maps_inside(self.student, [ours for ours, _ in pairs], "the student")

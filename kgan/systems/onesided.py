@@ -13,7 +13,7 @@ are cheap. The trained network is EfficientNet-Lite0, which comes with kgan.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -95,7 +95,7 @@ class Settings:
     ema: float = 0.999
     augment: bool = True
 
-    data_kinds = ("Unpaired", "Paired")
+    data_kinds: ClassVar[tuple[str, ...]] = ("Unpaired", "Paired")
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""
@@ -120,6 +120,8 @@ class Settings:
             )
         least = 2 ** (max(self.patch_layers) + 1) if self.patch_weight else 4  # a head needs a map of 2 x 2
         cells = self.colour_cells if self.colour_weight else 1
+        needs = [f"colour_cells={self.colour_cells}"] if self.colour_weight else []
+        needs += [f"patch_layers={self.patch_layers}"] if self.patch_weight else []
         for stage in self.stages(1):
             size = stage.image_size
             multiple = math.lcm(cells, projected.multiple_of(size))
@@ -127,7 +129,7 @@ class Settings:
                 raise UserError(
                     f"With system.image_size={self.image_size} and grow_at={self.grow_at} the pictures have {size} px "
                     f"at first or later: a multiple of {multiple} and at least {least} is needed, for "
-                    f"colour_cells={self.colour_cells}, patch_layers={self.patch_layers} and the trained network."
+                    f"{' and '.join([', '.join(needs)] * bool(needs) + ['the trained network'])}."
                 )
 
     @property

@@ -5,7 +5,7 @@ Isola, Zhu, Zhou and Efros, CVPR 2017, https://arxiv.org/abs/1611.07004. The def
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -89,7 +89,7 @@ class Settings:
         paper = cls(dropout="paper", conv_bias=True, discriminator_weight=1.0, decay="none", epsilon_place="before")
         return dataclasses.replace(paper, **changes)
 
-    data_kinds = ("Paired",)
+    data_kinds: ClassVar[tuple[str, ...]] = ("Paired",)
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""

@@ -24,7 +24,10 @@ ALL = (0, 1, 2, 3)  # the scales: maps at a 4th, an 8th, a 16th and a 32nd of th
 
 
 def multiple_of(size: int) -> int:
-    """What the sides of pictures of `size` px must be multiples of, so that each map is half of the finer one."""
+    """What the sides of pictures of `size` px must be multiples of: 32, so that each map is half of the finer one.
+
+    Of pictures that are enlarged for the projection: 4, as generators need.
+    """
     return 4 if size < projection.SMALLEST else projection.MULTIPLE
 
 

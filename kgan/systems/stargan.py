@@ -5,6 +5,7 @@ code (yunjey/stargan); where the paper differs, a setting carries the difference
 """
 
 import dataclasses
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ class Settings:
     initializer: str = choice("pytorch", "normal")
     epsilon_place: str = since("before", choice(*EPSILON_PLACES))
 
-    data_kinds = ("Labelled",)
+    data_kinds: ClassVar[tuple[str, ...]] = ("Labelled",)
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""

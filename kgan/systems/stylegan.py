@@ -8,7 +8,7 @@ description of the official training state, for FFHQ at 1024 px; this code is wr
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -107,7 +107,7 @@ class Settings:
     reset_optimizers: bool = True
     repeats: int = 4
 
-    data_kinds = ("Unlabelled", "Labelled")
+    data_kinds: ClassVar[tuple[str, ...]] = ("Unlabelled", "Labelled")
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""

@@ -7,7 +7,7 @@ Where the two disagree, a setting carries the difference.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -133,7 +133,7 @@ class Settings:
         )
         return dataclasses.replace(port, **changes)
 
-    data_kinds = ("Unpaired", "Paired")
+    data_kinds: ClassVar[tuple[str, ...]] = ("Unpaired", "Paired")
 
     def check(self) -> None:
         """Raise a `UserError` where the settings cannot work together."""

@@ -104,12 +104,21 @@ class Config:
         return settings
 
     def to_card(self) -> dict[str, Any]:
-        """As `to_json`, without the user's own folders: of the files that are named their names alone."""
-        settings = self.replace("data", root="")
-        settings = settings.replace("training", init_from=Path(self.training.init_from).name)
+        """As `to_json`, without the user's own folders: of the files and folders that are named their names alone."""
+        settings = self.replace("data", root="").replace("training", init_from=Path(self.training.init_from).name)
         if teacher := getattr(self.system, "teacher", ""):
             settings = settings.replace("system", teacher=Path(teacher).name)
-        return settings.to_json()
+        card = settings.to_json()
+        return card | {"data": _at_no_place(card["data"])}
+
+
+def _at_no_place(value: Any) -> Any:
+    """A value of JSON, in which of each absolute path its name is left."""
+    if isinstance(value, dict):
+        return {name: _at_no_place(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_at_no_place(each) for each in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _replaced(settings: Any, path: list[str], fields: dict[str, Any]) -> Any:

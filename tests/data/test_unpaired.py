@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,20 @@ def test_animations_and_test_folders_are_counted(folders: Path) -> None:
     lines = open_reader(folders).summary()
     assert "8 pictures, 2 with transparency (laid on white), 1 animated (the first frame alone)." in lines[0]
     assert lines[2] == f"{folders / 'testA'}: 1 picture to test on. Left out: 1 .txt (notes.txt)."
+
+
+def test_without_test_folders_it_says_what_sheets_show(folders: Path) -> None:
+    for name in ("testA", "testB"):
+        shutil.rmtree(folders / name, ignore_errors=True)
+    said = "none to test on, so that sheets and measures are of training pictures."
+    assert [line for line in open_reader(folders).summary() if "to test on" in line] == [
+        f"{folders / name}: {said}" for name in ("trainA", "trainB")
+    ]
+
+
+def test_pictures_are_not_shrunk_before_they_are_cut(folders: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.enlarge must be at least 1, got 0\.9"):
+        open_reader(folders, enlarge=0.9)
 
 
 def test_larger_pictures_than_allowed_are_left_out(folders: Path) -> None:

@@ -223,15 +223,16 @@ def test_command_says_mistakes_in_one_line(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--name=x"], "--name says nothing without --serving: leave it out."),
-        (["--noise=input"], "--noise says nothing of a filter"),
-        (["--serving", "--half_keras"], "--half_keras says nothing with --serving, which writes"),
-        (["--serving", "--nosaved_model"], "--saved_model says nothing with --serving, which writes"),
+        (["--name=x"], "--name has no effect without --serving: leave it out."),
+        (["--noise=input"], "--noise has no effect on a filter"),
+        (["--serving", "--half_keras"], "--half_keras has no effect with --serving, which writes"),
+        (["--serving", "--nosaved_model"], "--saved_model has no effect with --serving, which writes"),
+        (["--calibration=x"], "--calibration has no effect without a static recipe in --recipes: leave it out."),
         (["--serving", "--recipes=float16,float32"], "--serving lays one .tflite beside, and --recipes names 2: "),
         (["--serving", "--recipes="], "--serving lays one .tflite beside, and --recipes names 0: "),
     ],
 )
-def test_options_that_say_nothing_are_named(
+def test_options_without_an_effect_are_named(
     options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status(command, "--model=onesided_selfie2anime", f"--output={tmp_path / 'out'}", *options) == 2
@@ -241,7 +242,7 @@ def test_options_that_say_nothing_are_named(
 def test_a_generator_of_noise_has_no_pictures_to_verify_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--size=64", "--images=x", "--calibration=x"):
         assert status(command, "--model=stylegan_animefaces", f"--output={tmp_path / 'out'}", option) == 2
-        assert "says nothing of a generator of noise" in capsys.readouterr().err
+        assert "has no effect on a generator of noise" in capsys.readouterr().err
 
 
 @keras.saving.register_keras_serializable("tests")

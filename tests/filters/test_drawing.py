@@ -169,10 +169,10 @@ def test_the_command(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "sentence"),
     [
         (["--seeds=5-2"], "--seeds=5-2 is no list of numbers"),
-        (["--layers=fine"], "--layers says nothing without --mix"),
+        (["--layers=fine"], "--layers has no effect without --mix"),
         (
             ["--psis=1", "--truncation_psi=0.5", "--output=x.png"],
-            "--truncation_psi says nothing with --psis, which names several",
+            "--truncation_psi has no effect with --psis, which names several",
         ),
         (["--seeds=a"], "--seeds=a is no list of numbers"),
         (["--mix=1", "--output=folder"], "should be a picture for a sheet"),

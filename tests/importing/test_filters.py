@@ -54,7 +54,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (("--from=a.pth",), "--output=generator.keras, or --workdir=FOLDER to train on, is missing"),
         (("--from=a.pth", "--output=a.h5"), "--output=a.h5 should end in .keras"),
         (("--from=a.pth", "--output=a.keras"), "There is no file a.pth"),
-        (("--from=a.h5", "--output=a.keras", "--size=64"), "--size says nothing of a Keras model, which is copied"),
+        (("--from=a.h5", "--output=a.keras", "--size=64"), "--size has no effect on a Keras model, which is copied"),
     ],
 )
 def test_mistakes_are_sentences(arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:

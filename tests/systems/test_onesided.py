@@ -304,7 +304,11 @@ def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
         ({"image_size": 33, "grow_at": (4,)}, r"image_size=33 cannot be halved as often as grow_at=\(4,\) asks"),
         (
             {"image_size": 72, "colour_cells": 16},
-            r"a multiple of 16 and .* is needed, for colour_cells=16",
+            r"a multiple of 16 and .* is needed, for colour_cells=16, patch_layers=\(2, 3\) and the trained network\.",
+        ),
+        (
+            {"image_size": 144, "colour_weight": 0.0, "patch_weight": 0.0},
+            r"a multiple of 32 and at least 4 is needed, for the trained network\.",
         ),
         ({"patch_layers": ()}, r"patch_layers must hold numbers of strided layers"),
         ({"scales": ()}, r"scales must hold some of 0, 1, 2 and 3"),

@@ -47,7 +47,10 @@ EXPERIMENTS: dict[str, tuple[Any, Data]] = {
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, name: str) -> None:
     precision = "mixed_bfloat16" if name == "stargan" else "float32"
     training = schedule(steps=2, save_every=1, sample_every=2, log_every=1, precision=precision)
-    assert_resumes(Config(name, *EXPERIMENTS[name], training), tmp_path)
+    resumed = assert_resumes(Config(name, *EXPERIMENTS[name], training), tmp_path)
+    (row,) = [json.loads(line) for line in (resumed / "log.jsonl").read_text().splitlines()]
+    pictures = 2 * (2 if name == "stargan" else 1)  # in batches of two, and a critic takes n_critic of them a step
+    assert row["images_per_second"] * row["seconds"] == pytest.approx(pictures)
 
 
 @pytest.mark.slow
@@ -151,6 +154,10 @@ def test_cards_name_no_folders_of_the_user() -> None:
     values = config.replace("data", root="/home/anna/pictures").to_card()
     assert "anna" not in json.dumps(values)
     assert values["training"]["init_from"] == "best.keras" and values["system"]["teacher"] == "teacher.keras"
+    config = experiment("stargan")
+    config.data.sets = (Labelling("/home/anna/faces", table="labels.csv"),)
+    (labelled,) = config.to_card()["data"]["sets"]
+    assert labelled["folder"] == "faces" and labelled["table"] == "labels.csv"
 
 
 def test_a_setting_that_has_gone_is_named() -> None:
