@@ -146,6 +146,49 @@ def test_a_large_photo_that_lies_on_its_side_is_the_same_in_both(page: Page, tmp
     assert psnr(download(page), from_server) > LARGE
 
 
+def test_a_photo_that_comes_before_the_filters_is_drawn(chromium: Browser, server: str) -> None:
+    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
+    page, held = context.new_page(), list["Route"]()
+    page.route("**/v1/filters", lambda route: held.append(route))  # Playwright marks the function
+    page.goto(server)
+    page.locator("#file").set_input_files(PHOTO)
+    page.wait_for_timeout(500)
+    (route,) = held
+    route.continue_()
+    page.locator(".card").first.wait_for()
+    assert "by way of" in drawn(page)
+    assert page.locator("#download").get_attribute("download") == f"astronaut_{FILTER}.png"
+    context.close()
+
+
+def test_of_two_photos_the_last_is_drawn(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(images.read(PHOTO)).resize((4000, 4000)).save(tmp_path / "large.png")  # which is slow to decode
+    page.locator("#file").set_input_files(tmp_path / "large.png")
+    page.locator("#file").set_input_files(PHOTO)
+    drawn(page)
+    page.wait_for_timeout(1000)
+    drawn(page)
+    assert page.locator("#download").get_attribute("download") == f"astronaut_{FILTER}.png"
+
+
+def test_a_card_that_comes_late_leaves_what_was_chosen(chromium: Browser, server: str) -> None:
+    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
+    page = visit(context, server)
+    page.route("**/card", lambda route: route.abort())
+    page.get_by_text("Hair, eyes, age").click()
+    page.locator("#file").set_input_files(PHOTO)
+    drawn(page)
+    page.get_by_role("group", name="hair").get_by_text("pink").click()
+    drawn(page)
+    from_server = download(page)
+    page.unroute("**/card")
+    page.locator("#local").check()
+    assert "in this browser" in drawn(page)
+    assert page.get_by_role("group", name="hair").locator("input:checked").get_attribute("value") == "pink"
+    assert psnr(download(page), from_server) > SAME
+    context.close()
+
+
 def test_labels_are_the_same_in_both(page: Page) -> None:
     page.get_by_text("Hair, eyes, age").click()
     page.locator("#file").set_input_files(PHOTO)
