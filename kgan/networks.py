@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kgan.blocks import Initial, Norm, conv, residual_block, tanh, transposed
+from kgan.errors import UserError
 from kgan.layers import DepthToSpace2D, NearestUpsampling2D
 from kgan.layers.batch import dropout as drop_out
 from kgan.types import Tensor
@@ -210,3 +211,19 @@ def phone(
     x = layers.Concatenate(name="beside")([x, picture])  # [B, H, W, F/4 + C]
     x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=initial.kernel(), name="image_conv")(x)
     return layers.tanh(x)  # [B, H, W, channels]
+
+
+def check_size(image_size: int, multiple: int, generator: str, discriminator_layers: int) -> None:
+    """Raise a `UserError` where pictures do not fit a generator ("resnet", "unet" or "phone") whose sides are multiples
+    of `multiple`, or `patch_discriminator`."""
+    if image_size % multiple or image_size < 8:
+        deepest = (image_size & -image_size).bit_length() - 1
+        depth = f": or set system.depth to {deepest}" if generator == "unet" and deepest > 1 else ""
+        raise UserError(
+            f"system.image_size must be a multiple of {multiple}, {max(8, multiple)} at least, got {image_size}{depth}."
+        )
+    if image_size >> discriminator_layers < 3:
+        raise UserError(
+            f"{image_size} px are too few for a discriminator with {discriminator_layers} strided layers: set "
+            "system.discriminator_layers lower, or use larger pictures."
+        )

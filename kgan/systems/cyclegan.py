@@ -12,11 +12,10 @@ from keras import ops
 
 from kgan import engine
 from kgan.blocks import Initial, Norm
-from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import InstanceNormalization
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
-from kgan.networks import patch_discriminator, phone, resnet, unet
+from kgan.networks import check_size, patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.settings import Checks, choice, free, since
 from kgan.systems.adversarial import Adversarial
@@ -96,16 +95,7 @@ class Settings:
         checks.at_least(2, "depth")
         checks.not_negative("pool", "discriminator_layers")
         checks.share("ema")
-        if self.image_size % self.multiple or self.image_size < 8:
-            least = max(8, self.multiple)
-            raise UserError(
-                f"system.image_size must be a multiple of {self.multiple}, {least} at least, got {self.image_size}."
-            )
-        if self.image_size >> self.discriminator_layers < 3:
-            raise UserError(
-                f"{self.image_size} px are too few for a discriminator with {self.discriminator_layers} strided "
-                "layers: set system.discriminator_layers lower, or use larger pictures."
-            )
+        check_size(self.image_size, self.multiple, self.generator, self.discriminator_layers)
 
     @property
     def multiple(self) -> int:

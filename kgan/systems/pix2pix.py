@@ -13,13 +13,12 @@ from keras import ops
 
 from kgan import engine
 from kgan.blocks import Initial, Norm
-from kgan.errors import UserError
 from kgan.labels import Labels
 from kgan.layers import BatchNormalization, InstanceNormalization
 from kgan.layers.batch import draw_shapes
 from kgan.layers.color import Colored, Lightness, lab_to_rgb, rgb_to_lab
 from kgan.losses import HINGE, LSGAN, NON_SATURATING, WASSERSTEIN, between, gradient_penalty, l1
-from kgan.networks import patch_discriminator, phone, resnet, unet
+from kgan.networks import check_size, patch_discriminator, phone, resnet, unet
 from kgan.optimizers import DECAYS, EPSILON_PLACES, adam, epoch_decay
 from kgan.precision import variable_dtype
 from kgan.settings import Checks, choice, free, since
@@ -98,19 +97,7 @@ class Settings:
         checks.at_least(2, "depth")
         checks.not_negative("discriminator_layers")
         checks.share("ema")
-        if self.image_size % self.multiple or self.image_size < 8:
-            least = max(8, self.multiple)
-            deepest = (self.image_size & -self.image_size).bit_length() - 1
-            remedy = f": or set system.depth to {deepest}" if self.generator == "unet" and deepest > 1 else ""
-            raise UserError(
-                f"system.image_size must be a multiple of {self.multiple}, {least} at least, got {self.image_size}"
-                f"{remedy}."
-            )
-        if self.image_size >> self.discriminator_layers < 3:
-            raise UserError(
-                f"{self.image_size} px are too few for a discriminator with {self.discriminator_layers} strided "
-                "layers: set system.discriminator_layers lower, or use larger pictures."
-            )
+        check_size(self.image_size, self.multiple, self.generator, self.discriminator_layers)
 
     @property
     def multiple(self) -> int:
