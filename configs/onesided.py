@@ -11,7 +11,7 @@ outputs look too much like the inputs lower system.match_weight, system.content_
 match stays below .3 raise the first of them. Where drawings get lines that their photographs do not have, raise
 system.line_weight. Originals of 256 px and more can go on to that size, with four times the time for each step:
 
-        --config.system.image_size=256 --config.system.grow_at=1500,6000 --config.training.steps=7000
+        --config.system.image_size=256 --config.system.grow_at=1500,4500 --config.training.steps=5500
 """
 
 from kgan.data import Unpaired
@@ -25,7 +25,7 @@ def get_config() -> Config:
         system=Settings(),
         data=Unpaired(),
         training=Training(
-            steps=6_500,
+            steps=5_000,
             batch_size=8,
             log_every=50,
             sample_every=500,

@@ -21,6 +21,6 @@ from kgan.training import Config
 def get_config() -> Config:
     config = onesided_selfie2anime.get_config().replace("system", grow_at=())
     config.name = "onesided_finetune"
-    config = config.replace("system", content_weight=0.25, match_weight=1.5, colour_weight=2.0, augment=False)
+    config = config.replace("system", content_weight=0.25, match_weight=2.5, colour_weight=2.0, augment=False)
     config = config.replace("system", learning_rate=2e-4, discriminator_learning_rate=4e-4, ema=0.998)
-    return config.replace("training", steps=600, evaluate_every=200, save_every=200, init_from="onesided_selfie2anime")
+    return config.replace("training", steps=600, evaluate_every=100, save_every=100, init_from="onesided_selfie2anime")

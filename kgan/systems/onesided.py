@@ -242,7 +242,7 @@ class OneSided(Adversarial):
     critic_terms = ("discriminator", "patch_discriminator")
     augments_colours = False  # colours are a half of what makes a drawing look like one of b
 
-    def __init__(self, settings: Settings, steps: int = 6_500, seed: int = 0) -> None:
+    def __init__(self, settings: Settings, steps: int = 5_000, seed: int = 0) -> None:
         super().__init__(name="onesided")
         settings.check()
         self.settings = settings
