@@ -7,7 +7,7 @@ Expect a KID x 100 near 10 after 1,500 steps (12 minutes of two cores with bfloa
 minutes more, another half:
 
     kgan train --config=onesided_finetune --config.data.root=selfie2anime --workdir=runs/second \
-        --config.training.init_from=runs/anime
+        --config.training.init_from=runs/anime/best_generator_ab.keras
 """
 
 from kgan.configs import onesided
