@@ -182,6 +182,9 @@ class Server:
         except Refusal as error:
             code = error.code
             raise
+        except (Abandoned, ClientDisconnect):
+            code = "CANCELLED"
+            raise
         except Exception:
             code = "INTERNAL"
             raise

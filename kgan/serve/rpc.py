@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kgan.errors import UserError
+from kgan.interrupts import Abandoned, awaited
 from kgan.quiet import quiet
 from kgan.serve.app import Server
 from kgan.serve.errors import Refusal, Status
@@ -102,7 +103,8 @@ class Service:
             remaining = context.time_remaining()  # None without a deadline, 0 after it
             if remaining is not None:
                 limits = dataclasses.replace(limits, seconds=min(limits.seconds, remaining))
-            outputs = version.predict(signature, inputs, limits).outputs
+            with awaited(context.is_active):
+                outputs = version.predict(signature, inputs, limits).outputs
             response = self.predicting.PredictResponse()
             response.model_spec.name = version.name
             response.model_spec.version.value = version.number
@@ -195,6 +197,8 @@ class Service:
             return function()
         except Refusal as error:
             context.abort(getattr(self.codes, error.code), str(error))
+        except Abandoned as error:
+            context.abort(self.codes.CANCELLED, str(error))
         raise AssertionError("abort raises")
 
     def _unimplemented(self, request: Any, context: Any) -> Any:
