@@ -30,7 +30,7 @@ from kgan.pretrained import projection
 from kgan.settings import Checks, choice, free
 from kgan.systems import projected
 from kgan.systems.adversarial import Adversarial
-from kgan.systems.system import Stage, average, named, together
+from kgan.systems.system import Stage, average, named, newest, together
 from kgan.types import Batch, Tensor
 
 TEMPERATURE = 0.1  # what cosines are divided by before they are compared
@@ -314,7 +314,7 @@ class OneSided(Adversarial):
             self.recent_a.follow(signature(self.means_a, taps_a))
 
         if self.settings.ema:
-            average(self.ema_generator_ab, self.generator_ab, self.settings.ema)
+            average(self.ema_generator_ab, self.generator_ab, self.settings.ema, self.step)
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
@@ -421,13 +421,9 @@ class OneSided(Adversarial):
 
 
 def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:
-    """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures.
-
-    The first 1 / (1 - decay) steps count alike.
-    """
+    """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures."""
     now = ops.mean(engine.gather(ops.mean(x, axis=(1, 2))), axis=0)
-    rate = ops.maximum(1 - decay, 1 / (ops.cast(step, now.dtype) + 1))
-    mean.assign(mean + rate * (now - mean))
+    mean.assign(mean + newest(decay, step) * (now - mean))
 
 
 def unit(x: Tensor) -> Tensor:

@@ -188,10 +188,19 @@ def together(network: keras.Model, *images: Tensor) -> list[Tensor]:
     return [keras.tree.pack_sequence_as(outputs, list(part)) for part in zip(*parts, strict=True)]
 
 
-def average(target: keras.Model, source: keras.Model, decay: float) -> None:
-    """Exponential moving average of all weights: target = decay target + (1 - decay) source."""
+def newest(decay: float, step: Tensor) -> Tensor:
+    """How much what is new counts in a moving average: 1 - decay, and more before.
+
+    The first 1 / (1 - decay) steps count alike, so that where it began counts for nothing.
+    """
+    return ops.maximum(1 - decay, 1 / (ops.cast(step, "float32") + 1))
+
+
+def average(target: keras.Model, source: keras.Model, decay: float, step: Tensor) -> None:
+    """Exponential moving average of all weights, after `step` steps before: target += newest (source - target)."""
+    share = newest(decay, step)
     for mean, value in zip(target.weights, source.weights, strict=True):
-        mean.assign(decay * mean + (1 - decay) * value)
+        mean.assign(mean + ops.cast(share, mean.dtype) * (value - mean))
 
 
 def named(attribute: str, build: Callable[[], keras.Model]) -> keras.Model:
