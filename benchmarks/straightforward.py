@@ -215,6 +215,6 @@ def _end(system: CycleGAN | UGATIT) -> None:
     from kgan.systems.system import average
 
     if system.settings.ema:
-        average(system.ema_generator_ab, system.generator_ab, system.settings.ema)
-        average(system.ema_generator_ba, system.generator_ba, system.settings.ema)
+        average(system.ema_generator_ab, system.generator_ab, system.settings.ema, system.step)
+        average(system.ema_generator_ba, system.generator_ba, system.settings.ema, system.step)
     system.step.assign_add(1)
