@@ -2,9 +2,9 @@
 
     kgan train --config=onesided_selfie2anime --config.data.root=selfie2anime --workdir=runs/anime
 
-Expect a KID x 100 near 10 after 1,500 steps (12 minutes of two cores with bfloat16), 6 after 3,000 (half an hour) and
-4.4 to 5.2 at the end (50 minutes), with a match of .5 to .6; the photographs as they are have 23.2. Then, in minutes
-more, about another half:
+Expect a KID x 100 near 14 after 500 steps (four minutes of two cores with bfloat16), 6 after 3,000 (half an hour) and
+4.4 to 5.2 at the end (50 minutes), with a match of .5 to .6; the photographs as they are have 23.2, made small as the
+first measures have them 20.3. Then, in minutes more, about another half:
 
     kgan train --config=onesided_finetune --config.data.root=selfie2anime --workdir=runs/second \
         --config.training.init_from=runs/anime/best_generator_ab.keras
