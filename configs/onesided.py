@@ -1,4 +1,4 @@
-"""Two folders of pictures to a filter, within an hour or two of a laptop: the recipe for pictures of your own.
+"""Two folders of pictures to a filter, within an hour of a laptop: the recipe for pictures of your own.
 
     kgan train --config=onesided --config.data.root=mine --workdir=runs/mine
 

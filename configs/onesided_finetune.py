@@ -4,8 +4,8 @@
 
 `mine` holds trainA (photographs of faces), trainB (some hundreds of pictures in that style), testA and testB. A filter
 of `onesided` goes on in the same way, with new discriminators, which see pictures as they are, and lower rates and
-weights. Towards the pictures that they had learned already, two filters came from a KID x 100 of 4.4 and 5.1 to 4.0 and
-4.5, with as much match and stronger ink, and the lowest KID came early: look at `best_generator_ab.keras`. So the
+weights. Towards the pictures that it had learned already, one came from a KID x 100 of 4.4 to 4.0 within 100 steps,
+with as much match and stronger ink, and later steps were worse: `best_generator_ab.keras` is the one to take. So the
 included one was made.
 
     kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \

@@ -46,7 +46,7 @@ class Model:
                 content, threads = Path(file).read_bytes(), threads or os.cpu_count()
                 self._interpreter: Interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
             raise UserError(f"{file} cannot be loaded by LiteRT: {reason}.") from error
         self._lock = threading.Lock()

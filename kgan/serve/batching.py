@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 import time
@@ -32,7 +33,7 @@ class Answer(NamedTuple):
     seconds: float
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Task:
     """A request that waits: what it asks, where its answer goes, and whether nobody takes it any more."""
 
@@ -85,12 +86,14 @@ class Batcher:
         end = time.monotonic() + limits.seconds
         try:
             while not wait([task.answer], max(0.0, min(LOOK, end - time.monotonic()))).done:
-                go_on()
                 if time.monotonic() >= end:
                     raise Status("DEADLINE_EXCEEDED", LATE.format(limits.seconds))
+                go_on()
         except BaseException:
             task.answer.cancel()
             task.given_up = True
+            with self._changed, contextlib.suppress(ValueError):  # it may be at work already
+                self._tasks.remove(task)
             raise
         try:
             return task.answer.result()

@@ -13,7 +13,7 @@ from kgan.errors import UserError
 from kgan.filters import photos
 from kgan.filters.card import Card
 from kgan.pictures import images
-from kgan.serve.models import Models, Source
+from kgan.serve.models import Models, Source, Version
 
 SIZE = 160  # pixels a side
 PHOTO = Path(__file__).parent / "page" / "astronaut.webp"  # NASA's portrait of Eileen Collins, in the public domain
@@ -36,26 +36,28 @@ class Pictures:
                 stamp = source.stamp(), file and (file, file.stat().st_mtime_ns)
             except OSError:  # it has gone since the folder was looked at
                 return None
-            if self._drawn.get(name, (None,))[0] != stamp:
-                try:
-                    picture = self._draw(name, source, card)
-                except UserError:  # it cannot be loaded, or takes no photo
-                    picture = None
-                self._drawn[name] = stamp, None if picture is None else images.encode(small(picture), ".webp")
-            return self._drawn[name][1]
+            if (known := self._drawn.get(name)) and known[0] == stamp:
+                return known[1]
+            try:
+                picture = images.read(file, most=16) if file else None
+                if not file and has_one(source, card):
+                    with self.models.lease(name) as version:
+                        picture, stamp = draw(version, card), (version.stamp, None)  # which may be a former one
+            except UserError:  # it cannot be loaded, or takes no photo
+                picture = None
+            data = None if picture is None else images.encode(small(picture), ".webp")
+            self._drawn[name] = stamp, data
+            return data
 
-    def _draw(self, name: str, source: Source, card: Card) -> np.ndarray | None:
-        if file := beside(source):
-            return images.read(file, most=16)
-        if not has_one(source, card):
-            return None
-        with self.models.lease(name) as version:
-            if version.picture_filter is None:
-                return None
-            if card.labels:
-                label, size = card.labels.example(), card.image_size
-                return photos.translate(version.picture_filter, photo(), "face", size=size, label=label)[0]
-            return photos.translate(version.picture_filter, example(card))[0]
+
+def draw(version: Version, card: Card) -> np.ndarray | None:
+    """What a filter makes of its example; None of what is none."""
+    if version.picture_filter is None:
+        return None
+    if card.labels:
+        label, size = card.labels.example(), card.image_size
+        return photos.translate(version.picture_filter, photo(), "face", size=size, label=label)[0]
+    return photos.translate(version.picture_filter, example(card))[0]
 
 
 def has_one(source: Source, card: Card) -> bool:

@@ -20,9 +20,10 @@ from kgan.errors import UserError
 from kgan.filters import photos
 from kgan.filters.card import CROPS
 from kgan.filters.loading import Filter
+from kgan.interrupts import go_on
 from kgan.pictures import images
 from kgan.pictures.faces import Face
-from kgan.serve.batching import LATE, Answer
+from kgan.serve.batching import LATE, LOOK, Answer
 from kgan.serve.errors import Refusal, Status
 from kgan.serve.limits import Limits
 from kgan.serve.models import Version
@@ -206,10 +207,18 @@ class Clock:
 
     @contextlib.contextmanager
     def turn(self, turns: threading.Semaphore) -> Iterator[None]:
-        """Within the block it is this request's turn; a `Status` where that does not come in time."""
-        if not turns.acquire(timeout=self.left.seconds):
-            raise Status("DEADLINE_EXCEEDED", LATE.format(self._limits.seconds))
+        """Within the block it is this request's turn.
+
+        Raises:
+          Status: that does not come in time.
+          Abandoned: nobody waits for it any more.
+        """
+        while not turns.acquire(timeout=min(LOOK, self.left.seconds)):
+            if not self.left.seconds:
+                raise Status("DEADLINE_EXCEEDED", LATE.format(self._limits.seconds))
+            go_on()
         try:
+            go_on()
             yield
         finally:
             turns.release()

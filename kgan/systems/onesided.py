@@ -1,4 +1,4 @@
-"""One-sided: a filter within an hour or two of a laptop, by one generator and a discriminator that sees no pixels.
+"""One-sided: a filter within an hour of a laptop, by one generator and a discriminator that sees no pixels.
 
 Not a published system, but four published ideas. The discriminator judges the maps of a trained network, as
 Projected GANs do (Sauer et al. 2021, https://arxiv.org/abs/2111.01007): it need not learn to see, and a generator

@@ -110,6 +110,7 @@ def test_nobody_waits_for_one_who_has_gone(batcher: Batcher, doubling: Doubling,
     for each in (first, second):
         with pytest.raises(Abandoned):
             each.result(5)
+    assert not batcher._tasks  # and takes no place
     doubling.gate.set()
     assert ask(batcher, doubling, 3.0) == [6]
     assert [2.0] not in doubling.calls  # it was not begun

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from helpers.served import FILTER, Client, listening, process
+from helpers.served import FILTER, Client, listening, process, wait_for
 
 from kgan.interrupts import Abandoned, go_on
 from kgan.serve import running
@@ -202,8 +202,9 @@ def test_a_picture_that_takes_longer_than_it_may_is_given_up(small_png: bytes) -
 def test_what_a_client_has_left_is_left(small_png: bytes) -> None:
     models = Models(of_kgan, lazy=True)
     models.refresh()
+    server = Server(models)
     begun, left = threading.Event(), threading.Event()
-    with listening(Server(models)) as address, models.lease(FILTER) as version:
+    with listening(server) as address, models.lease(FILTER) as version:
 
         def long(inputs: Arrays) -> Arrays:
             begun.set()
@@ -221,6 +222,12 @@ def test_what_a_client_has_left_is_left(small_png: bytes) -> None:
             leaving.sendall(head(small_png) + small_png)
             assert begun.wait(5) and not left.wait(0.5)
         assert left.wait(3)
+        for _ in range(server.turns._initial_value):  # others are at work, who came before
+            assert server.turns.acquire(timeout=3)
+        with connection(address) as leaving:
+            leaving.sendall(head(small_png) + small_png)
+            wait_for(lambda: server._inside == 1)
+        wait_for(lambda: server._inside == 0)
     models.close()
 
 

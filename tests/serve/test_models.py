@@ -199,6 +199,7 @@ def test_the_picture_follows_the_model(tmp_path: Path) -> None:
         anime = picture()
         assert picture() == anime
         copy_tflite(tmp_path / "anime.tflite", "stargan_animefaces_utkface")
+        assert picture() == anime  # until the folder is looked at
         models.refresh()
         assert picture() != anime
         Image.new("RGB", (160, 160), (255, 0, 0)).save(tmp_path / "anime.png")

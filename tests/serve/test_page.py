@@ -154,6 +154,7 @@ def test_a_photo_that_comes_before_the_filters_is_drawn(chromium: Browser, serve
     page.locator("#file").set_input_files(PHOTO)
     page.wait_for_timeout(500)
     (route,) = held
+    assert page.locator("#actions").is_visible() and not page.locator("#empty").is_visible()
     route.continue_()
     page.locator(".card").first.wait_for()
     assert "by way of" in drawn(page)
@@ -169,6 +170,22 @@ def test_of_two_photos_the_last_is_drawn(page: Page, tmp_path: Path) -> None:
     page.wait_for_timeout(1000)
     drawn(page)
     assert page.locator("#download").get_attribute("download") == f"astronaut_{FILTER}.png"
+
+
+def test_a_sample_that_comes_late_replaces_no_photo(chromium: Browser, server: str, tmp_path: Path) -> None:
+    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
+    page, held = visit(context, server), list["Route"]()
+    page.route("**/page/astronaut.webp", lambda route: held.append(route))  # Playwright marks the function
+    page.locator("#sample").click()
+    Image.open(PHOTO).save(tmp_path / "mine.png")
+    page.locator("#file").set_input_files(tmp_path / "mine.png")
+    drawn(page)
+    (route,) = held
+    route.continue_()
+    page.wait_for_timeout(500)
+    drawn(page)
+    assert page.locator("#download").get_attribute("download") == f"mine_{FILTER}.png"
+    context.close()
 
 
 def test_a_card_that_comes_late_leaves_what_was_chosen(chromium: Browser, server: str) -> None:

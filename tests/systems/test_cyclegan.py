@@ -15,6 +15,7 @@ from kgan import engine
 from kgan.errors import UserError
 from kgan.layers import InstanceNormalization
 from kgan.systems.cyclegan import CycleGAN, Settings, build_discriminator, build_generator
+from kgan.systems.system import newest
 
 TINY: dict[str, Any] = {
     "image_size": 16,
@@ -283,6 +284,11 @@ def test_eager_steps_lower_the_cycle(changes: dict[str, Any]) -> None:
 def test_the_pool_is_part_of_the_state() -> None:
     system = _system()
     assert {"pool_a/images", "pool_a/filled", "pool_b/images", "pool_b/filled"} <= system.state().keys()
+
+
+def test_the_newest_counts_more_at_first() -> None:
+    shares = [float(newest(0.75, ops.convert_to_tensor(step))) for step in (0, 1, 3, 4, 1000)]
+    assert shares == [1, 0.5, 0.25, 0.25, 0.25]
 
 
 def test_the_average_follows() -> None:

@@ -165,6 +165,10 @@ def test_a_student_of_labels(labelled: str) -> None:
     np.testing.assert_allclose(added.mean((1, 2)), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
     assert system.judged() == {"student": ("image", "image")}
     system.train_step((batch,))
+    for average, weight in zip(system.ema_student.weights, system.student.weights, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(average), ops.convert_to_numpy(weight), rtol=1e-5, atol=1e-7
+        )  # the mean of one step
     same = {**batch, "image": ops.repeat(batch["image"][:1], 2, axis=0)}
     one, other = ops.convert_to_numpy(system.translated(same)["student"])
     assert np.abs(one - other).max() > 0

@@ -644,8 +644,8 @@ def test_a_step_of_every_objective(adversarial: str) -> None:
     assert rhos.min() == 0 and 0 < rhos.max() <= 1
 
 
-def test_the_average_goes_a_tenth_of_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It starts as the generators do, and is what a user gets."""
+def test_the_average_is_the_mean_of_the_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts as the generators do, and is what a user gets: w, then 2 w + 1 and 2 (2 w + 1) + 1, of mean 3 w + 2."""
     system = UGATIT(Settings(**TINY, ema=0.9), steps=100)
     averages = system.generators()
     assert averages == {"generator_ab": system.ema_generator_ab, "generator_ba": system.ema_generator_ba}
@@ -662,10 +662,11 @@ def test_the_average_goes_a_tenth_of_the_way(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(UGATIT, "minimize", lambda *_: ({}, ()))  # the arithmetic needs no gradients
     monkeypatch.setattr(UGATIT, "minimize_through", double)
-    system.train_step((_batch(0), _batch(1)))
-    for name, average in averages.items():
-        for mean, old in zip(_arrays(average.weights), start[name], strict=True):
-            np.testing.assert_allclose(mean, 0.9 * old + 0.1 * (2 * old + 1), rtol=1e-5, atol=1e-7)
+    for expected in (lambda w: 2 * w + 1, lambda w: 3 * w + 2):
+        system.train_step((_batch(0), _batch(1)))
+        for name, average in averages.items():
+            for mean, old in zip(_arrays(average.weights), start[name], strict=True):
+                np.testing.assert_allclose(mean, expected(old), rtol=1e-5, atol=1e-7)
 
 
 def test_l2_of_the_networks() -> None:

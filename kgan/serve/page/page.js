@@ -43,8 +43,8 @@ let aborter = new AbortController();
 async function draw() {
   aborter.abort();
   const {signal} = aborter = new AbortController();
-  if (camera.isOpen() || !state.filter || !(state.photo || isGenerator())) return wait(false);
   layOut();
+  if (camera.isOpen() || !state.filter || !(state.photo || isGenerator())) return wait(false);
   say([isLocal() ? 'loading' : 'drawing']);
   wait(true);
   if (isLocal() && !state.card) return;  // which is on its way, and draws when it is there
@@ -306,7 +306,7 @@ async function fetchCard() {
   }
 }
 
-let takes = 0;
+let takes = 0;  // photos that were begun to be taken: of several at once the last counts
 
 async function take(blob, name = 'photo') {
   const number = ++takes, forPhotos = () => state.filters.find(({kind}) => kind !== 'latent');
@@ -426,8 +426,10 @@ $('file').onchange = ({target}) => {
   target.value = '';
 };
 $('sample').onclick = async () => {
+  const number = ++takes;
   wait(true);
   const blob = await fetch('/page/astronaut.webp').then((response) => response.blob()).catch(() => null);
+  if (number !== takes) return;  // another photo was taken meanwhile
   if (blob) return take(blob, 'astronaut');
   wait(false);
   return fail({key: 'noServer'});
@@ -442,9 +444,11 @@ $('dice').onclick = () => {
   draw();
 };
 $('shutter').onclick = async () => {
+  const number = ++takes;
   wait(true);
   camera.close();
-  take(await frame.convertToBlob(), 'camera');
+  const blob = await frame.convertToBlob();
+  if (number === takes) take(blob, 'camera');
 };
 for (const button of document.querySelectorAll('.camera')) button.onclick = watch;
 for (const button of document.querySelectorAll('.languages button')) {
