@@ -49,7 +49,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, name: str) -> None
     training = schedule(steps=2, save_every=1, sample_every=2, log_every=1, precision=precision)
     resumed = assert_resumes(Config(name, *EXPERIMENTS[name], training), tmp_path)
     (row,) = [json.loads(line) for line in (resumed / "log.jsonl").read_text().splitlines()]
-    pictures = 2 * (2 if name == "stargan" else 1)  # in batches of two, and a critic takes n_critic of them a step
+    pictures = 2 * (1 if name == "pix2pix" else 2)  # in batches of two: StarGAN's critic and U-GAT-IT take two a step
     assert row["images_per_second"] * row["seconds"] == pytest.approx(pictures)
 
 
