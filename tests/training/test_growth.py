@@ -108,6 +108,7 @@ def test_growth_on_jax(straight: Path, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
+        "PYTHONPATH": str(Path(__file__).parents[1]),  # where `helpers` lies
         "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
     }
     command = [sys.executable, "-c", code, str(straight), str(tmp_path)]
