@@ -16,8 +16,10 @@ import requests
 import tensorflow as tf
 import uvicorn
 
+from kgan.interrupts import Abandoned, go_on
 from kgan.serve import running
 from kgan.serve.app import Server
+from kgan.serve.signatures import Arrays
 
 FILTER = "onesided_selfie2anime"
 
@@ -113,3 +115,25 @@ def wait_for(condition: Callable[[], Any], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+class Long:
+    """A signature's call that takes ten seconds, or until nobody waits for it.
+
+    Attributes:
+      begun, left: set when it begins, and when it is left.
+    """
+
+    def __init__(self) -> None:
+        self.begun, self.left = threading.Event(), threading.Event()
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        self.begun.set()
+        try:
+            for _ in range(1000):
+                go_on()
+                time.sleep(0.01)
+        except Abandoned:
+            self.left.set()
+            raise
+        return inputs

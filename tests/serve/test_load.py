@@ -20,9 +20,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from helpers.served import FILTER, Client, listening, process, wait_for
+from helpers.served import FILTER, Client, Long, listening, process, wait_for
 
-from kgan.interrupts import Abandoned, go_on
 from kgan.serve import running
 from kgan.serve.app import Server
 from kgan.serve.limits import Limits
@@ -203,25 +202,13 @@ def test_what_a_client_has_left_is_left(small_png: bytes) -> None:
     models = Models(of_kgan, lazy=True)
     models.refresh()
     server = Server(models)
-    begun, left = threading.Event(), threading.Event()
+    long = Long()
     with listening(server) as address, models.lease(FILTER) as version:
-
-        def long(inputs: Arrays) -> Arrays:
-            begun.set()
-            try:
-                for _ in range(1000):
-                    go_on()
-                    time.sleep(0.01)
-            except Abandoned:
-                left.set()
-                raise
-            return inputs
-
         version.signatures["serving_default"] = dataclasses.replace(version.signatures["serving_default"], call=long)
         with connection(address) as leaving:
             leaving.sendall(head(small_png) + small_png)
-            assert begun.wait(5) and not left.wait(0.5)
-        assert left.wait(3)
+            assert long.begun.wait(5) and not long.left.wait(0.5)
+        assert long.left.wait(3)
         for _ in range(server.turns._initial_value):  # others are at work, who came before
             assert server.turns.acquire(timeout=3)
         with connection(address) as leaving:

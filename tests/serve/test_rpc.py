@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers.served import FILTER, Client
+from helpers.served import FILTER, Client, Long
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -23,13 +21,11 @@ from tensorflow_serving.apis import (
 )
 
 from kgan.filters.loading import load_for_photos
-from kgan.interrupts import Abandoned, go_on
 from kgan.pictures import images
 from kgan.serve import rpc
 from kgan.serve.app import Server
 from kgan.serve.limits import Limits
 from kgan.serve.models import Models, in_folder, of_kgan
-from kgan.serve.signatures import Arrays
 
 
 @pytest.fixture(scope="module")
@@ -65,27 +61,16 @@ def test_what_a_client_has_cancelled_is_left(served_folder: Path) -> None:
     models = Models(lambda: in_folder(served_folder))
     models.refresh()
     calls, port = rpc.start(Server(models), "127.0.0.1", 0)
-    begun, left = threading.Event(), threading.Event()
-
-    def long(inputs: Arrays) -> Arrays:
-        begun.set()
-        try:
-            for _ in range(1000):
-                go_on()
-                time.sleep(0.01)
-        except Abandoned:
-            left.set()
-            raise
-        return inputs
+    long = Long()
 
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, models.lease("half_plus_two") as version:
         signature = version.signatures["serving_default"]
         version.signatures["serving_default"] = dataclasses.replace(signature, call=long)
         predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
         call = predict.future(asked("half_plus_two", x=np.float32([[1, 2]])), timeout=20)
-        assert begun.wait(5) and not left.wait(0.5)
+        assert long.begun.wait(5) and not long.left.wait(0.5)
         call.cancel()
-        assert left.wait(3)
+        assert long.left.wait(3)
     calls.stop(5).wait()
     models.close()
 
