@@ -104,9 +104,8 @@ class Server:
 
     async def model(self, request: Request) -> Response:
         source, _ = await self._newest(request)
-        path = source.path if source.path.suffix == ".tflite" else source.tflite
         try:
-            data = await self.compute(path.read_bytes) if path else None
+            data = await self.compute(source.tflite.read_bytes) if source.tflite else None
         except OSError:  # it has been taken away since the folder was looked at
             data = None
         if data is None:

@@ -27,7 +27,7 @@ def describe(name: str, source: Source, card: Card) -> dict[str, Any]:
         for place in places
         if card.labels
     ]
-    size = _bytes(source.path if source.path.suffix == ".tflite" else source.tflite)
+    size = _bytes(source.tflite)
     base = f"/v1/filters/{name}"
     return {
         "name": name,

@@ -62,7 +62,7 @@ def draw(version: Version, card: Card) -> np.ndarray | None:
 
 def has_one(source: Source, card: Card) -> bool:
     """Whether a filter has a picture: one beside it, or one that is soon drawn."""
-    runs_at_once = source.path.suffix == ".tflite" or source.tflite is not None
+    runs_at_once = source.tflite is not None
     return beside(source) is not None or (card.kind == "filter" and (runs_at_once or not source.included))
 
 

@@ -44,7 +44,7 @@ class Source:
 
     Attributes:
       path: a SavedModel's folder or a file; included: it comes with kgan.
-      tflite: the same model as a `.tflite` file, which browsers run.
+      tflite: the same model as a `.tflite` file, which browsers run; the path itself where it is one.
     """
 
     path: Path

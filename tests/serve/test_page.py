@@ -65,6 +65,14 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
+def unkept(chromium: Browser) -> Iterator[BrowserContext]:
+    """Without the service worker, whose requests no test could hold."""
+    opened = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def page(context: BrowserContext, server: str) -> Page:
     return visit(context, server)
 
@@ -89,6 +97,16 @@ def download(page: Page) -> np.ndarray:
     with page.expect_download() as event:
         page.locator("#download").click()
     return images.read(event.value.path())
+
+
+def drawn_with_pink_hair(page: Page) -> np.ndarray:
+    """By the filter that takes labels."""
+    page.get_by_text("Hair, eyes, age").click()
+    page.locator("#file").set_input_files(PHOTO)
+    drawn(page)
+    page.get_by_role("group", name="hair").get_by_text("pink").click()
+    drawn(page)
+    return download(page)
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
@@ -146,9 +164,8 @@ def test_a_large_photo_that_lies_on_its_side_is_the_same_in_both(page: Page, tmp
     assert psnr(download(page), from_server) > LARGE
 
 
-def test_a_photo_that_comes_before_the_filters_is_drawn(chromium: Browser, server: str) -> None:
-    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
-    page, held = context.new_page(), list["Route"]()
+def test_a_photo_that_comes_before_the_filters_is_drawn(unkept: BrowserContext, server: str) -> None:
+    page, held = unkept.new_page(), list["Route"]()
     page.route("**/v1/filters", lambda route: held.append(route))  # Playwright marks the function
     page.goto(server)
     page.locator("#file").set_input_files(PHOTO)
@@ -159,7 +176,6 @@ def test_a_photo_that_comes_before_the_filters_is_drawn(chromium: Browser, serve
     page.locator(".card").first.wait_for()
     assert "by way of" in drawn(page)
     assert page.locator("#download").get_attribute("download") == f"astronaut_{FILTER}.png"
-    context.close()
 
 
 def test_of_two_photos_the_last_is_drawn(page: Page, tmp_path: Path) -> None:
@@ -172,9 +188,8 @@ def test_of_two_photos_the_last_is_drawn(page: Page, tmp_path: Path) -> None:
     assert page.locator("#download").get_attribute("download") == f"astronaut_{FILTER}.png"
 
 
-def test_a_sample_that_comes_late_replaces_no_photo(chromium: Browser, server: str, tmp_path: Path) -> None:
-    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
-    page, held = visit(context, server), list["Route"]()
+def test_a_sample_that_comes_late_replaces_no_photo(unkept: BrowserContext, server: str, tmp_path: Path) -> None:
+    page, held = visit(unkept, server), list["Route"]()
     page.route("**/page/astronaut.webp", lambda route: held.append(route))  # Playwright marks the function
     page.locator("#sample").click()
     Image.open(PHOTO).save(tmp_path / "mine.png")
@@ -185,34 +200,21 @@ def test_a_sample_that_comes_late_replaces_no_photo(chromium: Browser, server: s
     page.wait_for_timeout(500)
     drawn(page)
     assert page.locator("#download").get_attribute("download") == f"mine_{FILTER}.png"
-    context.close()
 
 
-def test_a_card_that_comes_late_leaves_what_was_chosen(chromium: Browser, server: str) -> None:
-    context = chromium.new_context(viewport=WIDE, locale="en-US", service_workers="block")
-    page = visit(context, server)
+def test_a_card_that_comes_late_leaves_what_was_chosen(unkept: BrowserContext, server: str) -> None:
+    page = visit(unkept, server)
     page.route("**/card", lambda route: route.abort())
-    page.get_by_text("Hair, eyes, age").click()
-    page.locator("#file").set_input_files(PHOTO)
-    drawn(page)
-    page.get_by_role("group", name="hair").get_by_text("pink").click()
-    drawn(page)
-    from_server = download(page)
+    from_server = drawn_with_pink_hair(page)
     page.unroute("**/card")
     page.locator("#local").check()
     assert "in this browser" in drawn(page)
     assert page.get_by_role("group", name="hair").locator("input:checked").get_attribute("value") == "pink"
     assert psnr(download(page), from_server) > SAME
-    context.close()
 
 
 def test_labels_are_the_same_in_both(page: Page) -> None:
-    page.get_by_text("Hair, eyes, age").click()
-    page.locator("#file").set_input_files(PHOTO)
-    drawn(page)
-    page.get_by_role("group", name="hair").get_by_text("pink").click()
-    drawn(page)
-    from_server = download(page)
+    from_server = drawn_with_pink_hair(page)
     page.locator("#local").check()
     drawn(page)
     assert psnr(download(page), from_server) > SAME
