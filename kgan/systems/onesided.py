@@ -58,6 +58,8 @@ class Settings:
         than to others of the batch and the last match_count ones; 0 for not at all.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay, but for
         what the colours of all pictures and of all of b differ in: how light they are, say.
+      lighter_weight: how much less a cell that is drawn too light matters than one that is too dark, from 0 to 1. Faces
+        are drawn without the shades of a photograph, and whatever keeps them makes hair or wounds of them.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
@@ -82,6 +84,7 @@ class Settings:
     match_count: int = 256
     colour_weight: float = 4.0
     colour_cells: int = 16
+    lighter_weight: float = 1.0
     line_weight: float = 0.0
     identity_weight: float = 0.0
     patch_weight: float = 0.5
@@ -103,6 +106,7 @@ class Settings:
         checks.at_least(1, "filters", "residual_blocks", "match_count", "colour_cells", "patch_filters")
         checks.not_negative("content_weight", "match_weight", "colour_weight")
         checks.not_negative("line_weight", "identity_weight", "patch_weight")
+        checks.within(0.0, 1.0, "lighter_weight")
         checks.share("ema", "content_decay")
         for name in ("scales", "content_taps"):
             values = getattr(self, name)
@@ -364,8 +368,7 @@ class OneSided(Adversarial):
 
         With G(a) = fake_b: - D(fake_b) + patch_weight (D(fake_b) - 1)^2
         + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + match_weight match(fake_b, a)
-        + colour_weight |cells(fake_b) - palette(cells(a))| + line_weight edges(fake_b) calm(a)
-        + identity_weight |G(b) - b|.
+        + colour_weight colour(fake_b, a) + line_weight edges(fake_b) calm(a) + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
         terms = projected.generator_terms(self.judge(fakes["maps"]))
@@ -377,7 +380,7 @@ class OneSided(Adversarial):
         if settings.match_weight:
             terms["match"] = settings.match_weight * self.match(fakes["taps"], taps_a)
         if settings.colour_weight:
-            terms["colour"] = settings.colour_weight * l1(self.cells(fake_b), self.palette(self.cells(real_a)))
+            terms["colour"] = settings.colour_weight * self.colour(fake_b, real_a)
         if settings.line_weight and fake_b.shape[1] == settings.image_size:
             terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a))
         if settings.identity_weight:
@@ -401,6 +404,12 @@ class OneSided(Adversarial):
         logits = ops.matmul(drawn, ops.transpose(pictures)) / TEMPERATURE
         own = ops.sum(drawn * source, axis=-1) / TEMPERATURE
         return ops.mean(ops.logsumexp(logits, axis=-1) - own)
+
+    def colour(self, fake_b: Tensor, a: Tensor) -> Tensor:
+        """|cells(fake_b) - palette(cells(a))|, but lighter_weight of it where a cell is too light."""
+        light, tint = ops.split(self.cells(fake_b) - self.palette(self.cells(a)), [1], axis=-1)
+        light = ops.maximum(-light, self.settings.lighter_weight * light)
+        return ops.mean(ops.concatenate([light, ops.abs(tint)], axis=-1))
 
     def cells(self, image: Tensor) -> Tensor:
         """Mean colours: (L* - 50, a*, b*) / 50, [B, colour_cells, colour_cells, 3]."""

@@ -175,6 +175,17 @@ def test_colours_are_the_means_of_cells_in_lab() -> None:
     np.testing.assert_allclose(cells[0, 2, 0], [3.39, 0, 0], atol=0.02)
 
 
+@pytest.mark.usefixtures("coarse")
+def test_a_cell_that_is_too_light_matters_less_than_one_that_is_too_dark() -> None:
+    """Black and white differ by 2 in L*, of three coordinates."""
+    system = Settings(**TINY | {"lighter_weight": 0.2}).create(10, 0)
+    system.palette.squares[0].assign([1.0] * 3)  # and means of 0: of both kinds, so that colours stay
+    black, white = -np.ones((1, 32, 32, 3), np.float32), np.ones((1, 32, 32, 3), np.float32)
+    assert float(system.colour(white, white)) == pytest.approx(0, abs=1e-4)
+    assert float(system.colour(black, white)) == pytest.approx(2 / 3, rel=1e-3)
+    assert float(system.colour(white, black)) == pytest.approx(0.2 * 2 / 3, rel=1e-3)
+
+
 def test_a_palette_moves_and_stretches_colours_to_those_of_b() -> None:
     palette = Palette(0.5, "palette")
     a = np.array([[0.0, 2.0], [0.0, 4.0]], "f")[:, None, :, None] * np.ones(3, "f")  # two pictures of 1 x 2 cells
@@ -317,6 +328,7 @@ def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
         ({"ema": 1.0}, r"ema must be at least 0 and less than 1"),
         ({"filters": 0}, r"filters must be at least 1"),
         ({"colour_weight": -1.0}, r"colour_weight must not be negative"),
+        ({"lighter_weight": 1.5}, r"lighter_weight must lie between 0\.0 and 1\.0"),
     ],
 )
 def test_refusals(changes: dict[str, Any], message: str) -> None:
