@@ -9,7 +9,7 @@ weights. Towards the pictures that it had learned already, the included one came
 one to take.
 
     kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
-        --config.data.subject=none --config.system.line_weight=0 --workdir=runs/better
+        --config.data.subject=none --config.system.line_weight=0 --config.system.lighter_weight=1 --workdir=runs/better
 
 Where the person is lost raise system.match_weight, where drawings get lines that their photographs do not have
 system.line_weight; both cost KID.

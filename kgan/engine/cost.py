@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -53,6 +53,20 @@ def convolution_rate(compiled: Callable[[Callable[..., Any]], Callable[..., Any]
     # The sum keeps the result from being copied to the host.
     convolve = compiled(lambda x, kernel: ops.cast(ops.sum(ops.conv(x, kernel, padding="same")), "float32"))
     return 2 * 9 * 64 * math.prod(shape) / seconds_of(lambda: float(convolve(x, kernel)), seconds)
+
+
+def fastest(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:
+    """How long each call takes at its fastest, by turns for `seconds`, after a first time that compiles."""
+    for call in calls:
+        call()
+    times: list[list[float]] = [[] for _ in calls]
+    end = time.perf_counter() + seconds
+    while not times[-1] or time.perf_counter() < end:
+        for call, taken in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
 
 
 def seconds_of(call: Callable[[], object], seconds: float) -> float:

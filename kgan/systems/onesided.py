@@ -58,8 +58,8 @@ class Settings:
         than to others of the batch and the last match_count ones; 0 for not at all.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay, but for
         what the colours of all pictures and of all of b differ in: how light they are, say.
-      lighter_weight: how much less a cell that is drawn too light matters than one that is too dark, from 0 to 1. Faces
-        are drawn without the shades of a photograph, and whatever keeps them makes hair or wounds of them.
+      lighter_weight: how much a cell that is drawn too light matters beside one that is too dark: 1 for as much, 0 for
+        not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
@@ -407,9 +407,9 @@ class OneSided(Adversarial):
 
     def colour(self, fake_b: Tensor, a: Tensor) -> Tensor:
         """|cells(fake_b) - palette(cells(a))|, but lighter_weight of it where a cell is too light."""
-        light, tint = ops.split(self.cells(fake_b) - self.palette(self.cells(a)), [1], axis=-1)
-        light = ops.maximum(-light, self.settings.lighter_weight * light)
-        return ops.mean(ops.concatenate([light, ops.abs(tint)], axis=-1))
+        off = self.cells(fake_b) - self.palette(self.cells(a))
+        light = ops.maximum(-off[..., :1], self.settings.lighter_weight * off[..., :1])
+        return ops.mean(ops.concatenate([light, ops.abs(off[..., 1:])], axis=-1))
 
     def cells(self, image: Tensor) -> Tensor:
         """Mean colours: (L* - 50, a*, b*) / 50, [B, colour_cells, colour_cells, 3]."""

@@ -12,6 +12,7 @@ from helpers.steps import assert_resumes, schedule
 from helpers.structure import assert_golden, structure
 from keras import ops
 
+from kgan.configs import onesided_finetune, onesided_selfie2anime
 from kgan.data import Unpaired
 from kgan.errors import UserError
 from kgan.filters import card
@@ -178,12 +179,20 @@ def test_colours_are_the_means_of_cells_in_lab() -> None:
 @pytest.mark.usefixtures("coarse")
 def test_a_cell_that_is_too_light_matters_less_than_one_that_is_too_dark() -> None:
     """Black and white differ by 2 in L*, of three coordinates."""
-    system = Settings(**TINY | {"lighter_weight": 0.2}).create(10, 0)
-    system.palette.squares[0].assign([1.0] * 3)  # and means of 0: of both kinds, so that colours stay
+    system, even = (Settings(**TINY | {"lighter_weight": weight}).create(10, 0) for weight in (0.2, 1.0))
     black, white = -np.ones((1, 32, 32, 3), np.float32), np.ones((1, 32, 32, 3), np.float32)
     assert float(system.colour(white, white)) == pytest.approx(0, abs=1e-4)
     assert float(system.colour(black, white)) == pytest.approx(2 / 3, rel=1e-3)
     assert float(system.colour(white, black)) == pytest.approx(0.2 * 2 / 3, rel=1e-3)
+    assert float(even.colour(white, black)) == pytest.approx(2 / 3, rel=1e-3)
+    red = np.where(np.arange(3) == 0, 1.0, -1.0).astype("float32") * np.ones((1, 32, 32, 1), "float32")
+    by_hand = (0.2 * 53.24 + 80.09 + 67.20) / 50 / 3  # what is not lightness counts in full
+    assert float(system.colour(red, black)) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_the_face_filters_are_trained_to_have_no_shades() -> None:
+    for config in (onesided_selfie2anime.get_config(), onesided_finetune.get_config()):
+        assert (config.system.line_weight, config.system.lighter_weight) == (40.0, 0.2)
 
 
 def test_a_palette_moves_and_stretches_colours_to_those_of_b() -> None:
@@ -329,6 +338,7 @@ def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
         ({"filters": 0}, r"filters must be at least 1"),
         ({"colour_weight": -1.0}, r"colour_weight must not be negative"),
         ({"lighter_weight": 1.5}, r"lighter_weight must lie between 0\.0 and 1\.0"),
+        ({"lighter_weight": -0.1}, r"lighter_weight must lie between 0\.0 and 1\.0"),
     ],
 )
 def test_refusals(changes: dict[str, Any], message: str) -> None:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kgan import engine, files, precision
 from kgan.configs import onesided, onesided_finetune
+from kgan.engine import cost
 from kgan.errors import UserError
 from kgan.filters import card, included
 from kgan.pictures import emoji
@@ -594,6 +596,7 @@ def test_a_run_keeps_the_precision_that_it_began_with(tmp_path: Path, monkeypatc
     [
         ("tensorflow", "cpu", 9.0, False),
         ("tensorflow", "cpu", 0.5, True),
+        ("tensorflow", "cpu", 0.95, True),  # as a busy one was seen
         ("jax", "cpu", 0.5, False),  # XLA's bfloat16 is float32 there
         ("jax", "NVIDIA H100", 1.1, True),
         ("tensorflow", "Tesla P100", 5.0, False),
@@ -606,6 +609,18 @@ def test_what_is_fast_decides(
     monkeypatch.setattr(engine, "slowdown", lambda dtype: times)
     monkeypatch.setattr(engine, "device_name", lambda: device)
     assert engine.fast_precision() == ("mixed_bfloat16" if fast else "float32")
+
+
+def test_the_fastest_turn_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else a device does now and then. The first turn, which compiles, does not count."""
+    now = [0.0]
+
+    def call(*seconds: float) -> Callable[[], None]:
+        left = iter(seconds)
+        return lambda: now.append(now[-1] + next(left))
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[-1])
+    assert cost.fastest([call(1, 2, 30), call(0.5, 4, 3)], 10) == [2, 3]
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
