@@ -61,7 +61,7 @@ def pack(config: Config, output: str | Path, limit_mb: float = 60.0, workdir: st
     config = resolved(expanded(config))
     largest = max(stages(config), key=lambda stage: stage.image_size)
     reader = open_data(config.replace("data", memory="stream"), largest)
-    print(*reader.summary(), sep="\n", flush=True)
+    print(*reader.summary(), *reader.enlarged(largest.image_size), sep="\n", flush=True)
     copies = Copies(config.data, reader)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, re.sub(r"[^\w-]+", "_", config.name) or "run")

@@ -144,6 +144,10 @@ class Reader:
                 lines[f"{source.where}: none to test on, so that sheets and measures are of training pictures."] = None
         return list(lines)
 
+    def enlarged(self, size: int) -> list[str]:
+        """A sentence for each folder that holds training pictures smaller than `size` pixels a side."""
+        return list(dict.fromkeys(line for pictures in self.train.values() if (line := pictures.enlarged(size))))
+
     def begin(self, step: int, image: int) -> None:
         """Begin at `step`, where batches had other sizes before: each batch of a step together `image` pictures.
 

@@ -132,6 +132,7 @@ class PictureStore:
     Attributes:
       usable: by number, the index in the source.
       remarks: how many files are transparent or animated, by the words of `images.REMARKS`.
+      sides: of each usable picture the shorter side as it is stored, in pixels; of a pair the shortest.
 
     Raises:
       UserError: fewer than two are usable.
@@ -146,10 +147,13 @@ class PictureStore:
         self.remarks: Counter[str] = Counter()
         numbers = range(len(source.items))
         reading = tqdm(numbers, f"reading {source.where}", unit="picture", delay=PATIENCE, leave=False)
-        results = []
-        for result, remarks in self._pool.map(lambda i: self._try(i, keep), numbers):
+        results: list[np.ndarray | str | None] = []
+        self.sides: list[int] = []
+        for result, remarks, side in self._pool.map(lambda i: self._try(i, keep), numbers):
             results.append(result)
             self.remarks.update(remarks)
+            if not isinstance(result, str):
+                self.sides.append(side)
             reading.update()
         reading.close()
         broken = [result for result in results if isinstance(result, str)]
@@ -167,23 +171,37 @@ class PictureStore:
     def __len__(self) -> int:
         return len(self.usable)
 
-    def _try(self, index: int, keep: bool) -> tuple[np.ndarray | str | None, set[str]]:
-        """The picture, or None where it is not to be kept, or why it cannot be read; and its files' remarks."""
+    def _try(self, index: int, keep: bool) -> tuple[np.ndarray | str | None, set[str], int]:
+        """The picture, or None where it is not to be kept, or why it cannot be read; its files' remarks; its side."""
         try:
             picture = self._load(index)
         except UserError as error:
-            return str(error), set()
+            return str(error), set(), 0
         remarks: set[str] = set()
-        for file in self.source.files(index):
+        files = self.source.files(index)
+        sides = [] if files else [min(self.source.items[index].shape[:2])]
+        for file in files:
             with contextlib.suppress(UserError), images.opened(file, str(file), float("inf")) as image:
                 remarks |= images.remarks(image)
-        return picture if keep else None, remarks
+                sides.append(min(image.size))
+        return picture if keep else None, remarks, min(sides, default=self.size)
 
     def __str__(self) -> str:
         """The sentence that says how many pictures there are, and of which files there are none."""
         remarked = images.remarked(self.remarks)
         noun = "pair" if self.source.paired else "picture"
         return f"{self.source.where}: {folders.counted(len(self), noun)}{remarked}.{self.source.left_out}"
+
+    def enlarged(self, size: int) -> str:
+        """The sentence that says how many are smaller than `size` pixels a side; empty where none is."""
+        small = sum(side < size for side in self.sides)
+        if not small:
+            return ""
+        all_of_them = "all" if small == len(self) else f"{small:,} of {len(self):,}"
+        return (
+            f"{self.source.where}: {all_of_them} are smaller than the {size} px of this training and are enlarged, "
+            "so that what is drawn will be as soft."
+        )
 
     def _load(self, index: int) -> np.ndarray:
         # Twice the pixels leave the antialiasing enough to work on; see `images.read`.

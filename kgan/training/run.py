@@ -75,7 +75,7 @@ def _go_on(config: Config, workdir: Path, validation: Validation | None, check: 
     """Train as `train` does, within its lock, devices and precision."""
     training = config.training
     reader = open_data(config, stages(config)[0])
-    print(*reader.summary(), sep="\n", flush=True)
+    print(*reader.summary(), *reader.enlarged(stages(config)[-1].image_size), sep="\n", flush=True)
     system = config.system.create(training.steps, training.seed, reader.labels)
     about = describe(config, reader)
     start, news = restore(system, workdir, config, about)

@@ -277,6 +277,29 @@ def test_animations_and_test_folders_are_counted(folders: Path) -> None:
     assert lines[2] == f"{folders / 'testA'}: 1 picture to test on. Left out: 1 .txt (notes.txt)."
 
 
+def test_pictures_that_are_enlarged_are_counted(folders: Path) -> None:
+    """By their sides as they are stored: how large they are decoded says nothing."""
+    for path in (folders / "trainA").iterdir():
+        path.unlink()
+    for name, size in (("0.jpg", (200, 63)), ("1.jpg", (64, 99)), ("2.png", (300, 200))):
+        Image.new("RGB", size).save(folders / "trainA" / name)
+    shutil.copytree(folders / "trainA", folders / "trainB", dirs_exist_ok=True)
+    for path in (folders / "trainB").iterdir():
+        if path.name != "2.png":
+            path.unlink()
+    Image.new("RGB", (900, 900)).save(folders / "trainB" / "3.jpg")
+    reader = open_reader(folders)
+    said = "of this training and are enlarged, so that what is drawn will be as soft."
+    assert reader.enlarged(63) == []
+    assert reader.enlarged(64) == [f"{folders / 'trainA'}: 1 of 3 are smaller than the 64 px {said}"]
+    assert reader.enlarged(256) == [
+        f"{folders / 'trainA'}: all are smaller than the 256 px {said}",
+        f"{folders / 'trainB'}: 1 of 2 are smaller than the 256 px {said}",
+    ]
+    emoji = Unpaired(root="emoji:google:twitter").open(size=64, batch_size=3, batches=1, seed=0)
+    assert (emoji.enlarged(64), len(emoji.enlarged(65))) == ([], 2)
+
+
 def test_without_test_folders_it_says_what_sheets_show(folders: Path) -> None:
     for name in ("testA", "testB"):
         shutil.rmtree(folders / name, ignore_errors=True)
