@@ -432,7 +432,7 @@ class OneSided(Adversarial):
 def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:
     """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures."""
     now = ops.mean(engine.gather(ops.mean(x, axis=(1, 2))), axis=0)
-    mean.assign(mean + newest(decay, step) * (now - mean))
+    mean.assign(mean + ops.cast(newest(decay, step), mean.dtype) * (now - mean))
 
 
 def unit(x: Tensor) -> Tensor:
