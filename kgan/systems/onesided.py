@@ -62,6 +62,8 @@ class Settings:
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
+      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get no
+        fringe, noses no spots and shades no red; 0 where what is learned has what the pictures lack.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
@@ -86,6 +88,7 @@ class Settings:
     colour_cells: int = 16
     lighter_weight: float = 1.0
     line_weight: float = 0.0
+    ink_weight: float = 0.0
     identity_weight: float = 0.0
     patch_weight: float = 0.5
     patch_filters: int = 32
@@ -105,7 +108,7 @@ class Settings:
         checks = Checks(self, "system")
         checks.at_least(1, "filters", "residual_blocks", "match_count", "colour_cells", "patch_filters")
         checks.not_negative("content_weight", "match_weight", "colour_weight")
-        checks.not_negative("line_weight", "identity_weight", "patch_weight")
+        checks.not_negative("line_weight", "ink_weight", "identity_weight", "patch_weight")
         checks.within(0.0, 1.0, "lighter_weight")
         checks.share("ema", "content_decay")
         for name in ("scales", "content_taps"):
@@ -364,11 +367,12 @@ class OneSided(Adversarial):
     def generator_losses(
         self, fakes: dict[str, Any], real_a: Tensor, taps_a: list[Tensor], real_b: Tensor
     ) -> engine.Terms:
-        """Fool every discriminator, keep content and colours of a, draw no line of its own, and leave b alone.
+        """Fool every discriminator, keep content and colours of a, draw no line or ink of its own, and leave b alone.
 
         With G(a) = fake_b: - D(fake_b) + patch_weight (D(fake_b) - 1)^2
         + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + match_weight match(fake_b, a)
-        + colour_weight colour(fake_b, a) + line_weight edges(fake_b) calm(a) + identity_weight |G(b) - b|.
+        + colour_weight colour(fake_b, a) + line_weight edges(fake_b) calm(a)
+        + ink_weight ink(fake_b, a) + identity_weight |G(b) - b|.
         """
         settings, fake_b = self.settings, fakes["to_b"]
         terms = projected.generator_terms(self.judge(fakes["maps"]))
@@ -383,6 +387,8 @@ class OneSided(Adversarial):
             terms["colour"] = settings.colour_weight * self.colour(fake_b, real_a)
         if settings.line_weight and fake_b.shape[1] == settings.image_size:
             terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a))
+        if settings.ink_weight:
+            terms["ink"] = settings.ink_weight * ops.mean(ink(fake_b, real_a))
         if settings.identity_weight:
             terms["identity_b"] = settings.identity_weight * l1(fakes["same_b"], real_b)
         return terms
@@ -412,10 +418,9 @@ class OneSided(Adversarial):
         return ops.mean(ops.concatenate([light, ops.abs(off[..., 1:])], axis=-1))
 
     def cells(self, image: Tensor) -> Tensor:
-        """Mean colours: (L* - 50, a*, b*) / 50, [B, colour_cells, colour_cells, 3]."""
+        """`lab` of mean colours: [B, colour_cells, colour_cells, 3]."""
         side = image.shape[1] // self.settings.colour_cells
-        lab = rgb_to_lab(ops.average_pool(at_least_float32(image), side, strides=side))
-        return ops.concatenate([lab[..., :1], lab[..., 1:] * (110 / 50)], axis=-1)
+        return lab(ops.average_pool(at_least_float32(image), side, strides=side))
 
     def judged(self) -> dict[str, tuple[str, str]]:
         return {"generator_ab": ("a", "b")}
@@ -462,3 +467,23 @@ def calm(image: Tensor) -> Tensor:
     """
     blurred = ops.average_pool(at_least_float32(image), 3, strides=1, padding="same")
     return ops.exp(-10.0 * ops.max_pool(edges(blurred), 5, strides=1, padding="same"))
+
+
+def lab(image: Tensor) -> Tensor:
+    """(L* - 50, a*, b*) / 50 of [B, H, W, 3] in [-1, 1]."""
+    scaled = rgb_to_lab(at_least_float32(image))
+    return ops.concatenate([scaled[..., :1], scaled[..., 1:] * (110 / 50)], axis=-1)
+
+
+def ink(drawn: Tensor, picture: Tensor) -> Tensor:
+    """How much darker or more colourful a drawing is than its picture is anywhere near, in `lab`: [B, H, W, 1].
+
+    Near is within a 42nd of the size, 3 px of 128. What is lighter or greyer is no ink.
+    """
+    reach = max(1, round(picture.shape[1] / 42))
+    drawn, picture = lab(drawn), lab(picture)
+    least, most = (s * ops.max_pool(s * picture, 2 * reach + 1, strides=1, padding="same") for s in (-1, 1))
+    darker = ops.relu(least - drawn)[..., :1]
+    greener_or_bluer = ops.relu(ops.minimum(least, 0) - drawn)[..., 1:]
+    redder_or_yellower = ops.relu(drawn - ops.maximum(most, 0))[..., 1:]
+    return darker + ops.sum(greener_or_bluer + redder_or_yellower, axis=-1, keepdims=True)

@@ -25,6 +25,7 @@ from kgan.systems.onesided import (
     build_patch_discriminator,
     calm,
     edges,
+    ink,
     signature,
 )
 from kgan.systems.system import Stage
@@ -229,6 +230,48 @@ def test_calm_is_what_has_no_edge_near() -> None:
     assert ops.convert_to_numpy(calm(noise)).min() > 0.7  # noise is no edge
 
 
+def test_ink_is_what_is_darker_or_more_colourful_than_anything_near() -> None:
+    """By 50: black is 100 darker than white; the red of sRGB, L* 53.24, has a* 80.09 and b* 67.20."""
+    white = np.ones((1, 128, 128, 3), "float32")
+    spot, red, picture = white.copy(), white.copy(), white.copy()
+    spot[0, 8, 8] = -1.0
+    red[0, 8, 8] = (1, -1, -1)
+    by_hand = ops.convert_to_numpy(ink(spot, white))[0, ..., 0]
+    assert by_hand[8, 8] == pytest.approx(2, rel=1e-3)
+    assert by_hand.sum() == pytest.approx(2, abs=0.02)
+    assert ops.convert_to_numpy(ink(red, white))[0, 8, 8, 0] == pytest.approx((46.76 + 80.09 + 67.20) / 50, rel=1e-3)
+    picture[0, 8, 11] = -1.0  # 3 px beside, as far as near goes
+    assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
+    colour = ops.convert_to_numpy(ink(red, picture))[0, 8, 8, 0]
+    assert colour == pytest.approx((80.09 + 67.20) / 50, rel=1e-3)  # dark enough now
+    picture[0, 8, 11], picture[0, 8, 12] = 1.0, -1.0
+    assert ops.convert_to_numpy(ink(spot, picture))[0, 8, 8, 0] == pytest.approx(2, rel=1e-3)
+
+
+def test_what_is_lighter_or_greyer_is_no_ink() -> None:
+    colours = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype("float32")
+    grey = np.ones((1, 16, 16, 3), "float32")
+    assert ops.convert_to_numpy(ink(grey, colours)).max() < 1e-3
+    assert ops.convert_to_numpy(ink(colours, colours)).max() == 0
+    blue, green = (np.broadcast_to(np.float32(each), grey.shape) for each in ((-1, -1, 1), (-1, 1, -1)))
+    # L*, a*, b* of sRGB's blue 32.30, 79.19, -107.86 and of its green 87.73, -86.18, 83.18
+    assert ops.convert_to_numpy(ink(blue, green)).max() == pytest.approx(
+        (87.73 - 32.30 + 79.19 + 107.86) / 50, rel=1e-3
+    )
+    assert ops.convert_to_numpy(ink(green, blue)).max() == pytest.approx((86.18 + 83.18) / 50, rel=1e-3)
+
+
+@pytest.mark.usefixtures("coarse")
+def test_ink_is_weighed_at_every_size() -> None:
+    system = Settings(**TINY | {"image_size": 64, "grow_at": (3,), "ink_weight": 80.0}).create(10, 0)
+    for size in (32, 64):
+        real, drawn = pictures(size=size) / 2, pictures(seed=1, size=size)
+        fakes = {"to_b": drawn} | system.seen(drawn, "fake_b")
+        terms = system.generator_losses(fakes, real, system.look(real)["taps"], drawn)
+        assert float(terms["ink"]) == pytest.approx(80 * float(ops.mean(ink(drawn, real))))
+        assert float(terms["ink"]) > 0.1
+
+
 @pytest.mark.usefixtures("coarse")
 def test_terms_by_hand() -> None:
     """D says 3 of whatever it sees with one scale and 0.5 with another; patches are said to be -1 everywhere."""
@@ -278,7 +321,7 @@ def test_lines_weigh_from_the_last_size_on() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"augment": True, "line_weight": 1.0, "match_weight": 1.0, "match_count": 4},
+        {"augment": True, "line_weight": 1.0, "ink_weight": 1.0, "match_weight": 1.0, "match_count": 4},
         {"generator": "resnet", "patch_weight": 0.0, "colour_weight": 0.0},
         pytest.param({"identity_weight": 0.5, "norm": "batch", "scales": (3,)}, marks=pytest.mark.slow),
     ],
