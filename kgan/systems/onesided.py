@@ -62,8 +62,8 @@ class Settings:
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
-      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get no
-        fringe, noses no spots and shades no red; 0 where what is learned has what the pictures lack.
+      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get
+        less fringe, noses fewer spots and shades no red; 0 where what is learned has what the pictures lack.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
@@ -476,9 +476,10 @@ def lab(image: Tensor) -> Tensor:
 
 
 def ink(drawn: Tensor, picture: Tensor) -> Tensor:
-    """How much darker or more colourful a drawing is than its picture is anywhere near, in `lab`: [B, H, W, 1].
+    """How much darker, redder, greener, yellower or bluer a drawing is than anything near in its picture, and than
+    grey, in `lab`: [B, H, W, 1].
 
-    Near is within a 42nd of the size, 3 px of 128. What is lighter or greyer is no ink.
+    Near is within a 42nd of the size: 3 px of 128, 2 of 64. What is lighter or greyer is no ink; another hue is.
     """
     reach = max(1, round(picture.shape[1] / 42))
     drawn, picture = lab(drawn), lab(picture)

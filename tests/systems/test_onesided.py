@@ -191,9 +191,10 @@ def test_a_cell_that_is_too_light_matters_less_than_one_that_is_too_dark() -> No
     assert float(system.colour(red, black)) == pytest.approx(by_hand, rel=1e-3)
 
 
-def test_the_face_filters_are_trained_to_have_no_shades() -> None:
-    for config in (onesided_selfie2anime.get_config(), onesided_finetune.get_config()):
-        assert (config.system.line_weight, config.system.lighter_weight) == (40.0, 0.2)
+def test_the_face_filters_are_trained_to_have_clean_faces() -> None:
+    for config, ink_weight in ((onesided_selfie2anime.get_config(), 160.0), (onesided_finetune.get_config(), 80.0)):
+        system = config.system
+        assert (system.lighter_weight, system.line_weight, system.ink_weight) == (0.2, 20.0, ink_weight)
 
 
 def test_a_palette_moves_and_stretches_colours_to_those_of_b() -> None:
@@ -240,12 +241,26 @@ def test_ink_is_what_is_darker_or_more_colourful_than_anything_near() -> None:
     assert by_hand[8, 8] == pytest.approx(2, rel=1e-3)
     assert by_hand.sum() == pytest.approx(2, abs=0.02)
     assert ops.convert_to_numpy(ink(red, white))[0, 8, 8, 0] == pytest.approx((46.76 + 80.09 + 67.20) / 50, rel=1e-3)
-    picture[0, 8, 11] = -1.0  # 3 px beside, as far as near goes
+    picture[0, 11, 11] = -1.0  # 3 px beside and below, as far as near goes
     assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
     colour = ops.convert_to_numpy(ink(red, picture))[0, 8, 8, 0]
     assert colour == pytest.approx((80.09 + 67.20) / 50, rel=1e-3)  # dark enough now
-    picture[0, 8, 11], picture[0, 8, 12] = 1.0, -1.0
+    picture[0, 11, 11], picture[0, 8, 12], picture[0, 12, 8] = 1.0, -1.0, -1.0
     assert ops.convert_to_numpy(ink(spot, picture))[0, 8, 8, 0] == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("size", "reach"), [(16, 1), (64, 2), (128, 3), (256, 6)])
+def test_near_grows_with_the_picture(size: int, reach: int) -> None:
+    spot, picture = np.ones((2, 1, size, size, 3), "float32")
+    spot[0, 8, 8] = picture[0, 8 + reach, 8 - reach] = -1.0
+    assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
+    assert ops.convert_to_numpy(ink(spot, np.roll(picture, 1, axis=1))).max() == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("bfloat16", "float32"), ("float64", "float64")])
+def test_ink_is_computed_in_32_bits_at_least(dtype: str, expected: str) -> None:
+    image = ops.ones((1, 16, 16, 3), dtype)
+    assert keras.backend.standardize_dtype(ink(image, image).dtype) == expected
 
 
 def test_what_is_lighter_or_greyer_is_no_ink() -> None:
@@ -380,6 +395,8 @@ def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
         ({"ema": 1.0}, r"ema must be at least 0 and less than 1"),
         ({"filters": 0}, r"filters must be at least 1"),
         ({"colour_weight": -1.0}, r"colour_weight must not be negative"),
+        ({"line_weight": -1.0}, r"line_weight must not be negative"),
+        ({"ink_weight": -1.0}, r"ink_weight must not be negative"),
         ({"lighter_weight": 1.5}, r"lighter_weight must lie between 0\.0 and 1\.0"),
         ({"lighter_weight": -0.1}, r"lighter_weight must lie between 0\.0 and 1\.0"),
     ],
