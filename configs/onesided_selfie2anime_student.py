@@ -4,7 +4,8 @@
     kgan export --model=runs/student/student.keras --output=exported --images=selfie2anime/testA
 
 The root holds trainA, trainB, testA and testB; the student learns from trainA alone, and the others measure it.
-docs/students.md has what students of two former face filters reached.
+After 13 minutes of two cores its KID x 100 is 9.0 and its match .70, where the teacher has 5.8 and .50:
+docs/students.md.
 """
 
 from kgan.configs import student
