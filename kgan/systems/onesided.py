@@ -471,13 +471,13 @@ def calm(image: Tensor) -> Tensor:
 
 def lab(image: Tensor) -> Tensor:
     """(L* - 50, a*, b*) / 50 of [B, H, W, 3] in [-1, 1]."""
-    scaled = rgb_to_lab(at_least_float32(image))
+    scaled = rgb_to_lab(image)
     return ops.concatenate([scaled[..., :1], scaled[..., 1:] * (110 / 50)], axis=-1)
 
 
 def ink(drawn: Tensor, picture: Tensor) -> Tensor:
-    """How much darker, redder, greener, yellower or bluer a drawing is than anything near in its picture, and than
-    grey, in `lab`: [B, H, W, 1].
+    """How much darker a drawing is than anything near in its picture, and how much redder, greener, yellower or bluer
+    than that and than grey, in `lab`: [B, H, W, 1].
 
     Near is within a 42nd of the size: 3 px of 128, 2 of 64. What is lighter or greyer is no ink; another hue is.
     """

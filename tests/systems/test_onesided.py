@@ -277,17 +277,6 @@ def test_what_is_lighter_or_greyer_is_no_ink() -> None:
 
 
 @pytest.mark.usefixtures("coarse")
-def test_ink_is_weighed_at_every_size() -> None:
-    system = Settings(**TINY | {"image_size": 64, "grow_at": (3,), "ink_weight": 80.0}).create(10, 0)
-    for size in (32, 64):
-        real, drawn = pictures(size=size) / 2, pictures(seed=1, size=size)
-        fakes = {"to_b": drawn} | system.seen(drawn, "fake_b")
-        terms = system.generator_losses(fakes, real, system.look(real)["taps"], drawn)
-        assert float(terms["ink"]) == pytest.approx(80 * float(ops.mean(ink(drawn, real))))
-        assert float(terms["ink"]) > 0.1
-
-
-@pytest.mark.usefixtures("coarse")
 def test_terms_by_hand() -> None:
     """D says 3 of whatever it sees with one scale and 0.5 with another; patches are said to be -1 everywhere."""
     settings = Settings(**TINY, scales=(0, 2), identity_weight=5.0)
@@ -322,13 +311,16 @@ def test_terms_by_hand() -> None:
 
 
 @pytest.mark.usefixtures("coarse")
-def test_lines_weigh_from_the_last_size_on() -> None:
-    system = Settings(**TINY | {"image_size": 64, "grow_at": (3,), "line_weight": 40.0}).create(10, 0)
+def test_lines_weigh_from_the_last_size_on_and_ink_at_every_size() -> None:
+    growing = TINY | {"image_size": 64, "grow_at": (3,), "line_weight": 40.0, "ink_weight": 80.0}
+    system = Settings(**growing).create(10, 0)
     for size in (32, 64):
         real, drawn = pictures(size=size) / 100, pictures(seed=1, size=size)
         fakes = {"to_b": drawn} | system.seen(drawn, "fake_b")
         terms = system.generator_losses(fakes, real, system.look(real)["taps"], drawn)
         assert ("lines" in terms) == (size == 64)
+        assert float(terms["ink"]) == pytest.approx(80 * float(ops.mean(ink(drawn, real))))
+        assert float(terms["ink"]) > 0.1
     assert float(terms["lines"]) == pytest.approx(40 * float(ops.mean(edges(drawn) * calm(real))))
 
 
