@@ -262,7 +262,7 @@ class Distillation(System):
             lambda: (self.student_losses(self.learned(image, label), taught), ()),
         )
         if self.settings.ema:
-            average(self.ema_student, self.student, self.settings.ema, self.step)
+            average(self.ema_student, self.student.weights, self.settings.ema, self.step)
         self.step.assign_add(1)
         return terms | {f"teacher_{name}": term for name, term in teacher_terms.items()}
 

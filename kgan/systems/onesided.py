@@ -57,13 +57,15 @@ class Settings:
       match_weight: how much it matters that a drawing, its maps averaged over the picture, is nearer to its own picture
         than to others of the batch and the last match_count ones; 0 for not at all.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay, but for
-        what the colours of all pictures and of all of b differ in: how light they are, say.
+        what the colours of all pictures and of all of b differ in: how light they are, say. What is drawn is greyer
+        all the same, so the average's last layer draws colours as much stronger as comes nearest (`Vividness`).
       lighter_weight: how much a cell that is drawn too light matters beside one that is too dark: 1 for as much, 0 for
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
-      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get
-        less fringe, noses fewer spots and shades no red; 0 where what is learned has what the pictures lack.
+      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, and of thin dark marks
+        where it has no such contrast, so that foreheads get less fringe, noses fewer spots and shades no red; 0 where
+        what is learned has what the pictures lack.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
@@ -230,6 +232,33 @@ class Palette(keras.layers.Layer):
         return (a - self.means[0]) / deviation_a * deviation_b + self.means[1]
 
 
+class Vividness(keras.layers.Layer):
+    """How many times stronger drawn colours would lie nearest to those asked for: least squares, from grey on.
+
+    Discriminators and lightness make drawings greyer than was asked for, alike enough that one number mends most of it.
+
+    Attributes:
+      asked, drawn: of recent drawings, the means of asked x drawn and of drawn x drawn, for a* and for b*, [2].
+    """
+
+    def __init__(self, decay: float, name: str) -> None:
+        super().__init__(dtype=variable_dtype(), name=name)
+        self.decay = decay
+        self.asked = self.add_weight((2,), "ones", trainable=False, name="asked")
+        self.drawn = self.add_weight((2,), "ones", trainable=False, name="drawn")
+        self.built = True
+
+    def follow(self, asked: Tensor, drawn: Tensor, step: Tensor) -> None:
+        """Move towards the moments of colours, [B, h, w, 3] each."""
+        asked, drawn = asked[..., 1:], drawn[..., 1:]
+        move(self.asked, asked * drawn, self.decay, step)
+        move(self.drawn, ops.square(drawn), self.decay, step)
+
+    def strength(self) -> Tensor:
+        """[], from 1 to 2."""
+        return ops.clip(ops.sum(self.asked) / (ops.sum(self.drawn) + 1e-6), 1.0, 2.0)
+
+
 class Recent(keras.layers.Layer):
     """The last `count` rows of what it was shown, [count, width], the newest first; zeros until there are as many."""
 
@@ -276,6 +305,7 @@ class OneSided(Adversarial):
         self.means_fake_b = named("means_fake_b", lambda: Means(widths, settings.content_decay, "means_fake_b"))
         if settings.colour_weight:
             self.palette = named("palette", lambda: Palette(settings.content_decay, "palette"))
+            self.vividness = named("vividness", lambda: Vividness(settings.content_decay, "vividness"))
         if settings.match_weight:
             self.recent_a = named("recent_a", lambda: Recent(settings.match_count, sum(widths), "recent_a"))
 
@@ -311,7 +341,9 @@ class OneSided(Adversarial):
         self.means_a.follow(taps_a, self.step)
         self.means_fake_b.follow(fakes.value["taps"], self.step)
         if self.settings.colour_weight:
-            self.palette.follow(self.cells(real_a), self.cells(real_b), self.step)
+            cells_a = self.cells(real_a)
+            self.palette.follow(cells_a, self.cells(real_b), self.step)
+            self.vividness.follow(self.palette(cells_a), self.cells(fakes.value["to_b"]), self.step)
         generator_terms = self.minimize_through(
             self.generator_optimizer,
             lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
@@ -321,7 +353,8 @@ class OneSided(Adversarial):
             self.recent_a.follow(signature(self.means_a, taps_a))
 
         if self.settings.ema:
-            average(self.ema_generator_ab, self.generator_ab, self.settings.ema, self.step)
+            strength = self.vividness.strength() if self.settings.colour_weight else 1.0
+            average(self.ema_generator_ab, vivid(self.generator_ab, strength), self.settings.ema, self.step)
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
@@ -434,6 +467,14 @@ class OneSided(Adversarial):
         return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
 
 
+def vivid(generator: keras.Model, strength: Tensor | float) -> list[Tensor]:
+    """A generator's weights, but for those of its last layer, which draw colours `strength` times as far from grey."""
+    grey = ops.tile([[0.299], [0.587], [0.114]], (1, 3))  # by the luma of ITU-R BT.601
+    matrix = strength * ops.eye(3) + (1.0 - strength) * grey
+    last = {weight.path for weight in generator.get_layer("image_conv").weights}
+    return [ops.matmul(w, ops.cast(matrix, w.dtype)) if w.path in last else w for w in generator.weights]
+
+
 def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:
     """Move a mean, [C], towards that of [B, h, w, C] over all places and all replicas' pictures."""
     now = ops.mean(engine.gather(ops.mean(x, axis=(1, 2))), axis=0)
@@ -476,15 +517,26 @@ def lab(image: Tensor) -> Tensor:
 
 
 def ink(drawn: Tensor, picture: Tensor) -> Tensor:
-    """How much darker a drawing is than anything near in its picture, and how much redder, greener, yellower or bluer
-    than that and than grey, in `lab`: [B, H, W, 1].
+    """What a drawing shows that its picture gives no reason for, in `lab`: [B, H, W, 1]. The sum of how much
 
-    Near is within a 42nd of the size: 3 px of 128, 2 of 64. What is lighter or greyer is no ink; another hue is.
+    * darker a pixel is than anything near in the picture,
+    * redder, greener, yellower or bluer it is than that and than grey,
+    * and how much darker a thin mark is than what is drawn around it, beyond what anything near in the picture differs.
+
+    Near is within a 42nd of the size: 3 px of 128, 2 of 64; thin is narrower than twice that. What is lighter or greyer
+    is no ink; another hue is.
     """
     reach = max(1, round(picture.shape[1] / 42))
     drawn, picture = lab(drawn), lab(picture)
-    least, most = (s * ops.max_pool(s * picture, 2 * reach + 1, strides=1, padding="same") for s in (-1, 1))
+    least, most = -largest(-picture, reach), largest(picture, reach)
     darker = ops.relu(least - drawn)[..., :1]
     greener_or_bluer = ops.relu(ops.minimum(least, 0) - drawn)[..., 1:]
     redder_or_yellower = ops.relu(drawn - ops.maximum(most, 0))[..., 1:]
-    return darker + ops.sum(greener_or_bluer + redder_or_yellower, axis=-1, keepdims=True)
+    around = -largest(-largest(drawn[..., :1], reach), reach)  # A closing: thin dark marks are gone.
+    marks = ops.relu(around - drawn[..., :1] - (most - least)[..., :1])
+    return darker + ops.sum(greener_or_bluer + redder_or_yellower, axis=-1, keepdims=True) + marks
+
+
+def largest(x: Tensor, reach: int) -> Tensor:
+    """Of [B, H, W, C], the largest within `reach` pixels of each."""
+    return ops.max_pool(x, 2 * reach + 1, strides=1, padding="same")

@@ -235,7 +235,7 @@ class Pix2Pix(Adversarial):
         )
 
         if self.settings.ema:
-            average(self.ema_generator, self.generator, self.settings.ema, self.step)
+            average(self.ema_generator, self.generator.weights, self.settings.ema, self.step)
         self.step.assign_add(1)
         return generator_terms | discriminator_terms
 

@@ -198,7 +198,7 @@ class StarGAN(projected.WithFeatures):
         )
 
         if self.settings.ema:
-            average(self.ema_generator, self.generator, self.settings.ema, self.step)
+            average(self.ema_generator, self.generator.weights, self.settings.ema, self.step)
         self.step.assign_add(1)
         means = {name: sum(terms[name] for terms in critic_terms) / len(batches) for name in critic_terms[0]}
         return means | generator_terms

@@ -196,10 +196,10 @@ def newest(decay: float, step: Tensor) -> Tensor:
     return ops.maximum(1 - decay, 1 / (ops.cast(step, "float32") + 1))
 
 
-def average(target: keras.Model, source: keras.Model, decay: float, step: Tensor) -> None:
-    """Exponential moving average of all weights, after `step` steps before: target += newest (source - target)."""
+def average(target: keras.Model, weights: Sequence[Tensor], decay: float, step: Tensor) -> None:
+    """Exponential moving average of all weights, after `step` steps before: target += newest (weights - target)."""
     share = newest(decay, step)
-    for mean, value in zip(target.weights, source.weights, strict=True):
+    for mean, value in zip(target.weights, weights, strict=True):
         mean.assign(mean + ops.cast(share, mean.dtype) * (value - mean))
 
 

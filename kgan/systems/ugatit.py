@@ -342,8 +342,8 @@ class UGATIT(Adversarial):
         )
 
         if self.settings.ema:
-            average(self.ema_generator_ab, self.generator_ab, self.settings.ema, self.step)
-            average(self.ema_generator_ba, self.generator_ba, self.settings.ema, self.step)
+            average(self.ema_generator_ab, self.generator_ab.weights, self.settings.ema, self.step)
+            average(self.ema_generator_ba, self.generator_ba.weights, self.settings.ema, self.step)
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 

@@ -21,12 +21,14 @@ from kgan.systems.onesided import (
     TEMPERATURE,
     Palette,
     Settings,
+    Vividness,
     build_generator,
     build_patch_discriminator,
     calm,
     edges,
     ink,
     signature,
+    vivid,
 )
 from kgan.systems.system import Stage
 from kgan.training import Config, checkpoint
@@ -232,21 +234,44 @@ def test_calm_is_what_has_no_edge_near() -> None:
 
 
 def test_ink_is_what_is_darker_or_more_colourful_than_anything_near() -> None:
-    """By 50: black is 100 darker than white; the red of sRGB, L* 53.24, has a* 80.09 and b* 67.20."""
+    """By 50: black is 100 darker than white; the red of sRGB, L* 53.24, has a* 80.09 and b* 67.20. Spots of one pixel
+    are marks as well, so that their darkness counts twice."""
     white = np.ones((1, 128, 128, 3), "float32")
     spot, red, picture = white.copy(), white.copy(), white.copy()
     spot[0, 8, 8] = -1.0
     red[0, 8, 8] = (1, -1, -1)
     by_hand = ops.convert_to_numpy(ink(spot, white))[0, ..., 0]
-    assert by_hand[8, 8] == pytest.approx(2, rel=1e-3)
-    assert by_hand.sum() == pytest.approx(2, abs=0.02)
-    assert ops.convert_to_numpy(ink(red, white))[0, 8, 8, 0] == pytest.approx((46.76 + 80.09 + 67.20) / 50, rel=1e-3)
+    assert by_hand[8, 8] == pytest.approx(4, rel=1e-3)
+    assert by_hand.sum() == pytest.approx(4, abs=0.02)
+    colours = (80.09 + 67.20) / 50
+    assert ops.convert_to_numpy(ink(red, white))[0, 8, 8, 0] == pytest.approx(2 * 46.76 / 50 + colours, rel=1e-3)
     picture[0, 11, 11] = -1.0  # 3 px beside and below, as far as near goes
     assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
-    colour = ops.convert_to_numpy(ink(red, picture))[0, 8, 8, 0]
-    assert colour == pytest.approx((80.09 + 67.20) / 50, rel=1e-3)  # dark enough now
+    assert ops.convert_to_numpy(ink(red, picture))[0, 8, 8, 0] == pytest.approx(colours, rel=1e-3)  # dark enough now
     picture[0, 11, 11], picture[0, 8, 12], picture[0, 12, 8] = 1.0, -1.0, -1.0
-    assert ops.convert_to_numpy(ink(spot, picture))[0, 8, 8, 0] == pytest.approx(2, rel=1e-3)
+    assert ops.convert_to_numpy(ink(spot, picture))[0, 8, 8, 0] == pytest.approx(4, rel=1e-3)
+
+
+@pytest.mark.parametrize(("width", "is_ink"), [(1, True), (6, True), (7, False), (32, False)])
+def test_a_thin_mark_on_what_was_made_lighter_is_ink_and_a_wide_shade_is_none(width: int, is_ink: bool) -> None:
+    """Grey, where the picture is grey: L* 53.39 beside 100."""
+    grey, strand = np.zeros((1, 128, 128, 3), "float32"), np.ones((1, 128, 128, 3), "float32")
+    strand[:, :, 40 : 40 + width] = 0.0
+    by_hand = ops.convert_to_numpy(ink(strand, grey))[0, 64, :, 0]
+    np.testing.assert_allclose(by_hand[40 : 40 + width], 46.61 / 50 if is_ink else 0, rtol=1e-2)
+    assert np.delete(by_hand, range(40, 40 + width)).max() == pytest.approx(0, abs=1e-3)
+
+
+def test_a_mark_may_be_as_strong_as_the_picture_varies_near() -> None:
+    """A grey line is 46.61 darker than the white around it; a step of the picture, from L* 53.39 on, allows it."""
+    strand, picture = np.ones((2, 1, 128, 128, 3), "float32")
+    strand[:, :, 40], picture[:, :, :42], picture[:, :, 42:] = 0.0, 0.0, -1.0
+    assert ops.convert_to_numpy(ink(strand, picture))[0, 64, 40, 0] == pytest.approx(0, abs=1e-3)
+    picture[:, :, 42:] = 0.5
+    by_hand = ops.convert_to_numpy(ink(strand, picture))[0, 64, 40, 0]
+    assert by_hand == pytest.approx((46.61 - (77.43 - 53.39)) / 50, rel=1e-2)
+    picture[:, :, 42:], picture[:, :, 44:] = 0.0, -1.0  # too far
+    assert ops.convert_to_numpy(ink(strand, picture))[0, 64, 40, 0] == pytest.approx(46.61 / 50, rel=1e-2)
 
 
 @pytest.mark.parametrize(("size", "reach"), [(16, 1), (64, 2), (128, 3), (256, 6)])
@@ -254,7 +279,7 @@ def test_near_grows_with_the_picture(size: int, reach: int) -> None:
     spot, picture = np.ones((2, 1, size, size, 3), "float32")
     spot[0, 8, 8] = picture[0, 8 + reach, 8 - reach] = -1.0
     assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
-    assert ops.convert_to_numpy(ink(spot, np.roll(picture, 1, axis=1))).max() == pytest.approx(2, rel=1e-3)
+    assert ops.convert_to_numpy(ink(spot, np.roll(picture, 1, axis=1))).max() == pytest.approx(4, rel=1e-3)
 
 
 @pytest.mark.parametrize(("dtype", "expected"), [("bfloat16", "float32"), ("float64", "float64")])
@@ -356,7 +381,7 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     arrays, _ = checkpoint.load(resumed / "checkpoint-00000004.npz")
     parts = {path.partition("/")[0] for path in arrays}
     networks = {"generator_ab", "ema_generator_ab", "discriminator_b", "patch_discriminator_b"}  # not the projection
-    seen = {"means_a", "means_fake_b", "palette", "recent_a"}
+    seen = {"means_a", "means_fake_b", "palette", "vividness", "recent_a"}
     assert parts == networks | seen | {"generator_optimizer", "discriminator_optimizer", "step"}
 
 
@@ -396,3 +421,30 @@ def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
 def test_refusals(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Settings(**TINY | changes).check()
+
+
+def test_vividness_is_the_least_squares_slope() -> None:
+    """Drawn (a*, b*) of (1, 2) and (3, 0), where (2, 3) and (4, 1) were asked for: (2 + 6 + 12) / (1 + 4 + 9)."""
+    vividness = Vividness(0.5, "vividness")
+    drawn = np.array([[[[9, 1, 2], [7, 3, 0]]]], "float32")
+    asked = np.array([[[[0, 2, 3], [0, 4, 1]]]], "float32")
+    vividness.follow(asked, drawn, 0)
+    assert float(vividness.strength()) == pytest.approx(20 / 14)
+    vividness.follow(0 * asked, drawn, 9)  # half of the way
+    assert float(vividness.strength()) == 1  # 10 / 14: colours are never made greyer
+    vividness.follow(9 * asked, drawn, 9)
+    assert float(vividness.strength()) == 2
+
+
+@pytest.mark.parametrize("generator", ["phone", "resnet"])
+def test_vivid_weights_draw_stronger_colours_and_the_same_greys(generator: str) -> None:
+    settings = Settings(**(TINY | {"generator": generator}))
+    source, target = build_generator(settings, 1), build_generator(settings, 2)
+    for weight, value in zip(target.weights, vivid(source, 1.5), strict=True):
+        weight.assign(value)
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype("float32")
+    before, after = (np.arctanh(ops.convert_to_numpy(each(picture)["image"])) for each in (source, target))
+    luma = np.array([0.299, 0.587, 0.114], "float32")
+    grey = before @ luma
+    np.testing.assert_allclose(after @ luma, grey, atol=1e-3)
+    np.testing.assert_allclose(after - grey[..., None], 1.5 * (before - grey[..., None]), atol=1e-3)
