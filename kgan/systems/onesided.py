@@ -469,10 +469,14 @@ class OneSided(Adversarial):
 
 def vivid(generator: keras.Model, strength: Tensor | float) -> list[Tensor]:
     """A generator's weights, but for those of its last layer, which draw colours `strength` times as far from grey."""
-    grey = ops.tile([[0.299], [0.587], [0.114]], (1, 3))  # by the luma of ITU-R BT.601
-    matrix = strength * ops.eye(3) + (1.0 - strength) * grey
+
+    def stronger(weight: keras.Variable) -> Tensor:
+        """[..., 3] of red, green and blue; grey is the luma of ITU-R BT.601."""
+        grey = ops.sum(weight * ops.cast([0.299, 0.587, 0.114], weight.dtype), axis=-1, keepdims=True)
+        return weight + ops.cast(strength - 1, weight.dtype) * (weight - grey)
+
     last = {weight.path for weight in generator.get_layer("image_conv").weights}
-    return [ops.matmul(w, ops.cast(matrix, w.dtype)) if w.path in last else w for w in generator.weights]
+    return [stronger(weight) if weight.path in last else weight for weight in generator.weights]
 
 
 def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:

@@ -448,3 +448,19 @@ def test_vivid_weights_draw_stronger_colours_and_the_same_greys(generator: str) 
     grey = before @ luma
     np.testing.assert_allclose(after @ luma, grey, atol=1e-3)
     np.testing.assert_allclose(after - grey[..., None], 1.5 * (before - grey[..., None]), atol=1e-3)
+
+
+@pytest.mark.parametrize(("colour_weight", "strength"), [(1.0, 1.5), (0.0, 1.0)])
+def test_what_is_averaged_is_as_vivid_as_was_asked_for(
+    colour_weight: float, strength: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first step leaves is all that is averaged."""
+    monkeypatch.setattr(Vividness, "strength", lambda _: ops.convert_to_tensor(1.5))
+    system = Settings(**TINY | {"colour_weight": colour_weight}).create(10, 0)
+    system.train_step(({"a": pictures(seed=0), "b": pictures(seed=1)},))
+    expected = vivid(system.generator_ab, strength)
+    for mean, value in zip(system.ema_generator_ab.weights, expected, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(mean), ops.convert_to_numpy(value), atol=1e-6)
+    kernel = system.generator_ab.get_layer("image_conv").kernel
+    averaged = system.ema_generator_ab.get_layer("image_conv").kernel
+    assert (float(ops.max(ops.abs(averaged - kernel))) > 0.01) == (colour_weight > 0)
