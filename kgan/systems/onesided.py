@@ -63,9 +63,8 @@ class Settings:
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
         where what is learned has more texture than the pictures, as photographs of label maps do.
-      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, and of thin dark marks
-        where it has no such contrast, so that foreheads get less fringe, noses fewer spots and shades no red; 0 where
-        what is learned has what the pictures lack.
+      ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get
+        less fringe, noses fewer spots and shades no red; 0 where what is learned has what the pictures lack.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
@@ -521,26 +520,15 @@ def lab(image: Tensor) -> Tensor:
 
 
 def ink(drawn: Tensor, picture: Tensor) -> Tensor:
-    """What a drawing shows that its picture gives no reason for, in `lab`: [B, H, W, 1]. The sum of how much
+    """How much darker a drawing is than anything near in its picture, and how much redder, greener, yellower or bluer
+    than that and than grey, in `lab`: [B, H, W, 1].
 
-    * darker a pixel is than anything near in the picture,
-    * redder, greener, yellower or bluer it is than that and than grey,
-    * and how much darker a thin mark is than what is drawn around it, beyond what anything near in the picture differs.
-
-    Near is within a 42nd of the size: 3 px of 128, 2 of 64; thin is narrower than twice that. What is lighter or greyer
-    is no ink; another hue is.
+    Near is within a 42nd of the size: 3 px of 128, 2 of 64. What is lighter or greyer is no ink; another hue is.
     """
     reach = max(1, round(picture.shape[1] / 42))
     drawn, picture = lab(drawn), lab(picture)
-    least, most = -largest(-picture, reach), largest(picture, reach)
+    least, most = (s * ops.max_pool(s * picture, 2 * reach + 1, strides=1, padding="same") for s in (-1, 1))
     darker = ops.relu(least - drawn)[..., :1]
     greener_or_bluer = ops.relu(ops.minimum(least, 0) - drawn)[..., 1:]
     redder_or_yellower = ops.relu(drawn - ops.maximum(most, 0))[..., 1:]
-    around = -largest(-largest(drawn[..., :1], reach), reach)  # A closing: thin dark marks are gone.
-    marks = ops.relu(around - drawn[..., :1] - (most - least)[..., :1])
-    return darker + ops.sum(greener_or_bluer + redder_or_yellower, axis=-1, keepdims=True) + marks
-
-
-def largest(x: Tensor, reach: int) -> Tensor:
-    """Of [B, H, W, C], the largest within `reach` pixels of each."""
-    return ops.max_pool(x, 2 * reach + 1, strides=1, padding="same")
+    return darker + ops.sum(greener_or_bluer + redder_or_yellower, axis=-1, keepdims=True)

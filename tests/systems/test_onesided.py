@@ -234,44 +234,21 @@ def test_calm_is_what_has_no_edge_near() -> None:
 
 
 def test_ink_is_what_is_darker_or_more_colourful_than_anything_near() -> None:
-    """By 50: black is 100 darker than white; the red of sRGB, L* 53.24, has a* 80.09 and b* 67.20. Spots of one pixel
-    are marks as well, so that their darkness counts twice."""
+    """By 50: black is 100 darker than white; the red of sRGB, L* 53.24, has a* 80.09 and b* 67.20."""
     white = np.ones((1, 128, 128, 3), "float32")
     spot, red, picture = white.copy(), white.copy(), white.copy()
     spot[0, 8, 8] = -1.0
     red[0, 8, 8] = (1, -1, -1)
     by_hand = ops.convert_to_numpy(ink(spot, white))[0, ..., 0]
-    assert by_hand[8, 8] == pytest.approx(4, rel=1e-3)
-    assert by_hand.sum() == pytest.approx(4, abs=0.02)
-    colours = (80.09 + 67.20) / 50
-    assert ops.convert_to_numpy(ink(red, white))[0, 8, 8, 0] == pytest.approx(2 * 46.76 / 50 + colours, rel=1e-3)
+    assert by_hand[8, 8] == pytest.approx(2, rel=1e-3)
+    assert by_hand.sum() == pytest.approx(2, abs=0.02)
+    assert ops.convert_to_numpy(ink(red, white))[0, 8, 8, 0] == pytest.approx((46.76 + 80.09 + 67.20) / 50, rel=1e-3)
     picture[0, 11, 11] = -1.0  # 3 px beside and below, as far as near goes
     assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
-    assert ops.convert_to_numpy(ink(red, picture))[0, 8, 8, 0] == pytest.approx(colours, rel=1e-3)  # dark enough now
+    colour = ops.convert_to_numpy(ink(red, picture))[0, 8, 8, 0]
+    assert colour == pytest.approx((80.09 + 67.20) / 50, rel=1e-3)  # dark enough now
     picture[0, 11, 11], picture[0, 8, 12], picture[0, 12, 8] = 1.0, -1.0, -1.0
-    assert ops.convert_to_numpy(ink(spot, picture))[0, 8, 8, 0] == pytest.approx(4, rel=1e-3)
-
-
-@pytest.mark.parametrize(("width", "is_ink"), [(1, True), (6, True), (7, False), (32, False)])
-def test_a_thin_mark_on_what_was_made_lighter_is_ink_and_a_wide_shade_is_none(width: int, is_ink: bool) -> None:
-    """Grey, where the picture is grey: L* 53.39 beside 100."""
-    grey, strand = np.zeros((1, 128, 128, 3), "float32"), np.ones((1, 128, 128, 3), "float32")
-    strand[:, :, 40 : 40 + width] = 0.0
-    by_hand = ops.convert_to_numpy(ink(strand, grey))[0, 64, :, 0]
-    np.testing.assert_allclose(by_hand[40 : 40 + width], 46.61 / 50 if is_ink else 0, rtol=1e-2)
-    assert np.delete(by_hand, range(40, 40 + width)).max() == pytest.approx(0, abs=1e-3)
-
-
-def test_a_mark_may_be_as_strong_as_the_picture_varies_near() -> None:
-    """A grey line is 46.61 darker than the white around it; a step of the picture, from L* 53.39 on, allows it."""
-    strand, picture = np.ones((2, 1, 128, 128, 3), "float32")
-    strand[:, :, 40], picture[:, :, :42], picture[:, :, 42:] = 0.0, 0.0, -1.0
-    assert ops.convert_to_numpy(ink(strand, picture))[0, 64, 40, 0] == pytest.approx(0, abs=1e-3)
-    picture[:, :, 42:] = 0.5
-    by_hand = ops.convert_to_numpy(ink(strand, picture))[0, 64, 40, 0]
-    assert by_hand == pytest.approx((46.61 - (77.43 - 53.39)) / 50, rel=1e-2)
-    picture[:, :, 42:], picture[:, :, 44:] = 0.0, -1.0  # too far
-    assert ops.convert_to_numpy(ink(strand, picture))[0, 64, 40, 0] == pytest.approx(46.61 / 50, rel=1e-2)
+    assert ops.convert_to_numpy(ink(spot, picture))[0, 8, 8, 0] == pytest.approx(2, rel=1e-3)
 
 
 @pytest.mark.parametrize(("size", "reach"), [(16, 1), (64, 2), (128, 3), (256, 6)])
@@ -279,7 +256,7 @@ def test_near_grows_with_the_picture(size: int, reach: int) -> None:
     spot, picture = np.ones((2, 1, size, size, 3), "float32")
     spot[0, 8, 8] = picture[0, 8 + reach, 8 - reach] = -1.0
     assert ops.convert_to_numpy(ink(spot, picture)).max() == pytest.approx(0, abs=1e-3)
-    assert ops.convert_to_numpy(ink(spot, np.roll(picture, 1, axis=1))).max() == pytest.approx(4, rel=1e-3)
+    assert ops.convert_to_numpy(ink(spot, np.roll(picture, 1, axis=1))).max() == pytest.approx(2, rel=1e-3)
 
 
 @pytest.mark.parametrize(("dtype", "expected"), [("bfloat16", "float32"), ("float64", "float64")])
