@@ -53,12 +53,12 @@ class Settings:
       content_taps, content_weight: which of Lite0's maps must differ from those of other drawings as those of the
         picture do from those of other pictures, and how much it matters.
       content_decay: of the moving means that tell what the maps and colours of all pictures and of all drawings have in
-        common; a new training begins with the mean of all that it has seen.
+        common, and how strong drawn colours are; a new training begins with the mean of all that it has seen.
       match_weight: how much it matters that a drawing, its maps averaged over the picture, is nearer to its own picture
         than to others of the batch and the last match_count ones; 0 for not at all.
       colour_weight, colour_cells: of the mean colours of colour_cells x colour_cells cells, which should stay, but for
         what the colours of all pictures and of all of b differ in: how light they are, say. What is drawn is greyer
-        all the same, so the average's last layer draws colours as much stronger as comes nearest (`Vividness`).
+        than that, so the averaged generator's colours are made stronger, by one number for all (`Vividness`).
       lighter_weight: how much a cell that is drawn too light matters beside one that is too dark: 1 for as much, 0 for
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
       line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
@@ -69,7 +69,7 @@ class Settings:
       patch_weight: of a second discriminator, which sees pixels; 0 for none. What Lite0 overlooks, it sees.
       patch_filters, patch_layers: width of its first layer; strided layers before each of its heads.
       learning_rate, discriminator_learning_rate: full for half of the training, then down to 0.
-      ema: decay of the generator's moving average, 0 for none.
+      ema: decay of the generator's moving average; 0 for none, and then colours stay greyer.
       augment: the discriminators see reals and fakes through `kgan.augmentation`, in their own colours.
     """
 
@@ -232,9 +232,10 @@ class Palette(keras.layers.Layer):
 
 
 class Vividness(keras.layers.Layer):
-    """How many times stronger drawn colours would lie nearest to those asked for: least squares, from grey on.
+    """How many times as far from grey drawn colours would lie nearest to those asked for, by least squares.
 
     Discriminators and lightness make drawings greyer than was asked for, alike enough that one number mends most of it.
+    It is found of the generator that discriminators see, and changes its average alone: nothing is made stronger twice.
 
     Attributes:
       asked, drawn: of recent drawings, the means of asked x drawn and of drawn x drawn, for a* and for b*, [2].
@@ -304,7 +305,8 @@ class OneSided(Adversarial):
         self.means_fake_b = named("means_fake_b", lambda: Means(widths, settings.content_decay, "means_fake_b"))
         if settings.colour_weight:
             self.palette = named("palette", lambda: Palette(settings.content_decay, "palette"))
-            self.vividness = named("vividness", lambda: Vividness(settings.content_decay, "vividness"))
+            if settings.ema:
+                self.vividness = named("vividness", lambda: Vividness(settings.content_decay, "vividness"))
         if settings.match_weight:
             self.recent_a = named("recent_a", lambda: Recent(settings.match_count, sum(widths), "recent_a"))
 
@@ -342,7 +344,8 @@ class OneSided(Adversarial):
         if self.settings.colour_weight:
             cells_a = self.cells(real_a)
             self.palette.follow(cells_a, self.cells(real_b), self.step)
-            self.vividness.follow(self.palette(cells_a), self.cells(fakes.value["to_b"]), self.step)
+            if self.settings.ema:
+                self.vividness.follow(self.palette(cells_a), self.cells(fakes.value["to_b"]), self.step)
         generator_terms = self.minimize_through(
             self.generator_optimizer,
             lambda fakes: self.generator_losses(fakes, real_a, taps_a, real_b),
@@ -352,8 +355,10 @@ class OneSided(Adversarial):
             self.recent_a.follow(signature(self.means_a, taps_a))
 
         if self.settings.ema:
-            strength = self.vividness.strength() if self.settings.colour_weight else 1.0
-            average(self.ema_generator_ab, vivid(self.generator_ab, strength), self.settings.ema, self.step)
+            weights = self.generator_ab.weights
+            if self.settings.colour_weight:
+                weights = vivid_weights(self.generator_ab, self.vividness.strength())
+            average(self.ema_generator_ab, weights, self.settings.ema, self.step)
         self.step.assign_add(1)
         return discriminator_terms | generator_terms
 
@@ -466,16 +471,19 @@ class OneSided(Adversarial):
         return {"a": batch["a"], "a to b": network(batch["a"], training=False)["image"]}
 
 
-def vivid(generator: keras.Model, strength: Tensor | float) -> list[Tensor]:
-    """A generator's weights, but for those of its last layer, which draw colours `strength` times as far from grey."""
+def vivid_weights(generator: keras.Model, strength: Tensor | float) -> list[Tensor]:
+    """A generator's weights, but for its last layer's, which draw colours `strength` times as far from the same grey.
+
+    That is before the tanh, which takes some of it back.
+    """
 
     def stronger(weight: keras.Variable) -> Tensor:
-        """[..., 3] of red, green and blue; grey is the luma of ITU-R BT.601."""
+        """Of a kernel or a bias, [..., 3] of red, green and blue; grey is their luma (ITU-R BT.601)."""
         grey = ops.sum(weight * ops.cast([0.299, 0.587, 0.114], weight.dtype), axis=-1, keepdims=True)
         return weight + ops.cast(strength - 1, weight.dtype) * (weight - grey)
 
-    last = {weight.path for weight in generator.get_layer("image_conv").weights}
-    return [stronger(weight) if weight.path in last else weight for weight in generator.weights]
+    in_last_layer = {weight.path for weight in generator.get_layer("image_conv").weights}
+    return [stronger(weight) if weight.path in in_last_layer else weight for weight in generator.weights]
 
 
 def move(mean: keras.Variable, x: Tensor, decay: float, step: Tensor) -> None:

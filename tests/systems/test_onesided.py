@@ -28,7 +28,7 @@ from kgan.systems.onesided import (
     edges,
     ink,
     signature,
-    vivid,
+    vivid_weights,
 )
 from kgan.systems.system import Stage
 from kgan.training import Config, checkpoint
@@ -411,13 +411,17 @@ def test_vividness_is_the_least_squares_slope() -> None:
     assert float(vividness.strength()) == 1  # 10 / 14: colours are never made greyer
     vividness.follow(9 * asked, drawn, 9)
     assert float(vividness.strength()) == 2
+    vividness.follow(-asked, drawn, 0)
+    assert float(vividness.strength()) == 1
+    vividness.follow(asked, 0 * drawn, 0)  # all is grey
+    assert float(vividness.strength()) == 1
 
 
 @pytest.mark.parametrize("generator", ["phone", "resnet"])
 def test_vivid_weights_draw_stronger_colours_and_the_same_greys(generator: str) -> None:
     settings = Settings(**(TINY | {"generator": generator}))
     source, target = build_generator(settings, 1), build_generator(settings, 2)
-    for weight, value in zip(target.weights, vivid(source, 1.5), strict=True):
+    for weight, value in zip(target.weights, vivid_weights(source, 1.5), strict=True):
         weight.assign(value)
     picture = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype("float32")
     before, after = (np.arctanh(ops.convert_to_numpy(each(picture)["image"])) for each in (source, target))
@@ -435,9 +439,25 @@ def test_what_is_averaged_is_as_vivid_as_was_asked_for(
     monkeypatch.setattr(Vividness, "strength", lambda _: ops.convert_to_tensor(1.5))
     system = Settings(**TINY | {"colour_weight": colour_weight}).create(10, 0)
     system.train_step(({"a": pictures(seed=0), "b": pictures(seed=1)},))
-    expected = vivid(system.generator_ab, strength)
+    expected = vivid_weights(system.generator_ab, strength)
     for mean, value in zip(system.ema_generator_ab.weights, expected, strict=True):
         np.testing.assert_allclose(ops.convert_to_numpy(mean), ops.convert_to_numpy(value), atol=1e-6)
     kernel = system.generator_ab.get_layer("image_conv").kernel
     averaged = system.ema_generator_ab.get_layer("image_conv").kernel
     assert (float(ops.max(ops.abs(averaged - kernel))) > 0.01) == (colour_weight > 0)
+
+
+def test_vividness_compares_what_is_drawn_with_the_palette() -> None:
+    system = Settings(**TINY).create(10, 0)
+    a, b = pictures(seed=0), pictures(seed=1)
+    drawn = ops.convert_to_numpy(system.cells(system.generator_ab(a, training=True)["image"]))[..., 1:]
+    system.train_step(({"a": a, "b": b},))
+    asked = ops.convert_to_numpy(system.palette(system.cells(a)))[..., 1:]
+    for moment, expected in ((system.vividness.asked, asked * drawn), (system.vividness.drawn, drawn * drawn)):
+        np.testing.assert_allclose(ops.convert_to_numpy(moment), expected.mean((0, 1, 2)), rtol=1e-3, atol=1e-5)
+
+
+def test_without_an_average_nothing_is_vivid() -> None:
+    system = Settings(**TINY | {"ema": 0.0}).create(10, 0)
+    system.train_step(({"a": pictures(seed=0), "b": pictures(seed=1)},))
+    assert not any("vividness" in path for path in system.state())
