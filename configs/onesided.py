@@ -9,8 +9,8 @@ measures show training pictures. The training begins with pictures of 64 px and 
 Look at `runs/mine/samples` and at the line after each 500 steps: KID should fall below that of the inputs. Where the
 outputs look too much like the inputs lower system.match_weight, system.content_weight and system.colour_weight; where
 match stays below .3 raise the first of them. Where drawings get lines or marks that their photographs do not have,
-raise system.line_weight or system.ink_weight. Originals of 256 px and more can go on to that size, with four times the
-time for each step:
+lower system.calm_weight or raise system.line_weight or system.ink_weight. Originals of 256 px and more can go on to
+that size, with four times the time for each step:
 
         --config.system.image_size=256 --config.system.grow_at=1500,4500 --config.training.steps=5500
 """

@@ -10,11 +10,11 @@ better. `best_generator_ab.keras` is the one to take. A style with more ink than
 system.ink_weight.
 
     kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
-        --config.data.subject=none --config.system.lighter_weight=1 --config.system.line_weight=0 \
-        --config.system.ink_weight=0 --workdir=runs/better
+        --config.data.subject=none --config.system.lighter_weight=1 --config.system.calm_weight=1 \
+        --config.system.line_weight=0 --config.system.ink_weight=0 --workdir=runs/better
 
-Where the person is lost raise system.match_weight, where drawings get lines or marks that their photographs do not
-have system.line_weight or system.ink_weight; all three cost KID.
+Where the person is lost raise system.match_weight; where drawings get lines or marks that their photographs do not
+have lower system.calm_weight, or raise system.line_weight or system.ink_weight. Each costs KID.
 """
 
 from kgan.configs import onesided_selfie2anime
@@ -24,6 +24,6 @@ from kgan.training import Config
 def get_config() -> Config:
     config = onesided_selfie2anime.get_config().replace("system", grow_at=())
     config.name = "onesided_finetune"
-    config = config.replace("system", content_weight=0.25, match_weight=2.5, colour_weight=2.0, ink_weight=80.0)
+    config = config.replace("system", content_weight=0.25, colour_weight=2.0)
     config = config.replace("system", augment=False, learning_rate=2e-4, discriminator_learning_rate=4e-4, ema=0.998)
     return config.replace("training", steps=600, evaluate_every=100, save_every=100, init_from="onesided_selfie2anime")

@@ -61,8 +61,11 @@ class Settings:
         than that, so the averaged generator's colours are made stronger, by one number for all (`Vividness`).
       lighter_weight: how much a cell that is drawn too light matters beside one that is too dark: 1 for as much, 0 for
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
-      line_weight: of edges drawn where the picture has none near, so that skin gets no cracks, from image_size on; 0
-        where what is learned has more texture than the pictures, as photographs of label maps do.
+      calm_weight: how much the generator heeds discriminators where the picture is `calm`, from image_size on: 1 as much
+        as elsewhere, 0 not at all. Nearly every drawn face has a fringe, and a bare forehead, which is calm, should get
+        none; 1 where what is learned has more texture than the pictures, as photographs of label maps do.
+      line_weight: of edges drawn where the picture is calm, so that skin gets no cracks, from image_size on; 0 in the
+        same case.
       ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get
         less fringe, noses fewer spots and shades no red; 0 where what is learned has what the pictures lack.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
@@ -88,6 +91,7 @@ class Settings:
     colour_weight: float = 4.0
     colour_cells: int = 16
     lighter_weight: float = 1.0
+    calm_weight: float = 1.0
     line_weight: float = 0.0
     ink_weight: float = 0.0
     identity_weight: float = 0.0
@@ -110,7 +114,7 @@ class Settings:
         checks.at_least(1, "filters", "residual_blocks", "match_count", "colour_cells", "patch_filters")
         checks.not_negative("content_weight", "match_weight", "colour_weight")
         checks.not_negative("line_weight", "ink_weight", "identity_weight", "patch_weight")
-        checks.within(0.0, 1.0, "lighter_weight")
+        checks.within(0.0, 1.0, "lighter_weight", "calm_weight")
         checks.share("ema", "content_decay")
         for name in ("scales", "content_taps"):
             values = getattr(self, name)
@@ -369,14 +373,20 @@ class OneSided(Adversarial):
             fakes = {"to_b": to_b["image"], "same_b": same_b["image"]}
         else:
             fakes = {"to_b": self.generator_ab(real_a, training=True)["image"]}
-        return fakes | self.seen(fakes["to_b"], "fake_b")
+        return fakes | self.seen(fakes["to_b"], "fake_b", self.heed(real_a))
 
-    def seen(self, image: Tensor, name: str) -> dict[str, Any]:
+    def heed(self, real_a: Tensor) -> Tensor | None:
+        """How much the generator heeds discriminators, [B, H, W, 1] in [0, 1]; None for everywhere in full."""
+        less = 1 - self.settings.calm_weight
+        return 1 - less * calm(real_a) if less and real_a.shape[1] == self.settings.image_size else None
+
+    def seen(self, image: Tensor, name: str, heed: Tensor | None = None) -> dict[str, Any]:
         """Of [B, H, W, 3] in [-1, 1] what discriminators see, it as it is "shown" and the projection's "maps" of that,
-        and what tells its content: Lite0's own "taps" of the picture as it is."""
-        shown = self.shown(image, name)
+        and what tells its content: Lite0's own "taps" of the picture as it is. What discriminators say of it reaches
+        its pixels by `heed`, [B, H, W, 1]."""
+        shown = self.shown(image if heed is None else slowed(image, heed), name)
         features = self.look(shown)
-        taps = self.look(image)["taps"] if self.settings.augment else features["taps"]
+        taps = features["taps"] if shown is image else self.look(image)["taps"]
         return {"shown": shown, "maps": features["maps"], "taps": taps}
 
     def look(self, image: Tensor) -> dict[str, list[Tensor]]:
@@ -423,7 +433,7 @@ class OneSided(Adversarial):
         if settings.colour_weight:
             terms["colour"] = settings.colour_weight * self.colour(fake_b, real_a)
         if settings.line_weight and fake_b.shape[1] == settings.image_size:
-            terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a))
+            terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a)[:, :-1, :-1])
         if settings.ink_weight:
             terms["ink"] = settings.ink_weight * ops.mean(ink(fake_b, real_a))
         if settings.identity_weight:
@@ -504,6 +514,12 @@ def signature(means: Means, taps: list[Tensor]) -> Tensor:
     return parts[:, 0, 0] / len(taps) ** 0.5
 
 
+def slowed(x: Tensor, share: Tensor) -> Tensor:
+    """x, through which slopes pass by `share` alone, which x may be multiplied with."""
+    fixed = ops.stop_gradient(x)
+    return fixed + ops.cast(share, x.dtype) * (x - fixed)
+
+
 def edges(image: Tensor) -> Tensor:
     """How much each pixel of [B, H, W, 3] differs from those below and to the right: [B, H - 1, W - 1, 1]."""
     image = at_least_float32(image)
@@ -512,13 +528,17 @@ def edges(image: Tensor) -> Tensor:
 
 
 def calm(image: Tensor) -> Tensor:
-    """[B, H - 1, W - 1, 1]: 1 where a picture has no edge within two pixels, towards 0 where it has a strong one.
+    """[B, H, W, 1]: 1 where a picture has no edge near, towards 0 where it has a strong one: e^-(edge / 0.15)^2.
 
-    The weight by which networks for depth keep their maps smooth (Godard, Mac Aodha and Brostow 2017,
-    https://arxiv.org/abs/1609.03677), of edges that a blur leaves over and of all near ones, for a line has a width.
+    Like the weight by which networks for depth keep their maps smooth (Godard, Mac Aodha and Brostow 2017,
+    https://arxiv.org/abs/1609.03677), but of edges that a blur leaves over, so that noise is none, and of the strongest
+    within a 64th of the size, for a line has a width. In pictures of 256 px an edge is half as steep as in those of 128.
     """
-    blurred = ops.average_pool(at_least_float32(image), 3, strides=1, padding="same")
-    return ops.exp(-10.0 * ops.max_pool(edges(blurred), 5, strides=1, padding="same"))
+    size = image.shape[1]
+    reach = max(1, round(size / 64))
+    blurred = ops.average_pool(at_least_float32(image), 2 * (reach // 2) + 1, strides=1, padding="same")
+    steepness = edges(ops.pad(blurred, ((0, 0), (0, 1), (0, 1), (0, 0)), "reflect")) * (size / 128)
+    return ops.exp(-ops.square(ops.max_pool(steepness, 2 * reach + 1, strides=1, padding="same") / 0.15))
 
 
 def lab(image: Tensor) -> Tensor:
