@@ -61,9 +61,9 @@ class Settings:
         than that, so the averaged generator's colours are made stronger, by one number for all (`Vividness`).
       lighter_weight: how much a cell that is drawn too light matters beside one that is too dark: 1 for as much, 0 for
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
-      calm_weight: how much the generator heeds discriminators where the picture is `calm`, from image_size on: 1 as much
-        as elsewhere, 0 not at all. Nearly every drawn face has a fringe, and a bare forehead, which is calm, should get
-        none; 1 where what is learned has more texture than the pictures, as photographs of label maps do.
+      calm_weight: how much the generator heeds discriminators where the picture is `calm`, from image_size on: 1 for as
+        much as elsewhere, 0 for not at all. Nearly every drawn face has a fringe; a bare, calm forehead should
+        get none. 1 where what is learned has more texture than the pictures, as photographs of label maps do.
       line_weight: of edges drawn where the picture is calm, so that skin gets no cracks, from image_size on; 0 in the
         same case.
       ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get
@@ -532,7 +532,7 @@ def calm(image: Tensor) -> Tensor:
 
     Like the weight by which networks for depth keep their maps smooth (Godard, Mac Aodha and Brostow 2017,
     https://arxiv.org/abs/1609.03677), but of edges that a blur leaves over, so that noise is none, and of the strongest
-    within a 64th of the size, for a line has a width. In pictures of 256 px an edge is half as steep as in those of 128.
+    within a 64th of the size, for a line has a width. Of 256 px an edge is half as steep as of 128.
     """
     size = image.shape[1]
     reach = max(1, round(size / 64))
