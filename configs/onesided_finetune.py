@@ -24,6 +24,6 @@ from kgan.training import Config
 def get_config() -> Config:
     config = onesided_selfie2anime.get_config().replace("system", grow_at=())
     config.name = "onesided_finetune"
-    config = config.replace("system", content_weight=0.25, colour_weight=2.0)
+    config = config.replace("system", content_weight=0.25, match_weight=2.5, colour_weight=2.0)
     config = config.replace("system", augment=False, learning_rate=2e-4, discriminator_learning_rate=4e-4, ema=0.998)
     return config.replace("training", steps=600, evaluate_every=100, save_every=100, init_from="onesided_selfie2anime")

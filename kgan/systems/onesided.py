@@ -528,7 +528,7 @@ def edges(image: Tensor) -> Tensor:
 
 
 def calm(image: Tensor) -> Tensor:
-    """[B, H, W, 1]: 1 where a picture has no edge near, towards 0 where it has a strong one: e^-(edge / 0.15)^2.
+    """[B, H, W, 1]: 1 where a picture has no edge near, towards 0 where it has a strong one: e^-(edge / 0.12)^2.
 
     Like the weight by which networks for depth keep their maps smooth (Godard, Mac Aodha and Brostow 2017,
     https://arxiv.org/abs/1609.03677), but of edges that a blur leaves over, so that noise is none, and of the strongest
@@ -538,7 +538,7 @@ def calm(image: Tensor) -> Tensor:
     reach = max(1, round(size / 64))
     blurred = ops.average_pool(at_least_float32(image), 2 * (reach // 2) + 1, strides=1, padding="same")
     steepness = edges(ops.pad(blurred, ((0, 0), (0, 1), (0, 1), (0, 0)), "reflect")) * (size / 128)
-    return ops.exp(-ops.square(ops.max_pool(steepness, 2 * reach + 1, strides=1, padding="same") / 0.15))
+    return ops.exp(-ops.square(ops.max_pool(steepness, 2 * reach + 1, strides=1, padding="same") / 0.12))
 
 
 def lab(image: Tensor) -> Tensor:
