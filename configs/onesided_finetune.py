@@ -3,11 +3,11 @@
     kgan train --config=onesided_finetune --config.data.root=mine --workdir=runs/mine
 
 `mine` holds trainA (photographs of faces), trainB (some hundreds of pictures in that style), testA and testB. A filter
-of `onesided` goes on in the same way, with new discriminators, which see pictures as they are, and lower rates and
-weights. Towards the pictures that it had learned already, one of an ink weight of 80, before averages were vivid, came
-from a KID x 100 of 5.5 to 5.1 within 200 steps, and kept less of the person (match .40 in place of .46); 300 were no
-better. `best_generator_ab.keras` is the one to take. A style with more ink than photographs have needs a lower
-system.ink_weight.
+of `onesided` goes on in the same way, with new discriminators, which see pictures as they are, lower rates, and half
+the weights of content and colours. Towards the pictures that it had learned already, one of an ink weight of 80,
+before averages were vivid, came from a KID x 100 of 5.5 to 5.1 within 200 steps, and kept less of the person (match .40
+in place of .46); 300 were no better. `best_generator_ab.keras` is the one to take. A style with more ink or texture
+than photographs have needs a lower system.ink_weight and system.line_weight, and a higher system.calm_weight.
 
     kgan train --config=onesided_finetune --config.data.root=mine --config.training.init_from=runs/mine \
         --config.data.subject=none --config.system.lighter_weight=1 --config.system.calm_weight=1 \

@@ -61,11 +61,12 @@ class Settings:
         than that, so the averaged generator's colours are made stronger, by one number for all (`Vividness`).
       lighter_weight: how much a cell that is drawn too light matters beside one that is too dark: 1 for as much, 0 for
         not at all. Drawn faces have no shades, and those of a photograph, where they must stay, become hair or wounds.
-      calm_weight: how much the generator heeds discriminators where the picture is `calm`, from image_size on: 1 for as
-        much as elsewhere, 0 for not at all. Nearly every drawn face has a fringe; a bare, calm forehead should
-        get none. 1 where what is learned has more texture than the pictures, as photographs of label maps do.
-      line_weight: of edges drawn where the picture is calm, so that skin gets no cracks, from image_size on; 0 in the
-        same case.
+      calm_weight: share of the discriminators' gradient that reaches the drawing where the picture is `calm`, from
+        image_size on; 1 switches this off. Nearly every drawn face has a fringe; a bare, calm forehead should get none.
+        1 where what is learned has more texture than the pictures, as photographs of label maps do. Where augment is
+        off, less than 1 looks at drawings through Lite0 twice.
+      line_weight: of edges drawn where the picture is calm, so that skin gets no cracks, from image_size on; 0 where
+        what is learned has more texture than the pictures.
       ink_weight: of what is drawn darker or more colourful than the picture is anywhere near, so that foreheads get
         less fringe, noses fewer spots and shades no red; 0 where what is learned has what the pictures lack.
       identity_weight: of pictures of b, which should stay; 0 saves half of the generator's work.
@@ -376,15 +377,15 @@ class OneSided(Adversarial):
         return fakes | self.seen(fakes["to_b"], "fake_b", self.heed(real_a))
 
     def heed(self, real_a: Tensor) -> Tensor | None:
-        """How much the generator heeds discriminators, [B, H, W, 1] in [0, 1]; None for everywhere in full."""
+        """The share of the discriminators' gradient that pixels get, [B, H, W, 1] in [0, 1]; None for all of it."""
         less = 1 - self.settings.calm_weight
         return 1 - less * calm(real_a) if less and real_a.shape[1] == self.settings.image_size else None
 
     def seen(self, image: Tensor, name: str, heed: Tensor | None = None) -> dict[str, Any]:
         """Of [B, H, W, 3] in [-1, 1] what discriminators see, it as it is "shown" and the projection's "maps" of that,
-        and what tells its content: Lite0's own "taps" of the picture as it is. What discriminators say of it reaches
-        its pixels by `heed`, [B, H, W, 1]."""
-        shown = self.shown(image if heed is None else slowed(image, heed), name)
+        and what tells its content: Lite0's own "taps" of the picture as it is. The gradient of the first two reaches
+        the image by the share `heed`, [B, H, W, 1]."""
+        shown = self.shown(image if heed is None else with_gradient(image, heed), name)
         features = self.look(shown)
         taps = features["taps"] if shown is image else self.look(image)["taps"]
         return {"shown": shown, "maps": features["maps"], "taps": taps}
@@ -419,7 +420,7 @@ class OneSided(Adversarial):
         With G(a) = fake_b: - D(fake_b) + patch_weight (D(fake_b) - 1)^2
         + content_weight |means_fake_b(Lite0(fake_b)) - means_a(Lite0(a))|^2 + match_weight match(fake_b, a)
         + colour_weight colour(fake_b, a) + line_weight edges(fake_b) calm(a)
-        + ink_weight ink(fake_b, a) + identity_weight |G(b) - b|.
+        + ink_weight ink(fake_b, a) + identity_weight |G(b) - b|. Gradients of the first two reach fake_b by `heed`.
         """
         settings, fake_b = self.settings, fakes["to_b"]
         terms = projected.generator_terms(self.judge(fakes["maps"]))
@@ -514,8 +515,8 @@ def signature(means: Means, taps: list[Tensor]) -> Tensor:
     return parts[:, 0, 0] / len(taps) ** 0.5
 
 
-def slowed(x: Tensor, share: Tensor) -> Tensor:
-    """x, through which slopes pass by `share` alone, which x may be multiplied with."""
+def with_gradient(x: Tensor, share: Tensor) -> Tensor:
+    """x as it is; its gradient is multiplied by `share`, whose shape broadcasts to x's."""
     fixed = ops.stop_gradient(x)
     return fixed + ops.cast(share, x.dtype) * (x - fixed)
 
@@ -528,15 +529,16 @@ def edges(image: Tensor) -> Tensor:
 
 
 def calm(image: Tensor) -> Tensor:
-    """[B, H, W, 1]: 1 where a picture has no edge near, towards 0 where it has a strong one: e^-(edge / 0.12)^2.
+    """[B, H, W, 1]: 1 where a picture has no edge near, towards 0 where it has a strong one: e^(-(edge / 0.12)^2).
 
     Like the weight by which networks for depth keep their maps smooth (Godard, Mac Aodha and Brostow 2017,
-    https://arxiv.org/abs/1609.03677), but of edges that a blur leaves over, so that noise is none, and of the strongest
-    within a 64th of the size, for a line has a width. Of 256 px an edge is half as steep as of 128.
+    https://arxiv.org/abs/1609.03677), but of `edges` that a blur leaves over, so that noise is none, and of the
+    strongest within a 64th of the size, for a line has a width. They are counted as of 128 px, where 0.12 was chosen:
+    twice as much in pictures of 256, whose edges are half as steep where they were enlarged.
     """
     size = image.shape[1]
     reach = max(1, round(size / 64))
-    blurred = ops.average_pool(at_least_float32(image), 2 * (reach // 2) + 1, strides=1, padding="same")
+    blurred = ops.average_pool(at_least_float32(image), 2 * max(1, round(size / 128)) + 1, strides=1, padding="same")
     steepness = edges(ops.pad(blurred, ((0, 0), (0, 1), (0, 1), (0, 0)), "reflect")) * (size / 128)
     return ops.exp(-ops.square(ops.max_pool(steepness, 2 * reach + 1, strides=1, padding="same") / 0.12))
 

@@ -95,9 +95,9 @@ def a_onesided(**changes: Any) -> Case:
     """Every term, with Lite0 itself."""
     small = {"filters": 4, "residual_blocks": 1, "patch_filters": 4, "patch_layers": (2, 3), "grow_at": ()}
     draws = {f"augment_{name}": (BATCH, DRAWS) for name in ("real_b", "fake_b")}
-    settings = onesided.Settings(
-        image_size=SIZE, ema=0.9, colour_cells=4, identity_weight=5.0, match_weight=1.0, **small, **changes
-    )
+    weights = {"identity_weight": 5.0, "match_weight": 1.0, "line_weight": 1.0, "ink_weight": 1.0}
+    shares = {"lighter_weight": 0.5, "calm_weight": 0.25}
+    settings = onesided.Settings(image_size=SIZE, ema=0.9, colour_cells=4, **weights, **shares, **small, **changes)
     return Case(settings, two_domains, draws)
 
 

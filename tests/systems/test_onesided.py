@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers.steps import assert_resumes, schedule
 from helpers.structure import assert_golden, structure
 from keras import ops
 
+from kgan import engine
 from kgan.configs import onesided_finetune, onesided_selfie2anime
 from kgan.data import Unpaired
 from kgan.errors import UserError
@@ -233,42 +233,62 @@ def test_calm_is_what_has_no_edge_near() -> None:
         np.testing.assert_allclose(weight[:, size // 2 + size // 32], np.exp(-((0.075 / 0.12) ** 2)), rtol=1e-3)
         np.testing.assert_array_equal(weight[:, : size // 2 - size // 32], 1)
         np.testing.assert_array_equal(weight[:, size // 2 + 3 * size // 32 :], 1)
-    black_and_white = np.where(np.arange(128) < 64, -1, 1) * np.ones((1, 128, 1))
-    edge = ops.convert_to_numpy(calm(np.repeat(black_and_white[..., None], 3, -1).astype("float32")))[0, ..., 0]
+    step = np.where(np.arange(128)[:, None] < 64, -1, 1) * np.ones((1, 128, 1, 3), "float32")
+    edge = ops.convert_to_numpy(calm(step.astype("float32")))[0, ..., 0]
     assert edge[:, 62:65].max() < 1e-4
-    noise = np.random.default_rng(0).normal(0, 0.02, (1, 128, 128, 3)).astype("float32")
-    assert ops.convert_to_numpy(calm(noise)).min() > 0.9  # noise is no edge
+    np.testing.assert_array_equal(edge[:, :60], 1)
+    assert edge[:, [60, 66]].max() < 1 and edge[:, 67:].min() == 1  # two pixels, and one of blur, from columns 63 and 64
+    between_rows = ops.convert_to_numpy(calm(np.swapaxes(step, 1, 2).astype("float32")))[0, ..., 0]
+    np.testing.assert_array_equal(between_rows, edge.T)
+    for size in (64, 128):
+        noise = np.random.default_rng(0).normal(0, 0.02, (1, size, size, 3)).astype("float32")
+        assert ops.convert_to_numpy(calm(noise)).min() > 0.9  # noise is no edge
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="The slopes are TensorFlow's")
 @pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("augment", [False, True])
-def test_what_is_calm_is_heeded_less_by_its_own_weight(augment: bool) -> None:
-    """What discriminators see is the same; slopes are weaker where a is calm, but for the content's."""
+def test_what_is_calm_is_heeded_by_its_own_share(augment: bool) -> None:
+    """Discriminators see the same; their gradient is weaker where a is calm, but for the content's."""
     growing = TINY | {"image_size": 64, "grow_at": (3,), "calm_weight": 0.25, "augment": augment}
     system = Settings(**growing).create(10, 0)
-    for size in (32, 64):
-        flat = np.zeros((1, size, size, 3), "float32")
-        real = np.where(np.arange(size)[:, None] < size // 2, flat, pictures(1, size=size))  # calm on the left
-        heed = system.heed(real)
-        assert (heed is None) == (size == 32)  # from the last size on
+    assert system.heed(pictures(1)) is None  # from the last size on
+    plain_on_the_left = np.where(np.arange(64)[:, None] < 32, 0, pictures(1, size=64)).astype("float32")
+    heed = ops.convert_to_numpy(system.heed(plain_on_the_left))
+    np.testing.assert_allclose(heed[:, :, :29], 0.25, rtol=1e-5)
+    assert heed[:, :, 34:].mean() > 0.5
+
     drawn = pictures(1, seed=1, size=64)
-    np.testing.assert_allclose(ops.convert_to_numpy(heed)[:, :, :30], 0.25, rtol=1e-5)
-    assert ops.convert_to_numpy(heed)[:, :, 34:].mean() > 0.5
-    as_it_is = ops.convert_to_numpy(system.seen(drawn, "fake_b")["shown"])
-    slopes = {}
-    for name, share in (("full", None), ("heeded", heed)):
-        x = tf.constant(drawn)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(x)
-            seen = system.seen(x, "fake_b", share)
-            terms = {key: tf.reduce_sum(seen[key][0]) for key in ("maps", "taps")}
-        slopes[name] = {key: tape.gradient(term, x).numpy() for key, term in terms.items()}
-        np.testing.assert_allclose(seen["shown"].numpy(), as_it_is, atol=1e-6)
-    full, heeded = slopes["full"], slopes["heeded"]
-    assert np.abs(full["maps"]).max() > 0
-    np.testing.assert_allclose(heeded["maps"], full["maps"] * ops.convert_to_numpy(heed), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(heeded["taps"], full["taps"], rtol=1e-3, atol=1e-5)
+    as_it_is, seen = system.seen(drawn, "fake_b"), system.seen(drawn, "fake_b", heed)
+    np.testing.assert_allclose(*(ops.convert_to_numpy(each["shown"]) for each in (as_it_is, seen)), atol=1e-6)
+    for key, share in (("shown", heed), ("maps", heed), ("taps", np.ones_like(heed))):
+
+        def gradients(weight: Any, key: str = key) -> Any:
+            def total(x: Any) -> Any:
+                value = system.seen(x, "fake_b", weight)[key]
+                return ops.sum(ops.square(value if key == "shown" else value[0]))
+
+            return ops.convert_to_numpy(engine.input_gradients(total, drawn))
+
+        full = gradients(None)
+        assert np.abs(full).max() > 0
+        np.testing.assert_allclose(gradients(heed), full * share, rtol=2e-3, atol=1e-4 * np.abs(full).max())
+
+
+@pytest.mark.usefixtures("coarse")
+def test_a_step_heeds_by_its_own_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = Settings(**TINY | {"calm_weight": 0.5}).create(10, 0)
+    shares, seen = [], system.seen
+
+    def noted(image: Any, name: str, *share: Any) -> Any:
+        shares.append((name, share))
+        return seen(image, name, *share)
+
+    monkeypatch.setattr(system, "seen", noted)
+    batch = {"a": np.zeros((2, 32, 32, 3), "float32"), "b": pictures(seed=2)}
+    system.train_step((batch,))
+    (of_b, nothing), (of_fake, (share,)) = shares
+    assert (of_b, nothing, of_fake) == ("real_b", (), "fake_b")
+    np.testing.assert_allclose(ops.convert_to_numpy(share), 0.5)
 
 
 def test_ink_is_what_is_darker_or_more_colourful_than_anything_near() -> None:
@@ -431,6 +451,7 @@ def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
         ({"ink_weight": -1.0}, r"ink_weight must not be negative"),
         ({"lighter_weight": 1.5}, r"lighter_weight must lie between 0\.0 and 1\.0"),
         ({"lighter_weight": -0.1}, r"lighter_weight must lie between 0\.0 and 1\.0"),
+        ({"calm_weight": 1.5}, r"calm_weight must lie between 0\.0 and 1\.0"),
     ],
 )
 def test_refusals(changes: dict[str, Any], message: str) -> None:
