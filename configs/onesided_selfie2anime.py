@@ -16,5 +16,5 @@ from kgan.training import Config
 def get_config() -> Config:
     config = onesided.get_config().replace("data", subject="face")
     config.name = "onesided_selfie2anime"
-    config = config.replace("system", lighter_weight=0.2, calm_weight=0.1, line_weight=30.0, ink_weight=80.0)
+    config = config.replace("system", lighter_weight=0.2, calm_weight=0.0, line_weight=20.0, ink_weight=80.0)
     return config.replace("system", match_weight=2.0)

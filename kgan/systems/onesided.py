@@ -34,6 +34,7 @@ from kgan.systems.system import Stage, average, named, newest, together
 from kgan.types import Batch, Tensor
 
 TEMPERATURE = 0.1  # what cosines are divided by before they are compared
+HEEDED, LINED = 0.08, 0.15  # edges from which a picture is `calm` no more: to discriminators, and for lines
 
 
 @dataclasses.dataclass
@@ -379,7 +380,7 @@ class OneSided(Adversarial):
     def heed(self, real_a: Tensor) -> Tensor | None:
         """The share of the discriminators' gradient that pixels get, [B, H, W, 1] in [0, 1]; None for all of it."""
         less = 1 - self.settings.calm_weight
-        return 1 - less * calm(real_a) if less and real_a.shape[1] == self.settings.image_size else None
+        return 1 - less * calm(real_a, HEEDED) if less and real_a.shape[1] == self.settings.image_size else None
 
     def seen(self, image: Tensor, name: str, heed: Tensor | None = None) -> dict[str, Any]:
         """Of [B, H, W, 3] in [-1, 1] what discriminators see, it as it is "shown" and the projection's "maps" of that,
@@ -434,7 +435,7 @@ class OneSided(Adversarial):
         if settings.colour_weight:
             terms["colour"] = settings.colour_weight * self.colour(fake_b, real_a)
         if settings.line_weight and fake_b.shape[1] == settings.image_size:
-            terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a)[:, :-1, :-1])
+            terms["lines"] = settings.line_weight * ops.mean(edges(fake_b) * calm(real_a, LINED)[:, :-1, :-1])
         if settings.ink_weight:
             terms["ink"] = settings.ink_weight * ops.mean(ink(fake_b, real_a))
         if settings.identity_weight:
@@ -528,19 +529,19 @@ def edges(image: Tensor) -> Tensor:
     return ops.mean(ops.abs(below - here) + ops.abs(right - here), axis=-1, keepdims=True)
 
 
-def calm(image: Tensor) -> Tensor:
-    """[B, H, W, 1]: 1 where a picture has no edge near, towards 0 where it has a strong one: e^(-(edge / 0.12)^2).
+def calm(image: Tensor, edge: float) -> Tensor:
+    """[B, H, W, 1]: 1 where a picture has no edge near, e^(-(its strongest near one / edge)^2) elsewhere.
 
     Like the weight by which networks for depth keep their maps smooth (Godard, Mac Aodha and Brostow 2017,
     https://arxiv.org/abs/1609.03677), but of `edges` that a blur leaves over, so that noise is none, and of the
-    strongest within a 64th of the size, for a line has a width. They are counted as of 128 px, where 0.12 was chosen:
-    twice as much in pictures of 256, whose edges are half as steep where they were enlarged.
+    strongest within a 64th of the size, for a line has a width. They are counted as of 128 px: twice as much in
+    pictures of 256, whose edges are half as steep where they were enlarged.
     """
     size = image.shape[1]
     reach = max(1, round(size / 64))
     blurred = ops.average_pool(at_least_float32(image), 2 * max(1, round(size / 128)) + 1, strides=1, padding="same")
     steepness = edges(ops.pad(blurred, ((0, 0), (0, 1), (0, 1), (0, 0)), "reflect")) * (size / 128)
-    return ops.exp(-ops.square(ops.max_pool(steepness, 2 * reach + 1, strides=1, padding="same") / 0.12))
+    return ops.exp(-ops.square(ops.max_pool(steepness, 2 * reach + 1, strides=1, padding="same") / edge))
 
 
 def lab(image: Tensor) -> Tensor:

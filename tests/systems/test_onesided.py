@@ -19,6 +19,7 @@ from kgan.errors import UserError
 from kgan.filters import card
 from kgan.systems import projected
 from kgan.systems.onesided import (
+    LINED,
     TEMPERATURE,
     Palette,
     Settings,
@@ -197,8 +198,8 @@ def test_a_cell_that_is_too_light_matters_less_than_one_that_is_too_dark() -> No
 def test_the_face_filters_are_trained_to_have_clean_faces() -> None:
     for config, match_weight in ((onesided_selfie2anime.get_config(), 2.0), (onesided_finetune.get_config(), 2.5)):
         system = config.system
-        assert (system.lighter_weight, system.calm_weight) == (0.2, 0.1)
-        assert (system.line_weight, system.ink_weight, system.match_weight) == (30.0, 80.0, match_weight)
+        assert (system.lighter_weight, system.calm_weight) == (0.2, 0.0)
+        assert (system.line_weight, system.ink_weight, system.match_weight) == (20.0, 80.0, match_weight)
 
 
 def test_a_palette_moves_and_stretches_colours_to_those_of_b() -> None:
@@ -228,21 +229,21 @@ def test_calm_is_what_has_no_edge_near() -> None:
     for size in (128, 256):  # the same edge, drawn twice as large, is half as steep and twice as wide
         ramp = np.clip((np.arange(size) - size / 2) / (size / 16), 0, 1) * 0.6  # 0.6 in 8 of 128 px
         image = np.tile(ramp[None, None, :, None], (1, size, 1, 3)).astype("float32")
-        weight = ops.convert_to_numpy(calm(image))[0, ..., 0]
+        weight = ops.convert_to_numpy(calm(image, 0.12))[0, ..., 0]
         assert weight.shape == (size, size)
         np.testing.assert_allclose(weight[:, size // 2 + size // 32], np.exp(-((0.075 / 0.12) ** 2)), rtol=1e-3)
         np.testing.assert_array_equal(weight[:, : size // 2 - size // 32], 1)
         np.testing.assert_array_equal(weight[:, size // 2 + 3 * size // 32 :], 1)
     step = np.where(np.arange(128)[:, None] < 64, -1, 1) * np.ones((1, 128, 1, 3), "float32")
-    edge = ops.convert_to_numpy(calm(step.astype("float32")))[0, ..., 0]
+    edge = ops.convert_to_numpy(calm(step.astype("float32"), 0.12))[0, ..., 0]
     assert edge[:, 62:65].max() < 1e-4
     np.testing.assert_array_equal(edge[:, :60], 1)
     assert edge[:, [60, 66]].max() < 1 and edge[:, 67:].min() == 1  # two pixels, and one of blur
-    between_rows = ops.convert_to_numpy(calm(np.swapaxes(step, 1, 2).astype("float32")))[0, ..., 0]
+    between_rows = ops.convert_to_numpy(calm(np.swapaxes(step, 1, 2).astype("float32"), 0.12))[0, ..., 0]
     np.testing.assert_array_equal(between_rows, edge.T)
     for size in (64, 128):
         noise = np.random.default_rng(0).normal(0, 0.02, (1, size, size, 3)).astype("float32")
-        assert ops.convert_to_numpy(calm(noise)).min() > 0.9  # noise is no edge
+        assert ops.convert_to_numpy(calm(noise, 0.12)).min() > 0.9  # noise is no edge
 
 
 @pytest.mark.usefixtures("coarse")
@@ -381,7 +382,7 @@ def test_lines_weigh_from_the_last_size_on_and_ink_at_every_size() -> None:
         assert ("lines" in terms) == (size == 64)
         assert float(terms["ink"]) == pytest.approx(80 * float(ops.mean(ink(drawn, real))))
         assert float(terms["ink"]) > 0.1
-    assert float(terms["lines"]) == pytest.approx(40 * float(ops.mean(edges(drawn) * calm(real)[:, :-1, :-1])))
+    assert float(terms["lines"]) == pytest.approx(40 * float(ops.mean(edges(drawn) * calm(real, LINED)[:, :-1, :-1])))
 
 
 @pytest.mark.usefixtures("coarse")
