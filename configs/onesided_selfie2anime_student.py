@@ -4,8 +4,8 @@
     kgan export --model=runs/student/student.keras --output=exported --images=selfie2anime/testA
 
 The root holds trainA, trainB, testA and testB; the student learns from trainA alone, and the others measure it.
-After 13 minutes of two cores its KID x 100 is 9.0 and its match .70, where the teacher, before its colours were
-made stronger, had 5.8 and .50: docs/students.md.
+After 13 minutes of two cores its KID x 100 was 9.0 and its match .70, of a teacher that came with kgan before, with 5.8
+and .50: docs/students.md.
 """
 
 from kgan.configs import student
