@@ -41,6 +41,8 @@ HEEDED, LINED = 0.08, 0.15  # edges from which a picture is `calm` no more: to d
 class Settings:
     """Hyper-parameters, for 128 px.
 
+    The weights of the generator's losses may change in the course of a run, but for patch_weight.
+
     Attributes:
       image_size: pixels a side at the end of growth.
       grow_at: steps after which the pictures double; a training begins at image_size / 2^(how many there are).
@@ -86,17 +88,17 @@ class Settings:
     norm: str = choice("instance", "batch")
     scales: tuple[int, ...] = (0, 1, 2, 3)
     content_taps: tuple[int, ...] = (0, 1, 2, 3)
-    content_weight: float = 0.5
+    content_weight: float = free(0.5)
     content_decay: float = 0.98
-    match_weight: float = 3.0
+    match_weight: float = free(3.0)
     match_count: int = 256
-    colour_weight: float = 4.0
+    colour_weight: float = free(4.0)
     colour_cells: int = 16
-    lighter_weight: float = 1.0
-    calm_weight: float = 1.0
-    line_weight: float = 0.0
-    ink_weight: float = 0.0
-    identity_weight: float = 0.0
+    lighter_weight: float = free(1.0)
+    calm_weight: float = free(1.0)
+    line_weight: float = free(0.0)
+    ink_weight: float = free(0.0)
+    identity_weight: float = free(0.0)
     patch_weight: float = 0.5
     patch_filters: int = 32
     patch_layers: tuple[int, ...] = (2, 4)

@@ -62,11 +62,17 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
     )
     variables = system.state()
     wanted = [name for name in variables if name in arrays or not LATER.fullmatch(name)]
-    checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
+    changed = changes(before, config)
+    try:
+        checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
+    except UserError as error:  # a weight of 0, say: what it would need is not kept
+        if not changed:
+            raise
+        raise UserError(f"{error} Of the settings {'; '.join(changed)}. Give the old ones to go on, {anew}.") from None
     for name in wanted:
         variables[name].assign(arrays[name])
     checkpoint.set_aside(workdir, path)
-    return int(before["step"]), changes(before, config)
+    return int(before["step"]), changed
 
 
 def as_begun(config: Config, before: dict[str, Any]) -> Config:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from helpers.steps import assert_resumes, schedule
+from helpers.steps import assert_resumes, schedule, train_eagerly
 from helpers.structure import assert_golden, structure
 from keras import ops
 
@@ -419,6 +419,26 @@ def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path) -> None:
     networks = {"generator_ab", "ema_generator_ab", "discriminator_b", "patch_discriminator_b"}  # not the projection
     seen = {"means_a", "means_fake_b", "palette", "vividness", "recent_a"}
     assert parts == networks | seen | {"generator_optimizer", "discriminator_optimizer", "step"}
+
+
+@pytest.mark.usefixtures("coarse")
+def test_weights_of_losses_may_change_in_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """But not where there is something else to be kept: recent pictures, by which drawings are matched."""
+    settings = Settings(**TINY | {"match_weight": 3.0, "ink_weight": 160.0})
+    data = Unpaired(root="emoji:fluent3d:google")
+    config = Config("onesided", settings, data, schedule(steps=1, save_every=1, sample_every=9))
+    workdir = train_eagerly(config, tmp_path / "run")
+    later = config.replace("system", match_weight=2.0, ink_weight=80.0, calm_weight=0.0).replace("training", steps=2)
+    train_eagerly(later, workdir)
+    output = capsys.readouterr().out
+    assert "system.ink_weight was 160.0 and is 80.0; system.match_weight was 3.0 and is 2.0" in output
+    assert checkpoint.load(workdir / "checkpoint-00000002.npz")[1]["config"]["system"]["match_weight"] == 2.0
+    sentence = (
+        r"recent_a/rows is not wanted\. Of the settings system\.match_weight was 2\.0 and is 0\.0; training\.steps was "
+        r"2 and is 3\. Give the old ones to go on, or begin anew from its generators"
+    )
+    with pytest.raises(UserError, match=sentence):
+        train_eagerly(later.replace("system", match_weight=0.0).replace("training", steps=3), workdir)
 
 
 def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
