@@ -192,6 +192,8 @@ def _refuse_another(workdir: Path, here: dict[str, Any], arrived: dict[str, Any]
     with quiet():
         from kgan.training.resume import refuse_another_run
     remedy = "Name another --workdir."
+    # Weights and rates of a system may change in a run. But two trainings may also differ in these alone.
+    here, arrived = here | {"free": []}, arrived | {"free": []}
     refuse_another_run(workdir, here, arrived, settings=remedy, pictures=remedy)
     if here["step"] > arrived["step"]:
         raise UserError(

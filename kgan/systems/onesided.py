@@ -41,7 +41,8 @@ HEEDED, LINED = 0.08, 0.15  # edges from which a picture is `calm` no more: to d
 class Settings:
     """Hyper-parameters, for 128 px.
 
-    The weights of the generator's losses may change in the course of a run, but for patch_weight.
+    All weights may change in the course of a run; those of match, colour and patches not from or to 0, for what they
+    need is kept.
 
     Attributes:
       image_size: pixels a side at the end of growth.
@@ -99,7 +100,7 @@ class Settings:
     line_weight: float = free(0.0)
     ink_weight: float = free(0.0)
     identity_weight: float = free(0.0)
-    patch_weight: float = 0.5
+    patch_weight: float = free(0.5)
     patch_filters: int = 32
     patch_layers: tuple[int, ...] = (2, 4)
     learning_rate: float = free(3e-4)

@@ -65,10 +65,10 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
     changed = changes(before, config)
     try:
         checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
-    except UserError as error:  # a weight of 0, say: what it would need is not kept
-        if not changed:
+    except UserError as error:
+        if not (switched := [each for each in changed if re.search(r" was 0\.0 and | is 0\.0$", each)]):
             raise
-        raise UserError(f"{error} Of the settings {'; '.join(changed)}. Give the old ones to go on, {anew}.") from None
+        raise UserError(f"{error} {'; '.join(switched)}: give the old settings to go on, {anew}.") from None
     for name in wanted:
         variables[name].assign(arrays[name])
     checkpoint.set_aside(workdir, path)

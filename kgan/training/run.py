@@ -83,6 +83,8 @@ def _go_on(config: Config, workdir: Path, validation: Validation | None, check: 
     debts = owed(workdir, system, config, start, validation is not None) if start else []
     if start >= training.steps:
         print(f"{config.name}: {workdir} has finished {start} steps; --config.training.steps=... asks for more.")
+        if other := [each for each in news if each.startswith("system.")]:
+            print(f"Of no effect on what is finished: {'; '.join(other)}. Another --workdir begins anew.")
         if not debts:
             return
     else:

@@ -23,14 +23,20 @@ from kgan.commands import bring as command
 from kgan.errors import UserError
 from kgan.training import checkpoint
 
-SETTINGS = {"name": "run", "data": {"root": "data"}, "training": {"steps": 8, "batch_size": 2}}
+SETTINGS = {
+    "name": "run",
+    "system": {"match_weight": 3.0},
+    "data": {"root": "data"},
+    "training": {"steps": 8, "batch_size": 2},
+}
 PICTURES = {"a": {"pictures": 2, "sha256": "0123456789abcdef"}}
 
 
 def run(folder: Path, step: int, settings: dict[str, Any] = SETTINGS, pictures: dict[str, Any] = PICTURES) -> Path:
     """A folder as a training of `step` steps leaves it, without TensorBoard's files."""
     arrays = {"weights": np.random.default_rng(step).normal(size=1000)}
-    checkpoint.save(folder, step, arrays, {"config": settings, "data": pictures}, keep=3)
+    about = {"config": settings, "data": pictures, "free": ["system.match_weight"]}
+    checkpoint.save(folder, step, arrays, about, keep=3)
     for name in ("generator_ab", "best_generator_ab"):
         (folder / f"{name}.keras").write_bytes(b"%d" % step * 100)
         (folder / f"{name}.json").write_text(json.dumps({"training": {"steps": step}}))
@@ -193,6 +199,7 @@ def test_an_older_state_gives_way(pieces: Path, tmp_path: Path) -> None:
     [
         (5, SETTINGS, PICTURES, "holds a newer state of this run, after step 5, and the pieces are of step 4"),
         (2, {**SETTINGS, "training": {"batch_size": 3}}, PICTURES, "training.batch_size was 3 and is 2"),
+        (2, {**SETTINGS, "system": {"match_weight": 1.0}}, PICTURES, r"system\.match_weight was 1\.0 and is 3\.0"),
         (2, SETTINGS, {"a": {"pictures": 2, "sha256": "0"}}, "began with other pictures"),
     ],
 )

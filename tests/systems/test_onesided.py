@@ -434,11 +434,20 @@ def test_weights_of_losses_may_change_in_a_run(tmp_path: Path, capsys: pytest.Ca
     assert "system.ink_weight was 160.0 and is 80.0; system.match_weight was 3.0 and is 2.0" in output
     assert checkpoint.load(workdir / "checkpoint-00000002.npz")[1]["config"]["system"]["match_weight"] == 2.0
     sentence = (
-        r"recent_a/rows is not wanted\. Of the settings system\.match_weight was 2\.0 and is 0\.0; training\.steps was "
-        r"2 and is 3\. Give the old ones to go on, or begin anew from its generators"
+        r"recent_a/rows is not wanted\. system\.match_weight was 2\.0 and is 0\.0: give the old settings to go on, or "
+        r"begin anew from its generators"
     )
+    longer = later.replace("training", steps=3)
     with pytest.raises(UserError, match=sentence):
-        train_eagerly(later.replace("system", match_weight=0.0).replace("training", steps=3), workdir)
+        train_eagerly(longer.replace("system", match_weight=0.0), workdir)
+    for name in ("colour_weight", "patch_weight"):
+        with pytest.raises(UserError, match=rf"is not wanted.* system\.{name} was .* and is 0\.0: give the old"):
+            train_eagerly(longer.replace("system", **{name: 0.0}), workdir)
+    with pytest.raises(UserError, match=r"other settings: system\.filters was 2 and is 3"):
+        train_eagerly(longer.replace("system", filters=3), workdir)
+    capsys.readouterr()
+    train_eagerly(later.replace("system", match_weight=5.0), workdir)  # which has finished
+    assert "Of no effect on what is finished: system.match_weight was 2.0 and is 5.0." in capsys.readouterr().out
 
 
 def test_settings_of_what_is_switched_off_refuse_nothing() -> None:
