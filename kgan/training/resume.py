@@ -66,7 +66,7 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
     try:
         checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
     except UserError as error:
-        if not (switched := [each for each in changed if re.search(r" was 0\.0 and | is 0\.0$", each)]):
+        if not (switched := [each for each in changed if re.search(r" (was|is) 0(\.0)?( and |$)", each)]):
             raise
         raise UserError(f"{error} {'; '.join(switched)}: give the old settings to go on, {anew}.") from None
     for name in wanted:
