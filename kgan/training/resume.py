@@ -62,17 +62,18 @@ def restore(system: System, workdir: Path, config: Config, about: dict[str, Any]
     )
     variables = system.state()
     wanted = [name for name in variables if name in arrays or not LATER.fullmatch(name)]
-    changed = changes(before, config)
     try:
         checkpoint.check_fit(arrays, {name: tuple(variables[name].shape) for name in wanted}, str(path))
     except UserError as error:
-        if not (switched := [each for each in changed if re.search(r" (was|is) 0(\.0)?( and |$)", each)]):
+        was, is_ = complete(before, config)["config"], flat(config.to_json())
+        on_or_off = {path for path in was if path.startswith("system.") and bool(was[path]) != bool(is_.get(path))}
+        if not (switched := differences(was, is_, was.keys() - on_or_off)):
             raise
         raise UserError(f"{error} {'; '.join(switched)}: give the old settings to go on, {anew}.") from None
     for name in wanted:
         variables[name].assign(arrays[name])
     checkpoint.set_aside(workdir, path)
-    return int(before["step"]), changed
+    return int(before["step"]), changes(before, config)
 
 
 def as_begun(config: Config, before: dict[str, Any]) -> Config:
